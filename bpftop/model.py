@@ -1,0 +1,366 @@
+"""The vocabulary: frozen values in the field's words. No behaviour beyond properties, no input or output.
+
+Units are in the names: ``_ns`` nanoseconds, ``_s`` seconds. ``boot_ns`` counts from boot (CLOCK_BOOTTIME, the clock of
+bpftrace's ``nsecs``); ``unix_ns`` counts from 1970.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+# --- targets -----------------------------------------------------------------------------------------------------------
+
+
+class TargetKind(Enum):
+    """How the user named the target."""
+
+    NAME = "name"
+    PID = "pid"
+    PORT = "port"
+    PATH = "path"
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One process (thread group) as /proc shows it."""
+
+    pid: int
+    start_ticks: int
+    """Start time in clock ticks since boot: with ``pid`` it names one process for ever (proc_pid_stat(5), field 22)."""
+    comm: str
+    cmdline: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What is watched: the processes and listening ports of one server."""
+
+    spec: str
+    """The words the user typed."""
+    kind: TargetKind
+    name: str
+    """For people: ``nginx``, ``pid 1234``, ``port 8080``."""
+    comm: str = ""
+    """The name to follow through exec, at most 15 bytes as the kernel keeps it; empty when none is followed."""
+    processes: tuple[Process, ...] = ()
+    ports: tuple[int, ...] = ()
+
+    @property
+    def pids(self) -> tuple[int, ...]:
+        """The process ids, ascending."""
+        return tuple(p.pid for p in self.processes)
+
+
+# --- scripts -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """One latency that a script observes."""
+
+    name: str
+    """``request_latency``: the key in JSON and CSV."""
+    title: str
+    """``Request latency``: for the screen."""
+    start: str
+    """The moment the clock starts, in words."""
+    end: str
+    """The moment the clock stops, in words."""
+    tells: str = ""
+    """What a high value means, in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class EventStream:
+    """One kind of single event that a script sends on the events lane."""
+
+    name: str
+    """``request``: the ``event`` column of CSV."""
+    measure: str
+    """The measure whose observations are its candidates: produced = the count of that measure."""
+    fields: tuple[str, ...]
+    """Names of the numbers in each record; ``timestamp_ns`` (boot) and ``latency_ns`` come first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """One ``.bt`` file with its header."""
+
+    name: str
+    path: str
+    title: str
+    summary: str
+    measures: tuple[Measure, ...]
+    streams: tuple[EventStream, ...]
+    requires: tuple[str, ...]
+    """Attach points that must exist: ``tracepoint:sock:sk_data_ready``."""
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """Scripts composed for one target: plain bpftrace. Measure and stream ids are positions in these tuples, from 1."""
+
+    text: str
+    scripts: tuple[Script, ...]
+    measures: tuple[Measure, ...]
+    streams: tuple[EventStream, ...]
+    argv: tuple[str, ...] = ()
+    """Positional parameters, data for ``str($1)``."""
+
+
+# --- what a bpftrace run says ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Attached:
+    """bpftrace says how many probes it attaches (before 0.24: before it does so)."""
+
+    probes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """The interval probe fired: map prints up to the next tick belong to this moment."""
+
+    boot_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """A CPU is alive and its event buffer is being read."""
+
+    cpu: int
+
+
+@dataclass(frozen=True, slots=True)
+class MapPrint:
+    """A printed map. A scalar map has the one key ``""``; tuple values stay lists."""
+
+    name: str
+    values: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One event of the events lane: numbers in the order of its stream's fields."""
+
+    stream: int
+    numbers: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """bpftrace says that events did not fit its buffer."""
+
+    events: int
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Anything else on stdout: a foreign printf, a warning."""
+
+    line: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A line that should have been a record or JSON and is not."""
+
+    line: str
+
+
+Message: TypeAlias = Attached | Tick | Heartbeat | MapPrint | Record | Lost | Text | Rejected
+
+# --- states ------------------------------------------------------------------------------------------------------------
+
+
+class State(Enum):
+    """Where a tracer is in its life."""
+
+    WAITING = "waiting"
+    """Nothing to trace yet."""
+    ATTACHING = "attaching"
+    LIVE = "live"
+    STALLED = "stalled"
+    """No heartbeat for more than 2 s."""
+    STOPPED = "stopped"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptStatus:
+    """One script at one moment, for the Scripts pane."""
+
+    name: str
+    title: str
+    state: State
+    probes: int = 0
+    detail: str = ""
+    """Why it failed or what it waits for: one sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class TracerStatus:
+    """The bpftrace child at one moment."""
+
+    state: State
+    detail: str = ""
+    """One sentence for people: ``attaching 9 probes``, ``bpftrace ended with exit code 255``."""
+    hint: str = ""
+    """The next command to type, when there is one."""
+    stderr: tuple[str, ...] = ()
+    """The last lines bpftrace wrote on stderr, known harmless ones left out; oldest first."""
+    exit_code: int | None = None
+    restarts: int = 0
+    source: str = "bpftrace"
+    """``bpftrace``, ``simulation`` or ``replay``: where the figures come from."""
+
+
+# --- figures -----------------------------------------------------------------------------------------------------------
+
+Counts: TypeAlias = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Percentiles of one measure over one window: nearest rank over log-linear buckets, within 0.8 %.
+
+    All ``None`` when ``count`` is 0.
+    """
+
+    count: int
+    rate_per_s: float
+    p50_ns: int | None = None
+    p90_ns: int | None = None
+    p95_ns: int | None = None
+    p99_ns: int | None = None
+    p999_ns: int | None = None
+    max_ns: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """Non-empty buckets, ascending: ``low_ns <= value < high_ns``. Three int64 arrays of shape (buckets,)."""
+
+    low_ns: Counts
+    high_ns: Counts
+    counts: Counts
+
+
+@dataclass(frozen=True, slots=True)
+class ClientRow:
+    """One client over the window; percentiles within 3 %."""
+
+    client: str
+    """An address, or ``others`` for the rest beyond the clients kept one by one."""
+    count: int
+    rate_per_s: float
+    p50_ns: int | None
+    p99_ns: int | None
+    max_ns: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Trend:
+    """One point per slice over the last minutes, oldest first. Arrays of one shape (points,); NaN where nothing came."""
+
+    age_s: NDArray[np.float64]
+    """Seconds before the snapshot, descending to 0."""
+    rate_per_s: NDArray[np.float64]
+    p50_ns: NDArray[np.float64]
+    p99_ns: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class MeasureSnapshot:
+    """One measure over the window."""
+
+    measure: Measure
+    summary: Summary
+    histogram: Histogram
+    clients: tuple[ClientRow, ...]
+    """By count, largest first; ``others`` last when there are any."""
+    trend: Trend
+
+
+@dataclass(frozen=True, slots=True)
+class SlowRequest:
+    """One event of the events lane, ready to show."""
+
+    unix_ns: int
+    event: str
+    latency_ns: int
+    client: str
+    fields: Mapping[str, int] = field(default_factory=dict)
+    """The stream's further numbers by name: ``read_queue_ns``, ``client_port``, ``pid``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accounting:
+    """produced = shown + suppressed + lost + rejected, since the start, over all event streams."""
+
+    produced: int = 0
+    """Candidates counted in the kernel."""
+    shown: int = 0
+    suppressed: int = 0
+    """Held back in the kernel: below the adaptive threshold or above the cap."""
+    lost: int = 0
+    """Sent by the kernel and never arrived."""
+    rejected: int = 0
+    """Arrived and not readable."""
+    untracked: int = 0
+    """Connections that found the kernel's table full: their requests are in no figure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Overhead:
+    """The cost of our own probes, from the kernel's BPF statistics; ``None`` where the kernel does not tell."""
+
+    ns_per_hit: float | None = None
+    hits_per_s: float | None = None
+    cpu_percent: float | None = None
+    """Of one CPU."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The span that the figures cover."""
+
+    label: str
+    """``10 s``, ``1 min``, ``5 min``, ``all``."""
+    length_s: float | None
+    """What was asked for; ``None`` for all."""
+    span_s: float
+    """What is there: shorter in the first seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything a pane, a CSV file or a report shows, at one moment."""
+
+    unix_ns: int
+    started_unix_ns: int
+    target: Target
+    """With the processes and ports as last reported by the kernel."""
+    window: Window
+    measures: Mapping[str, MeasureSnapshot]
+    """By name, in the order of the scripts."""
+    slow: tuple[SlowRequest, ...]
+    """Slowest first, inside the window, at most 1,000."""
+    accounting: Accounting
+    overhead: Overhead
+    tracer: TracerStatus
+    scripts: tuple[ScriptStatus, ...]
+    bpftrace_version: str = ""
+    kernel: str = ""
+    ticks: int = 0
+    """How many times the kernel has reported since the start; 0 = nothing yet."""
+    quiet_s: float = 0.0
+    """Seconds since the last observation of any measure (since attach when there was none)."""

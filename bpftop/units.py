@@ -1,0 +1,55 @@
+"""Numbers as people read them: one rule for the screen, the report and the messages."""
+
+from __future__ import annotations
+
+
+def duration(ns: float | None) -> str:
+    """Three significant digits with a unit, at most 7 cells: ``842 ns``, ``1.84 ms``, ``12.0 s``, ``–`` for none."""
+    if ns is None or ns != ns:
+        return "–"
+    for limit, divisor, unit in ((1e3, 1, "ns"), (1e6, 1e3, "µs"), (1e9, 1e6, "ms"), (1e11, 1e9, "s")):
+        if ns < limit * 0.9995:
+            return f"{_three(ns / divisor)} {unit}"
+    return f"{ns / 60e9:.0f} min"
+
+
+def count(n: float) -> str:
+    """A count in at most 6 cells: ``9999``, ``12.3k``, ``1.84M``."""
+    if n < 10_000:
+        return f"{n:.0f}"
+    for limit, divisor, suffix in ((1e6, 1e3, "k"), (1e9, 1e6, "M"), (1e12, 1e9, "G")):
+        if n < limit * 0.9995:
+            return f"{_three(n / divisor)}{suffix}"
+    return f"{n / 1e12:.3g}T"
+
+
+def rate(per_s: float) -> str:
+    """Events per second: ``0.5/s``, ``12.3k/s``."""
+    if per_s < 10:
+        return f"{per_s:.1f}/s"
+    return f"{count(per_s)}/s"
+
+
+def percent(share: float) -> str:
+    """A share of 1 as a percentage: ``92 %``, ``0.4 %``."""
+    value = share * 100
+    return f"{value:.0f} %" if value >= 9.95 or value == 0 else f"{value:.1f} %"
+
+
+def span(seconds: float) -> str:
+    """A length of time for people: ``12 s``, ``3 min``, ``2 h 05 min``."""
+    whole = int(seconds)
+    if whole < 100:
+        return f"{whole} s"
+    if whole < 6000:
+        return f"{whole // 60} min"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def _three(value: float) -> str:
+    """Three significant digits of 0 <= value < 1000, without an exponent."""
+    if value < 9.995:
+        return f"{value:.2f}" if value != int(value) or value >= 1 else f"{value:.0f}"
+    if value < 99.95:
+        return f"{value:.1f}"
+    return f"{value:.0f}"
