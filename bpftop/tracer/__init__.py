@@ -1,0 +1,1 @@
+"""Sources of figures: bpftrace itself and what stands in for it, decoded to messages."""

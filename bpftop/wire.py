@@ -1,0 +1,85 @@
+"""The words between our bpftrace programs and Python: record tags, map names, how numbers are packed into map keys.
+
+The scripts in ``bt/lib`` follow these rules; simulation writes the same bytes. One tick on the wire::
+
+    printf "T <boot_ns>"                      interval probe; the map prints that follow belong to it
+    map    @counts     measure<<16|bucket     cumulative, never cleared: global counts, 64 buckets per octave
+    map    @clients_a  client<<16|measure<<10|bucket   since this half was last printed: 16 buckets per octave
+           or @clients_b                      the two halves take turns; each is cleared after its print
+    map    @addresses_a or _b  client -> (high, low)   IPv6 clients seen since the last print of this half
+    map    @sent       stream                 cumulative: events sent on the events lane
+    map    @untracked                         cumulative: connections that found the socket table full
+    map    @target_pids, @target_ports        the target as the kernel follows it
+    printf "E <stream> <number> ..."          one event, at any time
+    printf "H <cpu>"                          heartbeat, at any time
+
+A client is 48 bits: an IPv4 address as the kernel keeps it (network order, read as a little-endian integer), or for
+IPv6 bit 47 and a 47-bit hash whose address is in ``@addresses``.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import sys
+
+TICK = "T"
+HEARTBEAT = "H"
+EVENT = "E"
+
+COUNTS = "@counts"
+CLIENTS = ("@clients_a", "@clients_b")
+ADDRESSES = ("@addresses_a", "@addresses_b")
+SENT = "@sent"
+UNTRACKED = "@untracked"
+TARGET_PIDS = "@target_pids"
+TARGET_PORTS = "@target_ports"
+
+MEASURE_SHIFT = 16
+"""In keys of ``@counts``."""
+CLIENT_SHIFT = 16
+CLIENT_MEASURE_SHIFT = 10
+CLIENT_BUCKET_MASK = (1 << CLIENT_MEASURE_SHIFT) - 1
+CLIENT_MEASURE_MASK = 63
+MAX_MEASURES = 63
+IPV6_BIT = 1 << 47
+OTHERS = 0
+"""The client code of everything that is not kept one by one."""
+
+
+def counts_key(measure: int, bucket: int) -> int:
+    """The key in ``@counts`` of a 64-per-octave bucket of a measure (ids from 1)."""
+    return measure << MEASURE_SHIFT | bucket
+
+
+def clients_key(client: int, measure: int, bucket: int) -> int:
+    """The key in ``@clients_*`` of a 16-per-octave bucket of a measure for a client code."""
+    return client << CLIENT_SHIFT | measure << CLIENT_MEASURE_SHIFT | bucket
+
+
+def client_code(address: str) -> int:
+    """The 48-bit code of an address, as the kernel side computes it. IPv4-mapped IPv6 counts as IPv4."""
+    ip = ipaddress.ip_address(address)
+    if isinstance(ip, ipaddress.IPv6Address):
+        if ip.ipv4_mapped is None:
+            high, low = halves(ip)
+            mixed = (high * 0x9E3779B97F4A7C15 ^ low * 0xC2B2AE3D27D4EB4F) & (1 << 64) - 1
+            return IPV6_BIT | mixed >> 17
+        ip = ip.ipv4_mapped
+    return int.from_bytes(ip.packed, sys.byteorder)
+
+
+def ipv4_text(code: int) -> str:
+    """The dotted address of an IPv4 client code."""
+    return str(ipaddress.IPv4Address(code.to_bytes(4, sys.byteorder)))
+
+
+def halves(ip: ipaddress.IPv6Address) -> tuple[int, int]:
+    """The two 64-bit halves of an IPv6 address as the kernel side reads them: memory order, native integers."""
+    packed = ip.packed
+    return int.from_bytes(packed[:8], sys.byteorder), int.from_bytes(packed[8:], sys.byteorder)
+
+
+def ipv6_text(high: int, low: int) -> str:
+    """The address whose halves these are."""
+    packed = high.to_bytes(8, sys.byteorder) + low.to_bytes(8, sys.byteorder)
+    return str(ipaddress.IPv6Address(packed))
