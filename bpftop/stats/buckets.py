@@ -1,8 +1,8 @@
 """Log-linear buckets: one rule here and in ``bt/lib/counts.bt``.
 
-A value below 2**(bits+1) has a bucket of its own; above, each octave [2**p, 2**(p+1)) is cut in 2**bits equal parts, so
-a bucket is at most 1/2**bits of its value wide: 1.6 % with 6 bits (its middle is within 0.8 %), 6.2 % with 4 bits
-(within 3.1 %). This is HdrHistogram's layout with a binary precision.
+A value below 128 has a bucket of its own; above, each octave [2**p, 2**(p+1)) is cut in 64 equal parts, so a bucket is
+at most 1/64 of its values wide and its middle is within 0.8 % of any of them. This is HdrHistogram's layout with a
+binary precision. Per client four neighbours are one bucket (``index >> 2``): 16 per octave, within 3.1 %.
 """
 
 from __future__ import annotations
@@ -12,40 +12,42 @@ from numpy.typing import ArrayLike
 
 from bpftop.model import Counts
 
-GLOBAL_BITS = 6
-"""64 buckets per octave: global series."""
-CLIENT_BITS = 4
-"""16 buckets per octave: per client."""
+BITS = 6
+"""64 buckets per octave."""
 OCTAVES = 40
 """Up to 2**40 ns = 18 minutes; what is longer counts in the last bucket."""
-GLOBAL_BUCKETS = OCTAVES << GLOBAL_BITS
-CLIENT_BUCKETS = OCTAVES << CLIENT_BITS
+BUCKETS = (OCTAVES - BITS + 1) << BITS
+CLIENT_SHIFT = 2
+"""A client's bucket is a global bucket shifted right by this."""
+CLIENT_BUCKETS = BUCKETS >> CLIENT_SHIFT
 
 
-def bucket_of(value: ArrayLike, bits: int = GLOBAL_BITS) -> Counts:
+def bucket_of(value_ns: ArrayLike) -> Counts:
     """The bucket index of each value (ns, >= 0). Any shape; int64 of the same shape."""
-    v = np.maximum(np.asarray(value, dtype=np.int64), 0)
+    v = np.minimum(np.maximum(np.asarray(value_ns, dtype=np.int64), 0), (1 << OCTAVES) - 1)
     _, exponent = np.frexp(v.astype(np.float64))
-    # Above 2**53 a float64 can round up into the next octave; those values are in the last bucket anyway.
-    p = np.maximum(exponent.astype(np.int64) - 1, bits)
-    index = (p << bits) + ((v >> (p - bits)) - (1 << bits))
-    index = np.where(v < (2 << bits), v, index)
-    return np.minimum(index, (OCTAVES << bits) - 1)
+    shift = np.maximum(exponent.astype(np.int64) - 1 - BITS, 0)
+    return (shift << BITS) + (v >> shift)
 
 
-def lower_edge(index: ArrayLike, bits: int = GLOBAL_BITS) -> Counts:
+def lower_edge(index: ArrayLike) -> Counts:
     """The smallest value (ns) of each bucket. Any shape; int64 of the same shape."""
     i = np.asarray(index, dtype=np.int64)
-    p = np.maximum(i >> bits, bits)
-    edge = ((1 << bits) + (i & ((1 << bits) - 1))) << (p - bits)
-    return np.where(i < (2 << bits), i, edge)
+    shift = np.maximum((i >> BITS) - 1, 0)
+    return (i - (shift << BITS)) << shift
 
 
-def upper_edge(index: ArrayLike, bits: int = GLOBAL_BITS) -> Counts:
+def upper_edge(index: ArrayLike) -> Counts:
     """The smallest value (ns) above each bucket. Any shape; int64 of the same shape."""
-    return lower_edge(np.asarray(index, dtype=np.int64) + 1, bits)
+    return lower_edge(np.asarray(index, dtype=np.int64) + 1)
 
 
-def middle(index: ArrayLike, bits: int = GLOBAL_BITS) -> Counts:
-    """The value (ns) that stands for each bucket: the middle of the values it can hold."""
-    return (lower_edge(index, bits) + upper_edge(index, bits) - 1) // 2
+def middle(index: ArrayLike) -> Counts:
+    """The value (ns) that stands for each bucket: the middle of the whole numbers it can hold."""
+    return (lower_edge(index) + upper_edge(index) - 1) // 2
+
+
+def client_middle(index: ArrayLike) -> Counts:
+    """The same for a client's bucket."""
+    i = np.asarray(index, dtype=np.int64) << CLIENT_SHIFT
+    return (lower_edge(i) + lower_edge(i + (1 << CLIENT_SHIFT)) - 1) // 2
