@@ -14,7 +14,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-# --- targets -----------------------------------------------------------------------------------------------------------
+# --- targets ----------------------------------------------------------------------------------------------------------
 
 
 class TargetKind(Enum):
@@ -57,7 +57,7 @@ class Target:
         return tuple(p.pid for p in self.processes)
 
 
-# --- scripts -----------------------------------------------------------------------------------------------------------
+# --- scripts ----------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ class Program:
     """Positional parameters, data for ``str($1)``."""
 
 
-# --- what a bpftrace run says ------------------------------------------------------------------------------------------
+# --- what a bpftrace run says -----------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +178,7 @@ class Rejected:
 
 Message: TypeAlias = Attached | Tick | Heartbeat | MapPrint | Record | Lost | Text | Rejected
 
-# --- states ------------------------------------------------------------------------------------------------------------
+# --- states -----------------------------------------------------------------------------------------------------------
 
 
 class State(Enum):
@@ -223,7 +223,7 @@ class TracerStatus:
     """``bpftrace``, ``simulation`` or ``replay``: where the figures come from."""
 
 
-# --- figures -----------------------------------------------------------------------------------------------------------
+# --- figures ----------------------------------------------------------------------------------------------------------
 
 Counts: TypeAlias = NDArray[np.int64]
 
@@ -269,7 +269,7 @@ class ClientRow:
 
 @dataclass(frozen=True, slots=True)
 class Trend:
-    """One point per slice over the last minutes, oldest first. Arrays of one shape (points,); NaN where nothing came."""
+    """One point per slice over the last minutes, oldest first. Arrays of one shape (points,); NaN where nothing was."""
 
     age_s: NDArray[np.float64]
     """Seconds before the snapshot, descending to 0."""

@@ -1,1 +1,1 @@
-"""Pure figures: log-linear buckets, quantiles, the store. No input or output, no knowledge of bpftrace or the screen."""
+"""Pure figures: log-linear buckets, quantiles, the store. No input or output, neither bpftrace nor the screen."""

@@ -24,9 +24,9 @@ CLIENT_BUCKETS = BUCKETS >> CLIENT_SHIFT
 
 def bucket_of(value_ns: ArrayLike) -> Counts:
     """The bucket index of each value (ns, >= 0). Any shape; int64 of the same shape."""
-    v = np.minimum(np.maximum(np.asarray(value_ns, dtype=np.int64), 0), (1 << OCTAVES) - 1)
+    v: Counts = np.minimum(np.maximum(np.asarray(value_ns, dtype=np.int64), 0), (1 << OCTAVES) - 1)
     _, exponent = np.frexp(v.astype(np.float64))
-    shift = np.maximum(exponent.astype(np.int64) - 1 - BITS, 0)
+    shift: Counts = np.maximum(exponent.astype(np.int64) - 1 - BITS, 0)
     return (shift << BITS) + (v >> shift)
 
 

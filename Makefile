@@ -1,0 +1,91 @@
+# Everything is one word: `make run`, `make test`, `make check`. Each does its own set-up; the second time it is fast.
+#
+#   make run                  the demo: a small server with a story, watched live
+#   make run TARGET=nginx     watch nginx (as root)
+#   make test                 the whole suite; as root it installs nginx, wrk, tmux ... and traces for real
+#   make check                ruff, mypy, import layers, the dialect of bt/
+#   make bench | screenshots | clean
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PIP_DISABLE_PIP_VERSION_CHECK ?= 1
+
+TARGET ?=
+ARGS ?=
+PACKAGES_RUN := bpftrace
+PACKAGES_TEST := bpftrace nginx-light:nginx wrk tmux curl gcc procps:ps util-linux:unshare
+SYSTEM_PATH := $(PATH):/usr/sbin:/sbin
+
+.PHONY: run test check bench screenshots clean host-run host-test
+.DEFAULT_GOAL := run
+
+run: $(VENV)/run.stamp host-run
+	@exec $(BIN)/bpftop $(if $(TARGET),watch "$(TARGET)",demo) $(ARGS)
+
+test: $(VENV)/dev.stamp host-test
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/dev.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m bpftop.scripts.lint bt
+
+bench: $(VENV)/dev.stamp host-test
+	$(BIN)/python benchmarks/overhead.py $(ARGS)
+
+screenshots: $(VENV)/dev.stamp
+	$(BIN)/python screenshots/make.py $(ARGS)
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# --- set-up ---
+
+$(BIN)/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "bpftop needs Python 3.11 or newer; name one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	@if ! $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null; then $(call install,python3-venv); fi
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/run.stamp: pyproject.toml | $(BIN)/pip
+	$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/dev.stamp: pyproject.toml | $(BIN)/pip
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@ $(VENV)/run.stamp
+
+# PACKAGE or PACKAGE:COMMAND when the command is called otherwise. One missing command is one apt-get for all.
+define missing
+missing=; for p in $(1); do PATH="$(SYSTEM_PATH)" command -v "$${p#*:}" >/dev/null 2>&1 || missing="$$missing $${p%%:*}"; done
+endef
+
+# As root on Debian: install. Otherwise: the one command to type.
+define install
+if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+  echo "installing $(strip $(1))" >&2; \
+  { DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(1) >/dev/null 2>&1 || \
+    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(1) >/dev/null; }; }; \
+else \
+  echo "missing: $(strip $(1)). Type: sudo apt-get install -y $(strip $(1))" >&2; false; \
+fi
+endef
+
+define tracefs
+if [ "$$(id -u)" = 0 ] && [ ! -e /sys/kernel/tracing/events ] && [ -d /sys/kernel/tracing ]; then \
+  mount -t tracefs tracefs /sys/kernel/tracing || true; \
+fi
+endef
+
+# Nothing here stops the run: without bpftrace or root the demo simulates, and every verb says itself what is missing.
+host-run:
+	@$(call missing,$(PACKAGES_RUN)); if [ -n "$$missing" ]; then $(call install,$$missing) || true; fi
+	@$(call tracefs)
+
+host-test:
+	@$(call missing,$(PACKAGES_TEST)); if [ -n "$$missing" ]; then $(call install,$$missing) || true; fi
+	@$(call tracefs)
