@@ -27,7 +27,8 @@ def bucket_of(value_ns: ArrayLike) -> Counts:
     v: Counts = np.minimum(np.maximum(np.asarray(value_ns, dtype=np.int64), 0), (1 << OCTAVES) - 1)
     _, exponent = np.frexp(v.astype(np.float64))
     shift: Counts = np.maximum(exponent.astype(np.int64) - 1 - BITS, 0)
-    return (shift << BITS) + (v >> shift)
+    index: Counts = (shift << BITS) + (v >> shift)
+    return index
 
 
 def lower_edge(index: ArrayLike) -> Counts:
