@@ -27,14 +27,13 @@ def bucket_of(value_ns: ArrayLike) -> Counts:
     v: Counts = np.minimum(np.maximum(np.asarray(value_ns, dtype=np.int64), 0), (1 << OCTAVES) - 1)
     _, exponent = np.frexp(v.astype(np.float64))
     shift: Counts = np.maximum(exponent.astype(np.int64) - 1 - BITS, 0)
-    index: Counts = (shift << BITS) + (v >> shift)
-    return index
+    return (shift << BITS) + (v >> shift)
 
 
 def lower_edge(index: ArrayLike) -> Counts:
     """The smallest value (ns) of each bucket. Any shape; int64 of the same shape."""
     i = np.asarray(index, dtype=np.int64)
-    shift = np.maximum((i >> BITS) - 1, 0)
+    shift: Counts = np.maximum((i >> BITS) - 1, 0)
     return (i - (shift << BITS)) << shift
 
 
