@@ -1,0 +1,165 @@
+"""/proc as values. Reading never raises: a process that vanishes while it is read is not there.
+
+Bytes of other processes become text by ``os.fsdecode``, so ``os.fsencode`` gives the very same bytes back.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+PROC = Path("/proc")
+
+_KERNEL_THREAD = 0x00200000
+"""PF_KTHREAD in field 9 of proc_pid_stat(5)."""
+_LISTEN = "0A"
+_DELETED = " (deleted)"
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One process (thread group) at the moment it was read."""
+
+    pid: int
+    parent: int
+    start_ticks: int
+    comm: str
+    """The name of the group leader, at most 15 bytes."""
+    argv: tuple[str, ...]
+    exe: str
+    """The path of the program, without the mark of a deleted file; empty when we may not know."""
+
+
+def processes(proc: Path = PROC) -> list[Seen]:
+    """All processes that can be seen, by id; kernel threads and zombies left out."""
+    found = (read(pid, proc) for pid in pids(proc))
+    return [process for process in found if process is not None]
+
+
+def pids(proc: Path = PROC) -> list[int]:
+    """The ids of all processes, ascending."""
+    try:
+        return sorted(int(name) for name in os.listdir(proc) if name.isdecimal())
+    except OSError:
+        return []
+
+
+def read(pid: int, proc: Path = PROC) -> Seen | None:
+    """One process, or ``None`` when there is none (or a kernel thread, or a zombie)."""
+    base = proc / str(pid)
+    try:
+        parent, start_ticks, alive = _stat((base / "stat").read_bytes())
+        comm = os.fsdecode((base / "comm").read_bytes().removesuffix(b"\n"))
+        argv = _argv((base / "cmdline").read_bytes())
+    except (OSError, ValueError, IndexError):
+        return None
+    return Seen(pid, parent, start_ticks, comm, argv, exe(pid, proc)) if alive else None
+
+
+def start_ticks(pid: int, proc: Path = PROC) -> int | None:
+    """When the process started, in clock ticks since boot."""
+    try:
+        return _stat((proc / str(pid) / "stat").read_bytes())[1]
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def exe(pid: int, proc: Path = PROC) -> str:
+    """The path of the program that runs; empty when we may not know."""
+    try:
+        return os.readlink(proc / str(pid) / "exe").removesuffix(_DELETED)
+    except OSError:
+        return ""
+
+
+def leader(pid: int, proc: Path = PROC) -> int:
+    """The process that a thread belongs to; the number itself when it is a process or nothing."""
+    try:
+        match = re.search(rb"^Tgid:\s*(\d+)$", (proc / str(pid) / "status").read_bytes(), re.MULTILINE)
+    except OSError:
+        return pid
+    return int(match[1]) if match else pid
+
+
+def own_pid(proc: Path = PROC) -> int | None:
+    """This very process as this /proc numbers it."""
+    try:
+        return int(os.readlink(proc / "self"))
+    except (OSError, ValueError):
+        return None
+
+
+def working_directory(pid: int, proc: Path = PROC) -> str:
+    """Where the process stands; empty when we may not know."""
+    try:
+        return os.readlink(proc / str(pid) / "cwd")
+    except OSError:
+        return ""
+
+
+def socket_inodes(pid: int, proc: Path = PROC) -> frozenset[int] | None:
+    """The sockets that the process holds, inherited ones too; ``None`` when we may not look."""
+    folder = proc / str(pid) / "fd"
+    try:
+        names = os.listdir(folder)
+    except PermissionError:
+        return None
+    except OSError:
+        return frozenset()
+    return frozenset(_inodes(folder, names))
+
+
+def listening(pid: int, proc: Path = PROC) -> Mapping[int, int]:
+    """Listening TCP sockets in the network namespace of the process: inode to port."""
+    ports: dict[int, int] = {}
+    for table in ("tcp", "tcp6"):
+        ports.update(_listening(proc / str(pid) / "net" / table))
+    return ports
+
+
+def network(pid: int, proc: Path = PROC) -> str:
+    """The network namespace of the process: equal text, equal namespace. Empty when we may not know."""
+    try:
+        return os.readlink(proc / str(pid) / "ns" / "net")
+    except OSError:
+        return ""
+
+
+def _stat(raw: bytes) -> tuple[int, int, bool]:
+    """Parent, start time, and whether it is a living process of user space."""
+    # The name in parentheses may itself hold blanks and parentheses: what follows the last one is safe.
+    fields = raw[raw.rindex(b")") + 2 :].split()
+    state, parent, flags, started = fields[0], int(fields[1]), int(fields[6]), int(fields[19])
+    return parent, started, state not in b"ZXx" and not flags & _KERNEL_THREAD
+
+
+def _argv(raw: bytes) -> tuple[str, ...]:
+    """The words of a command line; a title that the process wrote over them is one word, its padding cut."""
+    return tuple(os.fsdecode(word) for word in raw.rstrip(b"\0").split(b"\0")) if raw.strip(b"\0") else ()
+
+
+def _inodes(folder: Path, names: list[str]) -> Iterator[int]:
+    for name in names:
+        try:
+            link = os.readlink(folder / name)
+        except OSError:
+            continue
+        if link.startswith("socket:["):
+            yield int(link[8:-1])
+
+
+def _listening(table: Path) -> Iterator[tuple[int, int]]:
+    """Inode and port of each listening socket. The kernel lists these first: the rest, maybe 100,000, is not read."""
+    try:
+        with table.open() as lines:
+            next(lines, "")
+            for line in lines:
+                fields = line.split()
+                if fields[3] != _LISTEN:
+                    return
+                yield int(fields[9]), int(fields[1].rpartition(":")[2], 16)
+    except (OSError, ValueError, IndexError):
+        return

@@ -1,0 +1,20 @@
+"""Words that others wrote, made fit to show: names of processes, lines of stderr, addresses."""
+
+from __future__ import annotations
+
+import unicodedata
+
+REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+# Control, format (bidi, zero width), surrogate, private, unassigned; marks that pile up; line and paragraph separators.
+_UNSAFE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Mn", "Me", "Zl", "Zp"})
+
+
+def safe(foreign: str, cells: int | None = None) -> str:
+    """The text with everything that could steer a terminal replaced, cut to ``cells`` characters with an ellipsis."""
+    if foreign.isascii() and foreign.isprintable():
+        shown = foreign
+    else:
+        shown = "".join(REPLACEMENT if unicodedata.category(c) in _UNSAFE else c for c in foreign)
+    if cells is not None and len(shown) > cells:
+        return shown[: max(cells - 1, 0)] + "…"
+    return shown
