@@ -35,7 +35,7 @@ def parse(spec: str) -> Target:
             raise TargetError(f"{spec} is not a port: give a number from 1 to 65535, as in :8080")
         return Target(spec, TargetKind.PORT, f"port {port}", ports=(port,))
     if "/" in spec:
-        return Target(spec, TargetKind.PATH, basename(spec) or spec, comm=cut(basename(os.path.realpath(spec))))
+        return Target(spec, TargetKind.PATH, basename(spec) or spec, comm=cut(basename(spec)))
     if spec.isascii() and spec.isdecimal():
         if _number(spec, PID_MAX) is None:
             raise TargetError(f"{spec} is not a process id: give a number from 1 to {PID_MAX}")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 MAX_LINES = 60
-"""A script is read by a person; the header block does not count."""
+"""Lines of code: a script is read by a person. The header, comments and blank lines do not count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,8 @@ class Rule:
     """Paths below ``bt/`` where it is right."""
     in_strings: bool = False
     """Look inside string literals instead of outside."""
+    unless: re.Pattern[str] | None = None
+    """Lines of code where it is right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +41,10 @@ class Finding:
         return f"{self.path}:{self.line}: {self.why}"
 
 
-def _rule(pattern: str, why: str, *, except_in: tuple[str, ...] = (), in_strings: bool = False) -> Rule:
-    return Rule(re.compile(pattern), why, except_in, in_strings)
+def _rule(
+    pattern: str, why: str, *, except_in: tuple[str, ...] = (), in_strings: bool = False, unless: str = ""
+) -> Rule:
+    return Rule(re.compile(pattern), why, except_in, in_strings, re.compile(unless) if unless else None)
 
 
 RULES = (
@@ -80,7 +84,12 @@ RULES = (
     _rule(r"\b(fentry|fexit):", "fentry: needs bpftrace 0.20: write kfunc: or kprobe:"),
     _rule(r"\bexit\s*\(\s*[^)\s]", "exit(n) needs bpftrace 0.21: exit()"),
     _rule(r"\bnsecs\s*\(", "nsecs(clock) needs bpftrace 0.19: nsecs"),
-    _rule(r"%-?\d*d", "%d cuts 64-bit values: %llu or %lld", in_strings=True),
+    _rule(
+        r"%-?\d*d",
+        "%d cuts 64-bit values: %llu or %lld",
+        in_strings=True,
+        unless=r'printf\(""(,\s*(cpu|pid|tid|uid|gid)\b)+\s*\)',
+    ),
     _rule(r"%-?\d*[uxi](?![a-z])", "this format cuts 64-bit values: %llu, %lld or %llx", in_strings=True),
     _rule(r"%-?\d*s", "text in a record can be forged by a process name: numbers only", in_strings=True),
 )
@@ -100,28 +109,25 @@ def lint(directory: Path) -> list[Finding]:
 def lint_text(text: str, path: Path, below: Path | None = None) -> list[Finding]:
     """The findings in one script. ``below`` is its path below ``bt/``, for the rules with exceptions."""
     where = (below or path).as_posix()
-    found = [Finding(path, number, why) for number, why in _shape(text.splitlines())]
-    for number, code, strings in _code(text):
+    lines = list(_code(text))
+    found = [Finding(path, number, why) for number, why in _shape(text, lines)]
+    for number, code, strings in lines:
         for rule in RULES:
             subject = strings if rule.in_strings else code
-            if where not in rule.except_in and rule.pattern.search(subject):
+            fits = rule.unless is not None and rule.unless.search(code)
+            if where not in rule.except_in and not fits and rule.pattern.search(subject):
                 found.append(Finding(path, number, rule.why))
     return sorted(found, key=lambda finding: finding.line)
 
 
-def _shape(lines: list[str]) -> Iterator[tuple[int, str]]:
+def _shape(text: str, lines: list[tuple[int, str, str]]) -> Iterator[tuple[int, str]]:
     """Findings about the file as a whole."""
-    if not lines or not re.match(r"//\s+\S", lines[0]) or _HEADER.match(lines[0]):
+    first = text.partition("\n")[0]
+    if not re.match(r"//\s+\S", first) or _HEADER.match(first):
         yield 1, "the first line is a comment that says in one sentence what the script measures"
-    body = len(lines) - _header_length(lines)
-    if body > MAX_LINES:
-        yield len(lines), f"{body} lines without the header, at most {MAX_LINES}: one file, one subject"
-
-
-def _header_length(lines: list[str]) -> int:
-    """The number of lines of the TOML block, its two fences included."""
-    fences = [i for i, line in enumerate(lines) if _HEADER.match(line)]
-    return fences[1] - fences[0] + 1 if len(fences) >= 2 else 0
+    size = sum(1 for _, code, _ in lines if code.strip())
+    if size > MAX_LINES:
+        yield len(lines), f"{size} lines of code, at most {MAX_LINES}: one file, one subject"
 
 
 def _code(text: str) -> Iterator[tuple[int, str, str]]:
