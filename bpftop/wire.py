@@ -62,7 +62,7 @@ def client_code(address: str) -> int:
     if isinstance(ip, ipaddress.IPv6Address):
         if ip.ipv4_mapped is None:
             high, low = halves(ip)
-            mixed = (high * 0x9E3779B97F4A7C15 ^ low * 0xC2B2AE3D27D4EB4F) & (1 << 64) - 1
+            mixed = (high * 0x1E3779B97F4A7C15 ^ low * 0x42B2AE3D27D4EB4F) & (1 << 64) - 1
             return IPV6_BIT | mixed >> 17
         ip = ip.ipv4_mapped
     return int.from_bytes(ip.packed, sys.byteorder)

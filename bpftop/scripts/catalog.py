@@ -1,0 +1,50 @@
+"""Where the scripts are: inside the installed package, or beside it in a checkout. Never the current directory."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from importlib.resources import files
+from pathlib import Path
+
+from bpftop.errors import ScriptError
+from bpftop.model import Script
+from bpftop.scripts.header import parse_script
+
+SHIPPED = ("requests", "connections")
+"""In the order of the screen; other files follow by name."""
+
+
+def script_folder() -> Path:
+    """The folder of the shipped scripts: ``bpftop/bt`` in a wheel, ``bt/`` in a checkout or an editable install.
+
+    Raises ScriptError when there is neither.
+    """
+    packaged = Path(str(files("bpftop"))) / "bt"
+    for folder in (packaged, packaged.parents[1] / "bt"):
+        if (folder / "requests.bt").is_file():
+            return folder
+    raise ScriptError("the probe scripts are missing from this installation", "pip install --force-reinstall bpftop")
+
+
+@lru_cache(maxsize=1)
+def catalog() -> dict[str, Script]:
+    """All shipped scripts by name, in the order of the screen. Raises ScriptError for a wrong header."""
+    folder = script_folder()
+    names = sorted(path.stem for path in folder.glob("*.bt"))
+    names.sort(key=lambda name: SHIPPED.index(name) if name in SHIPPED else len(SHIPPED))
+    return {name: load_script(folder / f"{name}.bt") for name in names}
+
+
+def load_script(path: Path) -> Script:
+    """Read one script file. Raises ScriptError when it can't be read or its header is wrong."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ScriptError(f"{path}: cannot be read: {error}") from error
+    return parse_script(text, path.stem, str(path))
+
+
+def library() -> dict[str, str]:
+    """The text of the shared parts, ``bt/lib/*.bt``, by name."""
+    folder = script_folder() / "lib"
+    return {path.stem: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.bt"))}

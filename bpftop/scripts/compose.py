@@ -1,0 +1,103 @@
+"""From scripts and a target to one plain bpftrace program, portable from 0.17 on.
+
+The shared parts are composed in here: the target filter, the log-linear bucket, the events lane, the tick. User input
+never becomes program text: process ids and ports are integers, the name is the positional parameter ``$1``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from bpftop import wire
+from bpftop.errors import ScriptError
+from bpftop.model import Program, Script, Target, TargetKind
+from bpftop.scripts import macros
+from bpftop.scripts.btf import place_offsets
+from bpftop.scripts.catalog import library as shared_parts
+
+_KEPT = {wire.COUNTS, wire.SENT, wire.UNTRACKED, *wire.CLIENTS, *wire.ADDRESSES}
+_MAP = re.compile(r"(?<![\w@])@[a-z_]\w*")
+_FOLLOW = {TargetKind.NAME: 1, TargetKind.PATH: 1, TargetKind.PORT: 2, TargetKind.PID: 0}
+
+
+def compose(scripts: Sequence[Script], target: Target) -> Program:
+    """One program for all ``scripts`` on ``target``. Raises ScriptError when they don't fit together."""
+    measures = tuple(measure for script in scripts for measure in script.measures)
+    streams = tuple(stream for script in scripts for stream in script.streams)
+    names = {m.name: i for i, m in enumerate(measures, 1)} | {s.name: i for i, s in enumerate(streams, 1)}
+    if len(names) != len(measures) + len(streams):
+        raise ScriptError("two scripts declare a measure or stream of the same name")
+    if len(measures) > wire.MAX_MEASURES:
+        raise ScriptError(f"at most {wire.MAX_MEASURES} measures fit in one program, not {len(measures)}")
+    library, shared = _shared()
+    parts = []
+    for script in scripts:
+        body, own = macros.extract(_without_header(script.body))
+        parts.append(f"// --- {script.name}.bt ---\n" + macros.expand(body.strip(), shared | own, names))
+    body = "\n\n".join(parts)
+    ticks = "\n".join(f"  adapt({i});" for i in range(1, len(streams) + 1))
+    if ticks:
+        body += "\n\n" + macros.expand(f"interval:ms:100 {{\n{ticks}\n}}", shared, names)
+    text = "\n\n".join((_title(scripts, target), _begin(target, len(streams)), body, _library_text(library, body)))
+    text = place_offsets(text)
+    return Program(text + "\n\n" + _end(text) + "\n", tuple(scripts), measures, streams, _argv(target))
+
+
+def _shared() -> tuple[str, dict[str, macros.Macro]]:
+    """The shared probes as text, and the shared macros. A part of macros only leaves no text."""
+    texts, found = [], {}
+    for name, part in shared_parts().items():
+        text, own = macros.extract(part)
+        found.update(own)
+        if "{" in text:
+            texts.append(re.sub(r"\A// \S+ - ", f"// --- lib/{name}.bt --- ", text))
+    return "\n".join(texts), found
+
+
+def _without_header(body: str) -> str:
+    """The code and its comments below the first comment block."""
+    lines = body.splitlines()
+    while lines and (lines[0].startswith(("//", "#!")) or not lines[0].strip()):
+        if not lines[0].strip():
+            return "\n".join(lines).strip()
+        lines.pop(0)
+    return "\n".join(lines)
+
+
+def _title(scripts: Sequence[Script], target: Target) -> str:
+    names = ", ".join(script.name for script in scripts)
+    lines = [f"// bpftop: {names}. Plain bpftrace, 0.17 or newer.", "// Run: bpftrace --no-warnings FILE"]
+    if target.comm and _FOLLOW[target.kind] == 1:
+        lines[-1] += " -- NAME   (NAME of the program: restarts of it stay in view)"
+    return "\n".join(lines)
+
+
+def _begin(target: Target, streams: int) -> str:
+    lines = ["@half = (uint64)0;", f"@follow = (uint64){_FOLLOW[target.kind]};"]
+    lines += [f"@target_pids[(uint64){int(pid)}] = (uint64)1;" for pid in target.pids or (0,)]
+    lines += [f"@target_ports[(uint64){int(port)}] = (uint64)1;" for port in target.ports or (0,)]
+    for stream in range(1, streams + 1):
+        lines += [f"@slow[(uint64){stream}] = (uint64)0;", f"@passed[(uint64){stream}] = (uint64)0;"]
+    return "BEGIN {\n  " + "\n  ".join(lines) + "\n}"
+
+
+def _library_text(library: str, body: str) -> str:
+    """The shared probes, without prints of maps that nothing in this program fills."""
+    filled = set(_MAP.findall(body)) | {wire.TARGET_PIDS, wire.TARGET_PORTS}
+    lines = []
+    for line in library.splitlines():
+        printed = re.match(r"\s*(?:print|clear)\((@\w+)\);$", line)
+        if not printed or printed[1] in filled:
+            lines.append(line)
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
+
+
+def _end(text: str) -> str:
+    """bpftrace prints every map that is not empty when it ends; only the counts are wanted."""
+    state = sorted(set(_MAP.findall(re.sub(r"//[^\n]*", "", text))) - _KEPT)
+    return "END {\n" + "\n".join(f"  clear({name});" for name in state) + "\n}"
+
+
+def _argv(target: Target) -> tuple[str, ...]:
+    return (target.comm,) if target.comm and _FOLLOW[target.kind] == 1 else ()
