@@ -1,0 +1,171 @@
+"""The Textual app, and ``run``: one call from the command line to the screen and back."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import ClassVar
+
+from textual import work
+from textual.app import App, SystemCommand
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+from textual.timer import Timer
+
+from bpftop.errors import BpftopError
+from bpftop.model import Snapshot
+from bpftop.ui.canvas import Canvas
+from bpftop.ui.leave import watching
+from bpftop.ui.options import SnapshotSource, UiOptions
+from bpftop.ui.safe import safe
+from bpftop.ui.screen import MainScreen
+from bpftop.ui.themes import CYCLE, OURS, PLAIN_CYCLE
+
+__all__ = ["BpftopApp", "SnapshotSource", "UiOptions", "run"]
+
+Save = Callable[[Snapshot], str]
+
+
+class BpftopApp(App[int]):
+    """Pulls a snapshot at an interval and hands it to the screen."""
+
+    TITLE = "bpftop"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("ctrl+c", "leave", "Quit", show=False, priority=True, tooltip="quit"),
+        Binding("ctrl+q", "leave", "Quit", show=False, system=True),
+    ]
+    CSS = "Toast { max-width: 100%; }"
+
+    def __init__(self, session: SnapshotSource, *, save: Save, options: UiOptions) -> None:
+        plain = options.no_color or bool(os.environ.get("NO_COLOR"))
+        super().__init__(ansi_color=plain)
+        self.animation_level = "none"
+        self._session, self._save, self._options = session, save, options
+        self._plain = plain
+        self._timer: Timer | None = None
+        self._running: asyncio.AbstractEventLoop | None = None
+        self.crash: Exception | None = None
+        for theme in OURS:
+            self.register_theme(theme)
+        self.theme = self._first_theme()
+        Canvas.ascii = options.ascii
+
+    def _first_theme(self) -> str:
+        if self._plain:
+            return PLAIN_CYCLE[0]
+        wanted = self._options.theme or CYCLE[0]
+        return wanted if wanted in self.available_themes else CYCLE[0]
+
+    @property
+    def main(self) -> MainScreen | None:
+        """The main screen, also when another one is over it."""
+        return next((screen for screen in self.screen_stack if isinstance(screen, MainScreen)), None)
+
+    def on_mount(self) -> None:
+        """The first figures at once, then at the interval."""
+        self._running = asyncio.get_running_loop()
+        first = self._session.snapshot(self._options.window_s)
+        self.push_screen(MainScreen(self._options, first))
+        self.poll_every(self._options.refresh_s)
+
+    def poll_every(self, seconds: float) -> None:
+        """Pull at this interval from now on."""
+        if self._timer is not None:
+            self._timer.stop()
+        self._timer = self.set_interval(seconds, self.poll)
+
+    def poll(self) -> None:
+        """Pull a snapshot and draw it; nothing while paused."""
+        main = self.main
+        if main is not None and main.is_mounted and not main.view.paused:
+            main.take(self._session.snapshot(main.view.window_s))
+
+    def action_leave(self) -> None:
+        """Quit with exit code 0."""
+        self.exit(0)
+
+    def leave_from_thread(self, code: int) -> None:
+        """Quit with this exit code; from any thread, without waiting."""
+        if self._running is not None:
+            self._running.call_soon_threadsafe(partial(self.exit, code))
+
+    @work(thread=True, exclusive=True, group="save", exit_on_error=True)
+    def save_snapshot(self, snapshot: Snapshot) -> None:
+        """Write the files in a thread: a slow disk must not stop the screen."""
+        try:
+            said = self._save(snapshot)
+        except BpftopError as error:
+            hint = f"\n{safe(error.hint)}" if error.hint else ""
+            self._tell(f"{safe(error.message, 400)}{hint}", "error")
+        else:
+            self._tell(safe(said, 400), "information")
+
+    def _tell(self, message: str, severity: str) -> None:
+        tell = partial(self.notify, message, severity=severity, timeout=8, markup=False)  # type: ignore[arg-type]
+        self.call_from_thread(tell)
+
+    def next_theme(self) -> None:
+        """The next of our choice of themes."""
+        cycle = PLAIN_CYCLE if self._plain else CYCLE
+        place = cycle.index(self.theme) + 1 if self.theme in cycle else 0
+        self.theme = cycle[place % len(cycle)]
+        self.notify(f"theme {self.theme}", timeout=3)
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """The palette: every binding of the screen by name, and all themes."""
+        main = self.main
+        if main is None:
+            return
+        seen: set[str] = set()
+        for active in main.active_bindings.values():
+            binding = active.binding
+            if binding.action not in seen and not binding.system and "palette" not in binding.action:
+                seen.add(binding.action)
+                act = partial(self.run_action, binding.action, active.node)
+                yield SystemCommand(binding.description, binding.tooltip, act)
+        if not self._plain:
+            yield SystemCommand("All themes", "choose a theme by name", self.action_change_theme)
+
+    def _fatal_error(self) -> None:
+        """An unhandled exception: leave, and let ``run`` say it in one sentence (Textual prints pages with locals)."""
+        error = sys.exc_info()[1] or self._exception
+        if self.crash is None and isinstance(error, Exception):
+            self.crash = error
+        self._close_messages_no_wait()
+
+
+def run(
+    session: SnapshotSource, *, save: Save, options: UiOptions, on_forced: Callable[[], None] | None = None
+) -> int:
+    """Show the screen until the user leaves; the exit code is 0, 128 + signal, 129 for a lost terminal, 1 for a crash.
+
+    ``on_forced`` is called when the process must end without returning from here (the terminal is gone or no longer
+    reads); it must be quick.
+    """
+    app = BpftopApp(session, save=save, options=options)
+    with watching(app.leave_from_thread, on_forced):
+        code = app.run(mouse=options.mouse)
+    if app.crash is not None:
+        _report(app.crash)
+        return 1
+    return app.return_code or 0 if code is None else code
+
+
+def _report(error: Exception) -> None:
+    """One sentence on stderr, and where the rest is."""
+    text = "".join(traceback.format_exception(error))
+    if os.environ.get("BPFTOP_DEBUG"):
+        sys.stderr.write(text)
+    said = f"bpftop: the screen failed: {type(error).__name__}: {safe(str(error))}"
+    try:
+        with tempfile.NamedTemporaryFile("w", prefix="bpftop-crash-", suffix=".txt", delete=False) as file:
+            file.write(text)
+        said += f" (details in {file.name})"
+    except OSError:
+        said += " (BPFTOP_DEBUG=1 shows the details)"
+    sys.stderr.write(said + "\n")

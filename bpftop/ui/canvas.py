@@ -1,0 +1,106 @@
+"""The one widget: lines of spans on Textual's line API, only changed rows sent to the terminal."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.geometry import Region
+from textual.strip import Strip
+from textual.widget import Widget
+
+from bpftop.ui.paint import EMPTY, ROLES, Line, Role, ascii_only
+
+
+class Canvas(Widget):
+    """Draws what ``lines`` returns. Subclasses set their state and call ``redraw``; a hidden one does nothing."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {f"canvas--{role}" for role in ROLES}
+    ALLOW_SELECT = False
+    ascii = False
+    """Draw with ASCII only; set once for all by the app."""
+
+    DEFAULT_CSS = """
+    Canvas {
+        & > .canvas--dim { color: $foreground 60%; }
+        & > .canvas--strong { text-style: bold; }
+        & > .canvas--head { color: $secondary; }
+        & > .canvas--good { color: $success; }
+        & > .canvas--warn { color: $warning; }
+        & > .canvas--bad { color: $error; text-style: bold; }
+        & > .canvas--accent { color: $accent; text-style: bold; }
+        & > .canvas--p50 { color: $primary; }
+        & > .canvas--p99 { color: $warning; }
+        & > .canvas--bar { color: $primary 60%; }
+        & > .canvas--cursor { background: $primary 25%; }
+        & > .canvas--tab { color: $background; background: $primary; text-style: bold; }
+        & > .canvas--chrome { background: $panel; }
+        & > .canvas--badge-good { color: $background; background: $success; text-style: bold; }
+        & > .canvas--badge-warn { color: $background; background: $warning; text-style: bold; }
+        & > .canvas--badge-bad { color: $background; background: $error; text-style: bold; }
+        & > .canvas--badge-info { color: $background; background: $accent; text-style: bold; }
+        &:ansi {
+            & > .canvas--dim { color: ansi_default; text-style: dim; }
+            & > .canvas--head { color: ansi_default; text-style: underline; }
+            & > .canvas--bar { color: ansi_blue; }
+            & > .canvas--cursor { background: ansi_default; text-style: reverse; }
+            & > .canvas--tab { color: ansi_default; background: ansi_default; text-style: bold reverse; }
+            & > .canvas--badge-good { color: ansi_green; background: ansi_default; text-style: bold reverse; }
+            & > .canvas--badge-warn { color: ansi_yellow; background: ansi_default; text-style: bold reverse; }
+            & > .canvas--badge-bad { color: ansi_red; background: ansi_default; text-style: bold reverse; }
+            & > .canvas--badge-info { color: ansi_cyan; background: ansi_default; text-style: bold reverse; }
+            & > .canvas--chrome { background: ansi_default; }
+        }
+    }
+    """
+
+    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self._drawn: list[Line] = []
+        self._drawn_width = 0
+
+    def lines(self, width: int, height: int) -> list[Line]:
+        """What to show in an area of this size: at most ``height`` lines."""
+        raise NotImplementedError
+
+    def redraw(self) -> None:
+        """Draw again; only rows that differ are sent."""
+        width, height = self.size
+        if not width or not height or not self.is_attached:
+            self._drawn = []
+            return
+        rows = self.lines(width, height)[:height]
+        rows += [EMPTY] * (height - len(rows))
+        before, self._drawn = self._drawn, rows
+        if len(before) != height or self._drawn_width != width:
+            self._drawn_width = width
+            self.refresh()
+            return
+        changed = [Region(0, y, width, 1) for y, (a, b) in enumerate(zip(before, rows, strict=True)) if a != b]
+        if changed:
+            self.refresh(*changed)
+
+    def on_resize(self, event: events.Resize) -> None:
+        """A new size is a new drawing."""
+        self.redraw()
+
+    def render_line(self, y: int) -> Strip:
+        """One row for Textual."""
+        base = self.rich_style
+        width = self.size.width
+        if y >= len(self._drawn):
+            return Strip.blank(width, base)
+        row = self._drawn[y]
+        if row.fill:
+            base = base + self._style(row.fill)
+        segments = [
+            Segment(ascii_only(span.text) if self.ascii else span.text, base + self._style(span.role))
+            for span in row.spans
+            if span.text
+        ]
+        return Strip(segments).adjust_cell_length(width, base)
+
+    def _style(self, role: Role) -> Style:
+        return self.get_component_rich_style(f"canvas--{role}", partial=True) if role else Style.null()

@@ -1,0 +1,191 @@
+"""The rows around the pane: status, tabs, accounting, keys."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from textual import events
+
+from bpftop import units
+from bpftop.model import Snapshot, State
+from bpftop.ui import words
+from bpftop.ui.canvas import Canvas
+from bpftop.ui.paint import Line, Role, Span, ends, fit, line
+from bpftop.ui.safe import safe
+from bpftop.ui.view import View, headline
+
+_BADGES: dict[State, Role] = {
+    State.WAITING: "badge-info",
+    State.ATTACHING: "badge-info",
+    State.LIVE: "badge-good",
+    State.STALLED: "badge-warn",
+    State.STOPPED: "badge-warn",
+    State.FAILED: "badge-bad",
+}
+
+
+def status(view: View, width: int) -> Line:
+    """State, target, window and request rate."""
+    snapshot = view.snapshot
+    target = snapshot.target
+    state = snapshot.tracer.state
+    left = [Span(f" {state.value.upper()} ", _BADGES[state])]
+    if view.paused:
+        left = [Span(" PAUSED ", "badge-info")]
+    if snapshot.tracer.source != "bpftrace":
+        left += [Span(" "), Span(f" {safe(snapshot.tracer.source, 20).upper()} ", "badge-warn")]
+    left += [Span(f" {words.name_of(target)}", "strong")]
+    processes = len(target.processes)
+    extra = [f"{processes} process{'es' * (processes != 1)}"] if processes else []
+    extra += [words.ports(target)] if target.ports else []
+    right = line(*_window(view), *_rate(snapshot), Span(" "))
+    while extra and line(*left, Span("".join(f" · {each}" for each in extra))).cells + right.cells + 1 > width:
+        extra.pop()
+    left += [Span(f" · {each}", "dim") for each in extra]
+    return ends(line(*left), right, width, "chrome")
+
+
+def _window(view: View) -> list[Span]:
+    window = view.snapshot.window
+    short = window.length_s is not None and window.span_s < window.length_s * 0.95
+    filled = f" ({units.span(window.span_s)} so far)" if short or window.length_s is None else ""
+    return [Span("window ", "dim"), Span(window.label, "strong"), Span(filled, "dim")]
+
+
+def _rate(snapshot: Snapshot) -> list[Span]:
+    shown = headline(snapshot)
+    if shown is None:
+        return []
+    what = words.noun(shown.measure.name)
+    per_s = units.rate(shown.summary.rate_per_s).removesuffix("/s")
+    return [Span(" · ", "dim"), Span(per_s, "strong"), Span(f" {what}/s", "dim")]
+
+
+def accounting(snapshot: Snapshot, width: int) -> Line:
+    """What is missing, what was held back, and what we cost: always on screen."""
+    account, overhead = snapshot.accounting, snapshot.overhead
+    left = [Span(f" lost {account.lost:,}", "bad" if account.lost else "dim")]
+    if account.rejected:
+        left.append(Span(f" · rejected {account.rejected:,}", "bad"))
+    if account.untracked:
+        left.append(Span(f" · untracked {account.untracked:,}", "bad"))
+    produced, shown = units.count(account.produced), units.count(account.shown)
+    left.append(Span(f" · {produced} counted = {shown} shown + {units.count(account.suppressed)} held back", "dim"))
+    cost = []
+    if overhead.ns_per_hit is not None:
+        cost.append(f"{units.duration(overhead.ns_per_hit)}/hit")
+    if overhead.cpu_percent is not None:
+        cost.append(f"{units.percent(overhead.cpu_percent / 100)} CPU")
+    said = f"own cost {' · '.join(cost)} " if cost else "own cost unknown "
+    return ends(line(*left), line(Span(said, "dim")), width, "chrome")
+
+
+def tabs(titles: Sequence[str], shorts: Sequence[str], front: int, width: int) -> tuple[Line, list[int]]:
+    """The panes with their keys, and the cell where each one ends (for the mouse)."""
+    for names in (titles, shorts, [""] * len(titles)):
+        spans: list[Span] = []
+        stops: list[int] = []
+        for index, name in enumerate(names):
+            here = index == front
+            shown = name or (shorts[index] if here else "")
+            spans.append(Span(f" {index + 1}{' ' + shown if shown else ''} ", "tab" if here else "dim"))
+            stops.append(sum(len(span.text) for span in spans))
+        if stops[-1] <= width:
+            break
+    return fit(Line(tuple(spans)), width), stops
+
+
+def keys_line(keys: Sequence[tuple[str, str]], width: int) -> tuple[Line, list[tuple[int, int]]]:
+    """``q Quit  ? Help``: the keys that fit, and (cell, position) where each one starts."""
+    spans: list[Span] = []
+    starts: list[tuple[int, int]] = []
+    at = 0
+    for index, (key, what) in enumerate(keys):
+        text = f" {key} {what} "
+        if at + len(text) > width:
+            continue
+        starts.append((at, index))
+        spans += [Span(f" {key}", "accent"), Span(f" {what} ", "dim")]
+        at += len(text)
+    return fit(Line(tuple(spans), "chrome"), width), starts
+
+
+class ViewRow(Canvas):
+    """A row that follows the view."""
+
+    view: View | None = None
+
+    def show(self, view: View) -> None:
+        """Draw this view."""
+        self.view = view
+        self.redraw()
+
+
+class Status(ViewRow):
+    """The first row."""
+
+    def lines(self, width: int, height: int) -> list[Line]:
+        """State, target, window, rate."""
+        return [status(self.view, width)] if self.view else []
+
+
+class Accounts(ViewRow):
+    """The row above the keys."""
+
+    def lines(self, width: int, height: int) -> list[Line]:
+        """Losses and own cost."""
+        return [accounting(self.view.snapshot, width)] if self.view else []
+
+
+class Tabs(Canvas):
+    """The row of panes."""
+
+    def __init__(self, titles: Sequence[str], shorts: Sequence[str]) -> None:
+        super().__init__(id="tabs")
+        self.titles, self.shorts = titles, shorts
+        self.front = 0
+        self._stops: list[int] = []
+
+    def lines(self, width: int, height: int) -> list[Line]:
+        """All panes, the front one marked."""
+        row, self._stops = tabs(self.titles, self.shorts, self.front, width)
+        return [row]
+
+    async def on_click(self, event: events.Click) -> None:
+        """A pane's name opens it."""
+        for index, stop in enumerate(self._stops):
+            if event.x < stop:
+                await self.run_action(f"screen.pane({index})")
+                return
+
+
+class Keys(Canvas):
+    """The last row: the keys of the moment, made from the bindings in force."""
+
+    _starts: list[tuple[int, int]]
+
+    def on_mount(self) -> None:
+        """Bindings change with the pane in front."""
+        self.screen.bindings_updated_signal.subscribe(self, lambda _screen: self.redraw())
+
+    def lines(self, width: int, height: int) -> list[Line]:
+        """The keys that are to be shown, in the order of their bindings."""
+        row, self._starts = keys_line([(key, what) for key, what, _ in self._shown()], width)
+        return [row]
+
+    def _shown(self) -> list[tuple[str, str, str]]:
+        out: list[tuple[str, str, str]] = []
+        for active in self.screen.active_bindings.values():
+            binding = active.binding
+            if binding.show and active.enabled and binding.action not in (action for _, _, action in out):
+                out.append((self.app.get_key_display(binding), binding.description, binding.action))
+        return out
+
+    async def on_click(self, event: events.Click) -> None:
+        """A key's name does what the key does."""
+        shown = self._shown()
+        for start, index in reversed(self._starts):
+            if event.x >= start:
+                node = next(a.node for a in self.screen.active_bindings.values() if a.binding.action == shown[index][2])
+                await self.app.run_action(shown[index][2], node)
+                return

@@ -1,0 +1,89 @@
+"""The latency histogram and its percentile table as lines."""
+
+from __future__ import annotations
+
+import math
+
+from bpftop import units
+from bpftop.model import MeasureSnapshot, Summary
+from bpftop.ui.paint import EMPTY, Line, Role, Span, line, pad
+from bpftop.ui.shape import Rows, rows_of
+from bpftop.ui.table import bar
+from bpftop.ui.words import ENOUGH_P99, ENOUGH_P999
+
+_MARKED = (("p50", "p50_ns"), ("p90", "p90_ns"), ("p99", "p99_ns"), ("p99.9", "p999_ns"), ("max", "max_ns"))
+
+
+def histogram(shown: MeasureSnapshot, width: int, height: int, *, log_counts: bool = False) -> list[Line]:
+    """Heading and one row per merged bucket: where it starts, its bar, count and share, and the percentiles in it."""
+    if height < 2 or width < 24:
+        return []
+    rows = rows_of(shown.histogram, height - 1)
+    marks = _marks(rows, shown.summary)
+    marks_width = max((len(text) for text in marks.values()), default=0)
+    numbers = max(len(f"{int(rows.counts.max()):,}"), 5)
+    room = max(width - 8 - 2 - 1 - numbers - 2 - 6 - 2 - marks_width, 1)
+    if room < 6:
+        marks_width, room = 0, max(width - 8 - 2 - 1 - numbers - 2 - 6, 1)
+    scale = "log" if log_counts else "linear"
+    title = pad("from", 8) + "  " + pad(f"bars {scale}", room + 1, left=True) + " " + pad("count", numbers)
+    lines = [line(Span(title + "  " + pad("share", 6), "head"))]
+    total = max(int(rows.counts.sum()), 1)
+    for index, n in enumerate(rows.counts.tolist()):
+        share = _length(n, int(rows.counts.max()), log_counts)
+        mark = marks.get(index, "") if marks_width else ""
+        role: Role = "p99" if "p99" in mark else "p50" if "p50" in mark else "bar"
+        lines.append(
+            line(
+                Span(pad(units.duration(rows.edges_ns[index]), 8)),
+                Span("  "),
+                Span(bar(share, room), role),
+                Span("  " + pad(f"{n:,}" if n else "·", numbers), "" if n else "dim"),
+                Span("  " + pad(units.percent(n / total) if n else "", 6), "dim"),
+                Span(f"  {mark}" if mark else "", "strong"),
+            )
+        )
+    return lines
+
+
+def _length(n: int, most: int, log_counts: bool) -> float:
+    if not most or not n:
+        return 0.0
+    return math.log1p(n) / math.log1p(most) if log_counts else n / most
+
+
+def _marks(rows: Rows, summary: Summary) -> dict[int, str]:
+    """Which percentiles fall in which row: ``◂ p50 p90``."""
+    out: dict[int, str] = {}
+    for label, field in _MARKED:
+        value = getattr(summary, field)
+        if value is not None and _meaningful(label, summary.count):
+            row = rows.row_of(float(value))
+            out[row] = f"{out[row]} {label}" if row in out else f"◂ {label}"
+    return out
+
+
+def _meaningful(label: str, n: int) -> bool:
+    return n >= {"p99": ENOUGH_P99, "p99.9": ENOUGH_P999}.get(label, 1)
+
+
+def percentiles(summary: Summary) -> list[Line]:
+    """The percentile table, one figure a row, with the count it rests on."""
+    few, fewer = summary.count < ENOUGH_P99, summary.count < ENOUGH_P999
+    rows: list[tuple[str, str, Role]] = [
+        ("p50", units.duration(summary.p50_ns), "p50"),
+        ("p90", units.duration(summary.p90_ns), ""),
+        ("p95", units.duration(summary.p95_ns), ""),
+        ("p99", units.duration(summary.p99_ns), "dim" if few else "p99"),
+        ("p99.9", units.duration(summary.p999_ns), "dim" if fewer else ""),
+        ("max", units.duration(summary.max_ns), ""),
+    ]
+    lines = [line(Span(pad(label, 6, left=True), "head"), Span(pad(value, 10), role)) for label, value, role in rows]
+    lines += [
+        EMPTY,
+        line(Span(pad("count", 6, left=True), "head"), Span(pad(f"{summary.count:,}", 10))),
+        line(Span(pad("rate", 6, left=True), "head"), Span(pad(units.rate(summary.rate_per_s), 10))),
+    ]
+    if few and summary.count:
+        lines += [EMPTY, line(Span("dim: too few", "dim")), line(Span("observations", "dim"))]
+    return lines

@@ -1,0 +1,106 @@
+"""Leaving in good order whatever happens: signals, a terminal that is gone, a terminal that no longer reads.
+
+Textual leaves a terminal raw on SIGTERM and SIGHUP (Textualize/textual#5140), spins at 100 % CPU when the terminal
+vanishes, and blocks its event loop while a terminal does not read. So a thread of our own watches, and when the app
+cannot leave by itself the terminal is put back here and the process ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import termios
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+GONE = 128 + signal.SIGHUP
+_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
+_CHECK_S = 0.25
+_GRACE_S = 0.75
+_RESTORE = b"\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?1015l\x1b[?2004l\x1b[?1049l\x1b[?25h\x1b[<u\x1b[0m"
+
+
+class Watch:
+    """Asks the app to leave, once, and ends the process when it does not."""
+
+    def __init__(self, leave: Callable[[int], None], on_forced: Callable[[], None] | None = None) -> None:
+        self._leave = leave
+        self._on_forced = on_forced
+        self._code: int | None = None
+        self._wake = threading.Event()
+        self._done = threading.Event()
+        self._terminal = _attributes()
+
+    def on_signal(self, number: int, frame: FrameType | None) -> None:
+        """A signal asks to leave."""
+        self._code = 128 + number
+        self._wake.set()
+
+    def run(self) -> None:
+        """The thread: until ``stop``, or to the end of the process."""
+        while not self._done.is_set():
+            if self._code is None and not self._wake.wait(_CHECK_S) and not terminal_is_there():
+                self._code = GONE
+            if self._code is not None:
+                self._leave(self._code)
+                if not self._done.wait(_GRACE_S):
+                    self._force(self._code)
+                return
+
+    def stop(self) -> None:
+        """The app has left by itself."""
+        self._done.set()
+        self._wake.set()
+
+    def _force(self, code: int) -> None:
+        if self._on_forced is not None:
+            with contextlib.suppress(Exception):
+                self._on_forced()
+        _restore(self._terminal)
+        os._exit(code)
+
+
+@contextmanager
+def watching(leave: Callable[[int], None], on_forced: Callable[[], None] | None = None) -> Iterator[Watch]:
+    """While inside: ``leave(code)`` is called (from another thread) on SIGTERM, SIGHUP and when the terminal is gone."""
+    watch = Watch(leave, on_forced)
+    before = {number: signal.signal(number, watch.on_signal) for number in _SIGNALS}
+    thread = threading.Thread(target=watch.run, name="bpftop-leave", daemon=True)
+    thread.start()
+    try:
+        yield watch
+    finally:
+        watch.stop()
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def terminal_is_there() -> bool:
+    """Is stdin still a terminal? After a hang-up it is not."""
+    try:
+        return sys.__stdin__ is not None and os.isatty(sys.__stdin__.fileno())
+    except (OSError, ValueError):
+        return False
+
+
+def _attributes() -> list[object] | None:
+    try:
+        return list(termios.tcgetattr(sys.__stdin__.fileno())) if sys.__stdin__ else None
+    except (termios.error, OSError, ValueError):
+        return None
+
+
+def _restore(attributes: list[object] | None) -> None:
+    """Put the terminal back without waiting for it."""
+    with contextlib.suppress(termios.error, OSError, ValueError):
+        if sys.__stdin__ is not None and attributes is not None:
+            termios.tcflush(sys.__stdin__.fileno(), termios.TCOFLUSH)
+            termios.tcsetattr(sys.__stdin__.fileno(), termios.TCSANOW, attributes)  # type: ignore[arg-type]
+    with contextlib.suppress(OSError, ValueError):
+        if sys.__stderr__ is not None:
+            os.set_blocking(sys.__stderr__.fileno(), False)
+            os.write(sys.__stderr__.fileno(), _RESTORE)

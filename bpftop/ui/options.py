@@ -1,0 +1,38 @@
+"""What the caller gives the screen. No Textual here, so the command line can build it before the screen is imported."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from bpftop.model import Snapshot
+
+WINDOWS_S: tuple[float | None, ...] = (10.0, 60.0, 300.0, None)
+"""The windows that + and - step through; None is all."""
+REFRESH_S: tuple[float, ...] = (0.25, 0.5, 1.0, 2.0, 5.0)
+"""The intervals that < and > step through."""
+
+
+class SnapshotSource(Protocol):
+    """Where the screen gets its figures: a session, live or not."""
+
+    def snapshot(self, window_s: float | None) -> Snapshot:
+        """The figures of the last ``window_s`` seconds (None: all). Cheap, and safe from any thread."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class UiOptions:
+    """How the screen looks and behaves."""
+
+    theme: str | None = None
+    """A theme name; None for our own."""
+    mouse: bool = True
+    ascii: bool = False
+    """Draw with ASCII only."""
+    no_color: bool = False
+    """The terminal's own colours, bold and reverse only. NO_COLOR in the environment does the same."""
+    refresh_s: float = 1.0
+    window_s: float | None = 60.0
+    banner: str = ""
+    """A sentence that stays on screen: ``simulation: this host cannot trace (not root)``."""

@@ -1,0 +1,147 @@
+"""What drawing functions return: lines of spans, each span a text and a role. No Textual here.
+
+A role says what a text is (a figure in doubt, a warning, a heading); ``canvas.py`` gives roles their colours. So drawing
+is a pure function from values to lines, and its tests compare plain text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, TypeAlias
+
+from rich.cells import cell_len
+
+from bpftop.ui.safe import cut
+
+Role: TypeAlias = Literal[
+    "", "dim", "strong", "head", "good", "warn", "bad", "accent", "p50", "p99", "bar",
+    "cursor", "tab", "chrome", "badge-good", "badge-warn", "badge-bad", "badge-info",
+]  # fmt: skip
+
+ROLES: tuple[Role, ...] = Role.__args__[1:]  # type: ignore[attr-defined]
+
+
+class Span(NamedTuple):
+    """A text in one role."""
+
+    text: str
+    role: Role = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One row of the screen. ``fill`` is the role of the whole row, under the roles of its spans."""
+
+    spans: tuple[Span, ...] = ()
+    fill: Role = ""
+
+    @property
+    def text(self) -> str:
+        """The characters without roles."""
+        return "".join(span.text for span in self.spans)
+
+    @property
+    def cells(self) -> int:
+        """Width on the screen."""
+        return cell_len(self.text)
+
+
+EMPTY = Line()
+
+
+def line(*parts: Span | str, fill: Role = "") -> Line:
+    """A line from spans and plain texts."""
+    return Line(tuple(part if isinstance(part, Span) else Span(part) for part in parts), fill)
+
+
+def fit(row: Line, width: int) -> Line:
+    """The row in exactly ``width`` cells: cut with an ellipsis or filled with blanks."""
+    spans: list[Span] = []
+    room = width
+    total = row.cells
+    for span in row.spans:
+        text = span.text if total <= width else cut(span.text, room)
+        spans.append(Span(text, span.role))
+        room -= cell_len(text)
+        if total > width and len(text) < len(span.text):
+            break
+    if room > 0:
+        spans.append(Span(" " * room))
+    return Line(tuple(spans), row.fill)
+
+
+def pad(text: str, width: int, *, left: bool = False) -> str:
+    """The text in exactly ``width`` cells, right-aligned unless ``left``."""
+    text = cut(text, width)
+    blank = " " * (width - cell_len(text))
+    return text + blank if left else blank + text
+
+
+def joined(clauses: Sequence[Sequence[Span]], width: int, between: str = " · ") -> list[Line]:
+    """Clauses in as few lines as they need; a clause is broken only when it is wider than a line."""
+    lines: list[Line] = []
+    spans: list[Span] = []
+    for clause in clauses:
+        size = sum(cell_len(span.text) for span in (*spans, *clause)) + len(between)
+        if spans and size > width:
+            lines.append(fit(Line(tuple(spans)), width))
+            spans = []
+        spans += ([Span(between, "dim")] if spans else []) + list(clause)
+    return [*lines, fit(Line(tuple(spans)), width)] if spans else lines
+
+
+def wrapped(text: str, width: int, role: Role = "") -> list[Line]:
+    """Plain words in lines of at most ``width`` cells."""
+    lines: list[str] = []
+    for word in text.split(" "):
+        if lines and cell_len(lines[-1]) + 1 + cell_len(word) <= width:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(cut(word, width))
+    return [line(Span(each, role)) for each in lines]
+
+
+def beside(left: Sequence[Line], right: Sequence[Line], left_width: int, gap: int = 2) -> list[Line]:
+    """Two columns side by side, as tall as the taller one."""
+    rows = max(len(left), len(right))
+    one = [*left, *[EMPTY] * (rows - len(left))]
+    two = [*right, *[EMPTY] * (rows - len(right))]
+    return [Line((*fit(a, left_width).spans, Span(" " * gap), *b.spans)) for a, b in zip(one, two, strict=True)]
+
+
+def ends(left: Line, right: Line, width: int, fill: Role = "") -> Line:
+    """A row with something at both ends; the left end gives way."""
+    room = max(width - right.cells - 1, 0)
+    if right.cells > width:
+        return fit(Line(right.spans, fill), width)
+    return Line((*fit(left, room).spans, Span(" " * (width - room - right.cells)), *right.spans), fill)
+
+
+def centred(lines: Iterable[Line], width: int, height: int) -> list[Line]:
+    """A block in the middle of an area."""
+    block = list(lines)[:height]
+    above = max((height - len(block)) // 2, 0)
+    side = max((width - max((row.cells for row in block), default=0)) // 2, 0)
+    return [EMPTY] * above + [Line((Span(" " * side), *row.spans), row.fill) for row in block]
+
+
+_ASCII = str.maketrans(
+    {
+        "…": "~", "·": "|", "–": "-", "—": "-", "µ": "u", "→": ">", "◂": "<", "▸": ">", "●": "*", "○": "o", "◌": ".",
+        "─": "-", "│": "|", "┤": "|", "┼": "+", "┬": "+", "└": "+", "┴": "+", "┌": "+", "↑": "^", "↓": "v",
+        "▲": "^", "▼": "v", "█": "#", "▉": "#", "▊": "#", "▋": "#", "▌": "#", "▍": ":", "▎": ":", "▏": ":",
+        "≤": "<", "≥": ">", "×": "x", "±": "~",
+    }
+)  # fmt: skip
+
+
+def ascii_only(text: str) -> str:
+    """The same cells in ASCII: braille becomes ``*``, what has no likeness ``?``."""
+    plain = text.translate(_ASCII)
+    if plain.isascii():
+        return plain
+    return "".join(
+        char if char.isascii() else "*" if "\u2801" <= char <= "\u28ff" else "?" * max(cell_len(char), 1)
+        for char in plain
+    )

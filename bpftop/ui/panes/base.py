@@ -1,0 +1,57 @@
+"""What every pane is: a canvas that draws a view, with a notice above it when something is not as it should be."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+
+from bpftop.ui import words
+from bpftop.ui.canvas import Canvas
+from bpftop.ui.paint import EMPTY, Line, centred
+from bpftop.ui.view import View
+
+
+class Pane(Canvas, can_focus=True):
+    """One subject on its own number key. Subclasses draw; they never fetch."""
+
+    TITLE: ClassVar[str]
+    SHORT: ClassVar[str]
+    """The title where there is little room."""
+    ABOUT: ClassVar[str]
+    """What the pane shows, for the help."""
+    NEEDS_FIGURES: ClassVar[bool] = True
+    """Without any observation it says what is awaited instead of drawing empty tables."""
+
+    def __init__(self) -> None:
+        super().__init__(id=type(self).__name__.lower())
+        self.view: View | None = None
+
+    def show(self, view: View) -> None:
+        """Draw this view."""
+        self.view = view
+        self.redraw()
+
+    def lines(self, width: int, height: int) -> list[Line]:
+        """The notice, then the pane or what it waits for."""
+        if self.view is None:
+            return []
+        above = words.notice(self.view, width)[: max(height - 3, 0)]
+        if above:
+            above.append(EMPTY)
+        room = height - len(above)
+        if self.NEEDS_FIGURES and self.view.empty:
+            return above + centred(words.waiting(self.view), width, room)
+        return above + self.draw(self.view, width, room)
+
+    def draw(self, view: View, width: int, height: int) -> list[Line]:
+        """The pane's own lines in an area of this size."""
+        raise NotImplementedError
+
+
+class MeasurePane(Pane):
+    """A pane about one chosen measure."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("v", "screen.next_measure", "Measure", tooltip="show the next measure (latency) in this pane"),
+    ]

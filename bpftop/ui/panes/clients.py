@@ -1,0 +1,93 @@
+"""For whom is it slow? Every client of the chosen measure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from textual.binding import BindingType
+
+from bpftop import units
+from bpftop.model import ClientRow
+from bpftop.ui import words
+from bpftop.ui.paint import EMPTY, Line, Span, line
+from bpftop.ui.panes.base import MeasurePane
+from bpftop.ui.panes.lists import ListPane
+from bpftop.ui.safe import safe
+from bpftop.ui.table import Column, bar
+from bpftop.ui.view import View
+
+
+def client_columns(total: int, longest: int, *, brief: bool = False) -> list[Column[ClientRow]]:
+    """The columns of a client table; ``brief`` for a corner of the overview."""
+    grow = max(min(longest, 39) - 15, 0)
+    columns: list[Column[ClientRow]] = [
+        Column("Client", 15, lambda row: safe(row.client, 39), left=True, grow=grow),
+        Column("Count", 6, lambda row: units.count(row.count), rank=2 if brief else 0),
+        Column("Rate", 7, lambda row: units.rate(row.rate_per_s), rank=4),
+        Column("p50", 7, lambda row: Span(units.duration(row.p50_ns), "p50"), rank=5 if brief else 1),
+        Column("p99", 7, lambda row: words.p99(row, "p99")),
+        Column("Max", 7, lambda row: units.duration(row.max_ns), rank=3),
+        Column("Share", 5, lambda row: units.percent(row.count / total), rank=6),
+    ]
+    if not brief:
+        columns.append(
+            Column("", 8, lambda row: "", rank=7, grow=30, draw=lambda row, n: (Span(bar(row.count / total, n), "bar"),))
+        )
+    return columns
+
+
+class Clients(ListPane[ClientRow], MeasurePane):
+    """Sortable table of clients, ``others`` last."""
+
+    TITLE = "Clients"
+    SHORT = "Clients"
+    ABOUT = (
+        "Every client address of the chosen measure over the window. Percentiles of a client are within 3 %; "
+        "'others' are the clients beyond those kept one by one, so the counts add up to the total."
+    )
+    BINDINGS: ClassVar[list[BindingType]] = []
+    SORTS = ("Count", "p99", "p50", "Max", "Client")
+
+    def rows(self, view: View) -> Sequence[ClientRow]:
+        """The clients of the chosen measure."""
+        return view.shown.clients if view.shown else ()
+
+    def columns(self, view: View) -> list[Column[ClientRow]]:
+        """With shares of the measure's count."""
+        rows = self.rows(view)
+        total = max(view.shown.summary.count if view.shown else 0, sum(row.count for row in rows), 1)
+        return client_columns(total, max((len(row.client) for row in rows), default=15))
+
+    def sort_keys(self, rows: Sequence[ClientRow], sort: str) -> NDArray[np.float64]:
+        """Numbers for numpy; names by their rank."""
+        if sort == "Client":
+            names = sorted(range(len(rows)), key=lambda i: rows[i].client)
+            keys = np.empty(len(rows))
+            keys[names] = -np.arange(len(rows), dtype=np.float64)
+            return keys
+        field = {"Count": "count", "p99": "p99_ns", "p50": "p50_ns", "Max": "max_ns"}[sort]
+        values = (getattr(row, field) for row in rows)
+        return np.fromiter((-1.0 if v is None else v for v in values), dtype=np.float64, count=len(rows))
+
+    def key(self, row: ClientRow) -> object:
+        """The address."""
+        return row.client
+
+    def pinned(self, rows: Sequence[ClientRow]) -> int:
+        """``others`` is no client."""
+        return 1 if rows and rows[-1].client == words.OTHERS else 0
+
+    def heading(self, view: View, width: int) -> list[Line]:
+        """Which measure this is about."""
+        if view.shown is None:
+            return []
+        rows = self.rows(view)
+        clients = len(rows) - self.pinned(rows)
+        more = " and others" if self.pinned(rows) else ""
+        title = safe(view.shown.measure.title)
+        if not rows:
+            return [line(Span(title, "strong"), Span("  no client figures in this window", "dim")), EMPTY]
+        return [line(Span(title, "strong"), Span(f"  {clients:,} client{'s' * (clients != 1)}{more}", "dim")), EMPTY]

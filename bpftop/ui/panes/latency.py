@@ -1,0 +1,47 @@
+"""How is the chosen measure distributed?"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+
+from bpftop.ui.histogram import histogram, percentiles
+from bpftop.ui.paint import EMPTY, Line, Span, beside, fit, line
+from bpftop.ui.panes.base import MeasurePane
+from bpftop.ui.safe import safe
+from bpftop.ui.view import View
+
+_TABLE = 17
+
+
+class Latency(MeasurePane):
+    """Histogram beside the percentile table."""
+
+    TITLE = "Latency"
+    SHORT = "Latency"
+    ABOUT = (
+        "The distribution of the chosen measure over the window. Each row is a range of latencies that starts at the "
+        "value on the left (within 0.8 %) and ends where the next row starts; the counts of all rows add up to the "
+        "count of the measure. Marks show the rows in which the percentiles lie."
+    )
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("l", "screen.log_counts", "Log/linear", tooltip="bars on a log or linear scale"),
+    ]
+
+    def draw(self, view: View, width: int, height: int) -> list[Line]:
+        """What is measured, then the drawing."""
+        shown = view.shown
+        if shown is None:
+            return []
+        measure = shown.measure
+        path = f"  {safe(measure.start)} → {safe(measure.end)}" if measure.start else ""
+        lines = [fit(line(Span(safe(measure.title), "strong"), Span(path, "dim")), width), EMPTY]
+        if not shown.summary.count:
+            return [*lines, line(Span("no observation in this window", "dim"))]
+        left = width - _TABLE - 3
+        room = height - len(lines)
+        if left < 40:
+            return lines + histogram(shown, width, room, log_counts=view.log_counts)
+        drawing = histogram(shown, left, room, log_counts=view.log_counts)
+        return lines + beside(drawing, percentiles(shown.summary)[:room], left, 3)

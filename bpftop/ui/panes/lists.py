@@ -1,0 +1,154 @@
+"""Panes that are one long sorted list with a cursor: only the visible rows are formatted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import ClassVar, Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from textual import events
+from textual.binding import Binding, BindingType
+
+from bpftop.ui.paint import Line, Span, line
+from bpftop.ui.panes.base import Pane
+from bpftop.ui.table import Column, table
+from bpftop.ui.view import View
+
+Row = TypeVar("Row")
+_MOVES = Binding.Group("Move", compact=True)
+
+
+class ListPane(Pane, Generic[Row]):
+    """Sorting, cursor and scrolling. Subclasses say what the rows, the columns and the sort keys are."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("s", "sort", "Sort", tooltip="sort by the next column"),
+        Binding("S", "reverse", "Reverse", tooltip="sort the other way round", show=False),
+        Binding("up,k", "move(-1)", "Up", show=False, tooltip="one row up"),
+        Binding("down,j", "move(1)", "Down", show=False, tooltip="one row down"),
+        Binding("pageup", "page(-1)", "Page up", show=False, tooltip="one page up"),
+        Binding("pagedown", "page(1)", "Page down", show=False, tooltip="one page down"),
+        Binding("home,g", "jump(0)", "First", show=False, tooltip="to the first row"),
+        Binding("end,G", "jump(-1)", "Last", show=False, tooltip="to the last row"),
+    ]
+    SORTS: ClassVar[tuple[str, ...]]
+    """Column headings that ``s`` steps through."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sort = 0
+        self.reversed = False
+        self.cursor = 0
+        self.top = 0
+        self._chosen: object = None
+        self._rows_shown = 1
+        self._order: tuple[object, NDArray[np.int64]] = ((), np.zeros(0, dtype=np.int64))
+
+    # what a subclass says
+
+    def rows(self, view: View) -> Sequence[Row]:
+        """All rows, unsorted."""
+        raise NotImplementedError
+
+    def columns(self, view: View) -> list[Column[Row]]:
+        """The columns, by rank."""
+        raise NotImplementedError
+
+    def sort_keys(self, rows: Sequence[Row], sort: str) -> NDArray[np.float64]:
+        """One number a row; the largest comes first."""
+        raise NotImplementedError
+
+    def key(self, row: Row) -> object:
+        """What a row is about, so that the cursor stays with it when the order changes."""
+        raise NotImplementedError
+
+    def pinned(self, rows: Sequence[Row]) -> int:
+        """How many rows at the end stay last whatever the order."""
+        return 0
+
+    def heading(self, view: View, width: int) -> list[Line]:
+        """Lines above the table."""
+        return []
+
+    # drawing
+
+    def draw(self, view: View, width: int, height: int) -> list[Line]:
+        """Heading, the visible rows, and where they are in the list."""
+        rows = self.rows(view)
+        order = self.order(rows)
+        above = self.heading(view, width)
+        if not rows:
+            return above
+        self._rows_shown = max(height - len(above) - 2, 1)
+        self._follow(rows, order)
+        self.top = min(max(self.top, self.cursor - self._rows_shown + 1), self.cursor)
+        self.top = max(min(self.top, len(rows) - self._rows_shown), 0)
+        visible = [rows[i] for i in order[self.top : self.top + self._rows_shown]]
+        arrow = "▲" if self.reversed else "▼"
+        columns = [replace(c, mark=arrow) if c.title == self.SORTS[self.sort] else c for c in self.columns(view)]
+        lines = table(columns, visible, width, cursor=self.cursor - self.top)
+        last = self.top + len(visible)
+        if len(rows) > len(visible):
+            lines.append(line(Span(f"rows {self.top + 1:,}–{last:,} of {len(rows):,}", "dim")))
+        return above + lines
+
+    def order(self, rows: Sequence[Row]) -> NDArray[np.int64]:
+        """Positions of the rows in the order shown; kept until rows or sort change."""
+        token = (id(rows), len(rows), self.sort, self.reversed)
+        if self._order[0] != token:
+            free = len(rows) - self.pinned(rows)
+            keys = self.sort_keys(rows[:free], self.SORTS[self.sort])
+            ranked = np.argsort(keys if self.reversed else -keys, kind="stable")
+            self._order = (token, np.concatenate([ranked, np.arange(free, len(rows))]).astype(np.int64))
+        return self._order[1]
+
+    def _follow(self, rows: Sequence[Row], order: NDArray[np.int64]) -> None:
+        """The cursor stays with its row; at the top it stays at the top, where the news is."""
+        self.cursor = min(self.cursor, len(rows) - 1)
+        if self.cursor and self._chosen is not None and self.key(rows[order[self.cursor]]) != self._chosen:
+            for place, index in enumerate(order.tolist()):
+                if self.key(rows[index]) == self._chosen:
+                    self.cursor = place
+                    break
+        self._chosen = self.key(rows[order[self.cursor]])
+
+    # keys
+
+    def action_sort(self) -> None:
+        """Sort by the next column, from the top."""
+        self.sort, self.reversed = (self.sort + 1) % len(self.SORTS), False
+        self._go(0)
+
+    def action_reverse(self) -> None:
+        """Sort the other way round, from the top."""
+        self.reversed = not self.reversed
+        self._go(0)
+
+    def action_move(self, rows: int) -> None:
+        """Move the cursor."""
+        self._go(self.cursor + rows)
+
+    def action_page(self, pages: int) -> None:
+        """Move the cursor by what is visible."""
+        self._go(self.cursor + pages * self._rows_shown)
+
+    def action_jump(self, place: int) -> None:
+        """To the first (0) or the last (-1) row."""
+        self._go(place if place >= 0 else 10**9)
+
+    def _go(self, place: int) -> None:
+        if self.view is None:
+            return
+        count = len(self.rows(self.view))
+        self.cursor, self._chosen = min(max(place, 0), max(count - 1, 0)), None
+        self.redraw()
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        """The wheel moves the cursor."""
+        self._go(self.cursor + 3)
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        """The wheel moves the cursor."""
+        self._go(self.cursor - 3)

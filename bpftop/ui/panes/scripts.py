@@ -1,0 +1,117 @@
+"""What is running in the kernel, what it costs, and whether anything is missing."""
+
+from __future__ import annotations
+
+from bpftop import units
+from bpftop.model import Accounting, Overhead, ScriptStatus, Snapshot, State
+from bpftop.ui.paint import EMPTY, Line, Role, Span, fit, joined, line, pad, wrapped
+from bpftop.ui.panes.base import Pane
+from bpftop.ui.safe import safe
+from bpftop.ui.table import Column, table
+from bpftop.ui.view import View
+
+STATE_ROLES: dict[State, Role] = {
+    State.WAITING: "accent",
+    State.ATTACHING: "accent",
+    State.LIVE: "good",
+    State.STALLED: "warn",
+    State.STOPPED: "dim",
+    State.FAILED: "bad",
+}
+_COLUMNS: list[Column[ScriptStatus]] = [
+    Column("Script", 14, lambda row: Span(safe(row.name, 30), "strong"), left=True, grow=6),
+    Column("State", 9, lambda row: Span(row.state.value, STATE_ROLES[row.state]), left=True),
+    Column("Probes", 6, lambda row: str(row.probes) if row.probes else Span("–", "dim")),
+    Column("What it measures", 20, lambda row: safe(row.detail or row.title), left=True, grow=200),
+]
+
+
+class Scripts(Pane):
+    """Scripts, tracer, accounting, own cost, stderr."""
+
+    TITLE = "Scripts"
+    SHORT = "Scripts"
+    ABOUT = (
+        "The bpftrace scripts that produce the figures, the process that runs them, what they cost the machine and "
+        "whether anything was lost. Counts and percentiles are counted in the kernel and lose nothing; only single "
+        "requests (pane 4) travel one by one and can be held back or lost."
+    )
+    NEEDS_FIGURES = False
+
+    def draw(self, view: View, width: int, height: int) -> list[Line]:
+        """From the most to the least asked for."""
+        snapshot = view.snapshot
+        lines = table(_COLUMNS, snapshot.scripts, width)
+        lines += [EMPTY, *tracer_lines(snapshot, width), EMPTY, *cost_lines(snapshot.overhead, width)]
+        lines += [EMPTY, *accounting_lines(snapshot.accounting, width)]
+        stderr = snapshot.tracer.stderr
+        room = height - len(lines) - 2
+        if stderr and room > 0:
+            lines += [EMPTY, line(Span("bpftrace said on stderr, the newest last", "head"))]
+            lines += [line(Span(safe(text, width))) for text in stderr[-room:]]
+        return lines
+
+
+def tracer_lines(snapshot: Snapshot, width: int) -> list[Line]:
+    """Where the figures come from."""
+    tracer = snapshot.tracer
+    clauses = [[Span(tracer.state.value, STATE_ROLES[tracer.state])]]
+    source = tracer.source if tracer.source != "bpftrace" else f"bpftrace {safe(snapshot.bpftrace_version)}".strip()
+    clauses.append([Span(source, "" if tracer.source == "bpftrace" else "warn")])
+    if snapshot.kernel:
+        clauses.append([Span(f"Linux {safe(snapshot.kernel, 40)}")])
+    if tracer.restarts:
+        clauses.append([Span(f"restarted {tracer.restarts} times", "warn")])
+    if tracer.exit_code is not None:
+        clauses.append([Span(f"exit code {tracer.exit_code}", "bad")])
+    if tracer.detail:
+        clauses.append([Span(safe(tracer.detail), "dim")])
+    return _labelled("Tracer", joined(clauses, width - 12), width)
+
+
+def cost_lines(overhead: Overhead, width: int) -> list[Line]:
+    """The cost of the probes."""
+    if overhead.ns_per_hit is None and overhead.cpu_percent is None:
+        return _labelled("Own cost", [line(Span("the kernel does not tell (BPF statistics are off)", "dim"))], width)
+    clauses = []
+    if overhead.ns_per_hit is not None:
+        clauses.append([Span(f"{units.duration(overhead.ns_per_hit)} a hit")])
+    if overhead.hits_per_s is not None:
+        clauses.append([Span(f"{units.count(overhead.hits_per_s)} hits/s")])
+    if overhead.cpu_percent is not None:
+        clauses.append([Span(f"{units.percent(overhead.cpu_percent / 100)} of one CPU")])
+    return _labelled("Own cost", joined(clauses, width - 12), width)
+
+
+def accounting_lines(accounting: Accounting, width: int) -> list[Line]:
+    """Where every single request went."""
+    rows: list[tuple[str, int, str, Role]] = [
+        ("produced", accounting.produced, "requests counted in the kernel", "strong"),
+        ("= shown", accounting.shown, "sent one by one and received", ""),
+        ("+ suppressed", accounting.suppressed, "counted, held back below the threshold", ""),
+        ("+ lost", accounting.lost, "sent and never arrived", "bad" if accounting.lost else ""),
+        ("+ rejected", accounting.rejected, "arrived and not readable", "bad" if accounting.rejected else ""),
+    ]
+    open_ = accounting.produced - accounting.shown - accounting.suppressed - accounting.lost - accounting.rejected
+    if open_:
+        rows.append(("+ on the way", open_, "not settled at this moment", "dim"))
+    size = max(len(f"{accounting.produced:,}"), 5)
+    lines = [
+        line(Span(pad(label, 14, left=True)), Span(pad(f"{n:,}", size), role), Span(f"  {what}", "dim"))
+        for label, n, what, role in rows
+    ]
+    untracked = accounting.untracked
+    if untracked:
+        said = f"{untracked:,} connections found the kernel's table full: their requests are in no figure"
+        lines += wrapped(said, width - 12, "bad")
+    else:
+        lines.append(line(Span(pad("untracked", 14, left=True)), Span(pad("0", size)), Span("  connections", "dim")))
+    return _labelled("Events", lines, width)
+
+
+def _labelled(label: str, lines: list[Line], width: int) -> list[Line]:
+    labels = [label] + [""] * (len(lines) - 1)
+    return [
+        fit(Line((Span(pad(word, 12, left=True), "head"), *row.spans)), width)
+        for word, row in zip(labels, lines, strict=True)
+    ]

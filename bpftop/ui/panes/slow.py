@@ -1,0 +1,95 @@
+"""The slowest single requests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bpftop import units
+from bpftop.model import SlowRequest
+from bpftop.ui.paint import EMPTY, Line, Span, line, wrapped
+from bpftop.ui.panes.lists import ListPane
+from bpftop.ui.safe import safe
+from bpftop.ui.table import Column
+from bpftop.ui.view import View
+
+
+def time_of_day(unix_ns: int) -> str:
+    """Local time with milliseconds, as logs have it."""
+    return datetime.fromtimestamp(unix_ns / 1e9).strftime("%H:%M:%S.%f")[:12]
+
+
+def slow_columns(rows: Sequence[SlowRequest], *, brief: bool = False) -> list[Column[SlowRequest]]:
+    """Time, latency, client, and whatever numbers the stream carries."""
+    longest = max((len(row.client) for row in rows[:200]), default=15)
+    columns: list[Column[SlowRequest]] = [
+        Column("Time", 12, lambda row: time_of_day(row.unix_ns), left=True),
+        Column("Latency", 8, lambda row: Span(units.duration(row.latency_ns), "p99")),
+        Column("Client", 15, lambda row: safe(row.client, 39), left=True, grow=max(min(longest, 39) - 15, 0)),
+    ]
+    names = list(dict.fromkeys(name for row in rows[:200] for name in row.fields))
+    for rank, name in enumerate(names, 1):
+        columns.append(_number_column(name, rank))
+    if not brief and len({row.event for row in rows[:200]}) > 1:
+        columns.append(Column("Event", 10, lambda row: safe(row.event, 20), left=True, rank=len(names) + 1))
+    return columns
+
+
+def _number_column(name: str, rank: int) -> Column[SlowRequest]:
+    title = safe(name.removesuffix("_ns").replace("_", " ").capitalize(), 16)
+    title = {"Pid": "PID", "Tid": "TID"}.get(title, title)
+    write: Callable[[int], str] = units.duration if name.endswith("_ns") else str
+
+    def cell(row: SlowRequest) -> Span | str:
+        return write(row.fields[name]) if name in row.fields else Span("–", "dim")
+
+    return Column(title, max(len(title) + 1, 7), cell, rank=rank)
+
+
+class SlowRequests(ListPane[SlowRequest]):
+    """List of single requests, newest or slowest first."""
+
+    TITLE = "Slow requests"
+    SHORT = "Slow"
+    ABOUT = (
+        "The slowest single requests of the window, at most 1,000. The kernel sends only requests above a threshold "
+        "that it adapts to the load, so that a slow one always comes through; those held back are counted (pane 5) "
+        "and are in all percentiles."
+    )
+    SORTS = ("Latency", "Time")
+    BINDINGS: ClassVar = []
+
+    def rows(self, view: View) -> Sequence[SlowRequest]:
+        """As the store kept them."""
+        return view.snapshot.slow
+
+    def columns(self, view: View) -> list[Column[SlowRequest]]:
+        """All there is room for."""
+        return slow_columns(view.snapshot.slow)
+
+    def sort_keys(self, rows: Sequence[SlowRequest], sort: str) -> NDArray[np.float64]:
+        """Latency or time."""
+        field = "latency_ns" if sort == "Latency" else "unix_ns"
+        return np.fromiter((getattr(row, field) for row in rows), dtype=np.float64, count=len(rows))
+
+    def key(self, row: SlowRequest) -> object:
+        """A request is named by its moment and its client."""
+        return row.unix_ns, row.client, row.latency_ns
+
+    def heading(self, view: View, width: int) -> list[Line]:
+        """How many, what was held back, and whether some are missing."""
+        rows, accounting = self.rows(view), view.snapshot.accounting
+        first = "newest first" if self.SORTS[self.sort] == "Time" else "slowest first"
+        if self.reversed:
+            first = "oldest first" if self.SORTS[self.sort] == "Time" else "fastest first"
+        if not rows:
+            return [line(Span("no single requests in this window", "strong"))]
+        lines = [line(Span(f"{len(rows):,} slow requests", "strong"), Span(f"  {first}", "dim"))]
+        if accounting.lost:
+            said = f"{accounting.lost:,} lost on the way: this list is incomplete, the percentiles are not affected"
+            lines += wrapped(said, width, "bad")
+        return [*lines, EMPTY]

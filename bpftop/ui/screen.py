@@ -1,0 +1,198 @@
+"""The one screen: rows around a stack of panes, and the keys."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from textual import events
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+from textual.widgets import ContentSwitcher
+
+from bpftop.model import Snapshot
+from bpftop.ui.canvas import Canvas
+from bpftop.ui.chrome import Accounts, Keys, Status, Tabs
+from bpftop.ui.help import Help, HelpText, KeyHelp
+from bpftop.ui.options import REFRESH_S, WINDOWS_S, UiOptions
+from bpftop.ui.paint import Line, Span, centred, line
+from bpftop.ui.panes.base import Pane
+from bpftop.ui.panes.registry import PANES
+from bpftop.ui.view import View, after
+
+if TYPE_CHECKING:
+    from bpftop.ui.app import BpftopApp
+
+MIN_WIDTH, MIN_HEIGHT = 60, 15
+
+
+class TooSmall(Canvas):
+    """Instead of everything when there is no room for it."""
+
+    def lines(self, width: int, height: int) -> list[Line]:
+        """One sentence."""
+        words = [f"terminal too small: {width} x {height}", f"bpftop needs {MIN_WIDTH} x {MIN_HEIGHT}"]
+        return centred([line(Span(each[:width], "strong")) for each in words], width, height)
+
+
+class MainScreen(Screen[None]):
+    """Status, tabs, pane, accounting, keys. Keeps what the user chose; gives each view to the pane in front only."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("q", "app.leave", "Quit", tooltip="quit"),
+        Binding("question_mark,f1", "help", "Help", key_display="?", tooltip="this help"),
+        Binding("p,space", "pause", "Pause", tooltip="freeze the screen; collecting goes on"),
+        Binding("plus,equals_sign", "window(1)", "Window", key_display="+/-", tooltip="longer window"),
+        Binding("minus", "window(-1)", "Shorter window", show=False, tooltip="shorter window"),
+        Binding("e", "save", "Save CSV", tooltip="save what is shown as CSV files"),
+        *[
+            Binding(str(index + 1), f"pane({index})", pane.TITLE, show=False, tooltip=f"open {pane.TITLE}")
+            for index, pane in enumerate(PANES)
+        ],
+        Binding("tab", "next_pane(1)", "Next pane", show=False, tooltip="next pane"),
+        Binding("shift+tab", "next_pane(-1)", "Previous pane", show=False, tooltip="previous pane"),
+        Binding("less_than_sign", "refresh_every(-1)", "Refresh", show=False, tooltip="draw more often (0.25 s)"),
+        Binding("greater_than_sign", "refresh_every(1)", "Refresh", show=False, tooltip="draw less often (5 s)"),
+        Binding("t", "theme", "Theme", show=False, tooltip="next theme"),
+        Binding("ctrl+p", "app.command_palette", "Palette", show=False, tooltip="all commands by name"),
+    ]
+    CSS = """
+    MainScreen { layout: vertical; background: $background; }
+    MainScreen Status, MainScreen Tabs, MainScreen Accounts, MainScreen Keys { height: 1; }
+    MainScreen ContentSwitcher { height: 1fr; }
+    MainScreen ContentSwitcher Pane { height: 100%; width: 100%; padding: 0 1; }
+    MainScreen TooSmall { display: none; height: 100%; }
+    MainScreen.-small TooSmall { display: block; }
+    MainScreen.-small Status, MainScreen.-small Tabs, MainScreen.-small Accounts, MainScreen.-small Keys,
+    MainScreen.-small ContentSwitcher { display: none; }
+    """
+    AUTO_FOCUS = "#" + PANES[0].__name__.lower()
+
+    def __init__(self, options: UiOptions, first: Snapshot) -> None:
+        super().__init__()
+        self.view = View(first, refresh_s=options.refresh_s, window_s=options.window_s, banner=options.banner)
+        self.front = 0
+
+    @property
+    def bpftop(self) -> BpftopApp:
+        """The app, by its own type."""
+        return cast("BpftopApp", self.app)
+
+    @property
+    def panes(self) -> list[Pane]:
+        """In the order of their keys."""
+        return [self.query_one(f"#{pane.__name__.lower()}", Pane) for pane in PANES]
+
+    def compose(self) -> ComposeResult:
+        """Top down."""
+        yield Status()
+        yield Tabs([pane.TITLE for pane in PANES], [pane.SHORT for pane in PANES])
+        with ContentSwitcher(initial=PANES[0].__name__.lower()):
+            for pane in PANES:
+                yield pane()
+        yield Accounts()
+        yield Keys()
+        yield TooSmall()
+
+    def on_mount(self) -> None:
+        """Show what there is at once."""
+        self.show()
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Below the smallest useful size only a sentence is shown."""
+        self.set_class(event.size.width < MIN_WIDTH or event.size.height < MIN_HEIGHT, "-small")
+
+    def take(self, snapshot: Snapshot) -> None:
+        """A new snapshot; while paused the old one stays."""
+        if not self.view.paused:
+            self.view = replace(self.view, snapshot=snapshot)
+            self.show()
+
+    def show(self) -> None:
+        """Draw the view: the rows around, and the pane in front."""
+        self.query_one(Status).show(self.view)
+        self.query_one(Accounts).show(self.view)
+        self.panes[self.front].show(self.view)
+
+    def action_pane(self, index: int) -> None:
+        """Bring a pane to the front."""
+        self.front = index
+        pane = self.panes[index]
+        self.query_one(ContentSwitcher).current = pane.id
+        pane.focus()
+        tabs = self.query_one(Tabs)
+        tabs.front = index
+        tabs.redraw()
+        pane.show(self.view)
+
+    def action_next_pane(self, step: int) -> None:
+        """The pane to the right or left."""
+        self.action_pane((self.front + step) % len(PANES))
+
+    def action_pause(self) -> None:
+        """Freeze or go on."""
+        self.view = replace(self.view, paused=not self.view.paused)
+        if self.view.paused:
+            self.show()
+        else:
+            self.bpftop.poll()
+
+    def action_window(self, step: int) -> None:
+        """A longer (1) or shorter (-1) window."""
+        choices = sorted({*WINDOWS_S, self.view.window_s}, key=lambda each: each or float("inf"))
+        place = choices.index(self.view.window_s) + step
+        self.view = replace(self.view, window_s=choices[min(max(place, 0), len(choices) - 1)])
+        if self.view.paused:
+            self.notify("paused: the window changes when you go on (p)", timeout=4)
+        else:
+            self.bpftop.poll()
+
+    def action_refresh_every(self, step: int) -> None:
+        """Draw more (-1) or less (1) often."""
+        choices = sorted({*REFRESH_S, self.view.refresh_s})
+        place = min(max(choices.index(self.view.refresh_s) + step, 0), len(choices) - 1)
+        self.view = replace(self.view, refresh_s=choices[place])
+        self.bpftop.poll_every(choices[place])
+        self.notify(f"drawing every {choices[place]:g} s", timeout=3)
+
+    def action_next_measure(self, step: int = 1) -> None:
+        """Choose another measure."""
+        names = list(self.view.snapshot.measures)
+        if not names or self.view.shown is None:
+            return
+        current = self.view.shown.measure.name
+        name = after(self.view.snapshot, current) if step > 0 else names[names.index(current) - 1]
+        self.view = replace(self.view, measure=name)
+        self.show()
+
+    def action_log_counts(self) -> None:
+        """Bars on a log or linear scale."""
+        self.view = replace(self.view, log_counts=not self.view.log_counts)
+        self.show()
+
+    def action_save(self) -> None:
+        """Save the snapshot on the screen."""
+        self.bpftop.save_snapshot(self.view.snapshot)
+
+    def action_theme(self) -> None:
+        """The next theme."""
+        self.bpftop.next_theme()
+
+    def action_help(self) -> None:
+        """Explain the pane in front."""
+        pane = self.panes[self.front]
+        measures = [each.measure for each in self.view.snapshot.measures.values()]
+        self.app.push_screen(Help(HelpText(pane.TITLE, pane.ABOUT, measures, self._keys())))
+
+    def _keys(self) -> list[KeyHelp]:
+        """Every action in force with all its keys, in the order of the bindings."""
+        keys: dict[str, list[str]] = {}
+        what: dict[str, str] = {}
+        for active in self.active_bindings.values():
+            binding = active.binding
+            if binding.system or not active.enabled:
+                continue
+            keys.setdefault(binding.action, []).append(self.app.get_key_display(replace(binding, key_display=None)))
+            what[binding.action] = binding.tooltip or binding.description.lower()
+        return [KeyHelp(" ".join(shown), what[action]) for action, shown in keys.items()]

@@ -1,0 +1,114 @@
+"""Tables as lines: columns chosen by the room there is, only the visible rows formatted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from rich.cells import cell_len
+
+from bpftop.ui.paint import Line, Role, Span, pad
+from bpftop.ui.safe import cut
+
+Row = TypeVar("Row")
+GAP = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Column(Generic[Row]):
+    """One column: its heading, its width and how a cell is written."""
+
+    title: str
+    width: int
+    cell: Callable[[Row], Span | str]
+    left: bool = False
+    grow: int = 0
+    """How many cells more it may take when there is room."""
+    rank: int = 0
+    """0 is always shown; of the others the highest goes first when there is no room."""
+    mark: str = ""
+    """The sort arrow after the heading."""
+    draw: Callable[[Row, int], tuple[Span, ...]] | None = None
+    """For a cell that is a drawing: spans for a row and a width."""
+
+
+def chosen(columns: Sequence[Column[Row]], width: int, gap: int = GAP) -> list[Column[Row]]:
+    """The columns that fit, the important ones first to stay."""
+    kept = list(columns)
+    while len(kept) > 1 and sum(each.width + gap for each in kept) - gap > width:
+        least = max(kept, key=lambda each: each.rank)
+        if least.rank == 0:
+            break
+        kept.remove(least)
+    return kept
+
+
+def widths(columns: Sequence[Column[Row]], width: int, gap: int = GAP) -> list[int]:
+    """Their widths: the room left over goes to those that may grow, the first one first."""
+    spare = width - sum(each.width + gap for each in columns) + gap
+    out = []
+    for each in columns:
+        more = max(min(spare, each.grow), 0)
+        spare -= more
+        out.append(each.width + more)
+    return out
+
+
+def table(
+    columns: Sequence[Column[Row]],
+    rows: Sequence[Row],
+    width: int,
+    *,
+    heading: bool = True,
+    cursor: int | None = None,
+    gap: int = GAP,
+) -> list[Line]:
+    """Heading and rows; ``cursor`` is the row drawn as chosen."""
+    kept = chosen(columns, width, gap)
+    sizes = widths(kept, width, gap)
+    lines = [_heading(kept, sizes, gap)] if heading else []
+    for index, row in enumerate(rows):
+        fill: Role = "cursor" if index == cursor else ""
+        lines.append(Line(_cells(kept, sizes, row, gap), fill))
+    return lines
+
+
+def _heading(columns: Sequence[Column[Row]], sizes: Sequence[int], gap: int) -> Line:
+    spans: list[Span] = []
+    for index, (column, size) in enumerate(zip(columns, sizes, strict=True)):
+        lead = " " * gap if index else ""
+        text = f"{column.title}{column.mark}"
+        spans.append(Span(lead + pad(text, size, left=column.left), "accent" if column.mark else "head"))
+    return Line(tuple(spans))
+
+
+def _cells(columns: Sequence[Column[Row]], sizes: Sequence[int], row: Row, gap: int) -> tuple[Span, ...]:
+    spans: list[Span] = []
+    for index, (column, size) in enumerate(zip(columns, sizes, strict=True)):
+        if index:
+            spans.append(Span(" " * gap))
+        if column.draw is not None:
+            spans += column.draw(row, size)
+            continue
+        cell = column.cell(row)
+        span = cell if isinstance(cell, Span) else Span(cell)
+        spans.append(_aligned(span, size, column.left))
+    return tuple(spans)
+
+
+def _aligned(span: Span, size: int, left: bool) -> Span:
+    """A number that does not fit is never cut (a wrong number): it is replaced by an ellipsis."""
+    if left or cell_len(span.text) <= size:
+        return Span(pad(span.text, size, left=left), span.role)
+    return Span(pad("…", size), span.role) if span.text[:1].isdigit() else Span(cut(span.text, size), span.role)
+
+
+def bar(share: float, width: int) -> str:
+    """A bar of eighths; anything above nothing shows at least one eighth."""
+    if share <= 0 or width <= 0:
+        return " " * max(width, 0)
+    eighths = max(round(min(share, 1.0) * width * 8), 1)
+    full, part = divmod(eighths, 8)
+    text = "█" * full + (" ▏▎▍▌▋▊▉"[part] if part else "")
+    return text + " " * (width - len(text))

@@ -1,0 +1,59 @@
+"""What a pane draws: one snapshot and what the user chose to see of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bpftop.model import MeasureSnapshot, Snapshot, State
+
+HEADLINE = "request_latency"
+"""The measure that the screen opens with, when a script observes it."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One look: everything a drawing function may use."""
+
+    snapshot: Snapshot
+    measure: str = HEADLINE
+    """The chosen measure; another one is taken when the scripts do not observe it."""
+    paused: bool = False
+    refresh_s: float = 1.0
+    window_s: float | None = 60.0
+    """The window asked for; the snapshot may still show the one before."""
+    banner: str = ""
+    log_counts: bool = False
+    """Bars of counts on a log scale."""
+
+    @property
+    def shown(self) -> MeasureSnapshot | None:
+        """The chosen measure; None when no script observes anything."""
+        measures = self.snapshot.measures
+        return measures.get(self.measure) or headline(self.snapshot)
+
+    @property
+    def empty(self) -> bool:
+        """No script has observed anything in this window."""
+        return not any(each.summary.count for each in self.snapshot.measures.values())
+
+    @property
+    def healthy(self) -> bool:
+        """Figures are coming."""
+        return self.snapshot.tracer.state is State.LIVE
+
+
+def headline(snapshot: Snapshot) -> MeasureSnapshot | None:
+    """The measure that answers first: request latency, else the first with observations, else the first."""
+    measures = snapshot.measures
+    if HEADLINE in measures:
+        return measures[HEADLINE]
+    counted = (each for each in measures.values() if each.summary.count)
+    return next(counted, next(iter(measures.values()), None))
+
+
+def after(snapshot: Snapshot, name: str) -> str:
+    """The measure after ``name``, round and round."""
+    names = list(snapshot.measures)
+    if not names:
+        return name
+    return names[(names.index(name) + 1) % len(names)] if name in names else names[0]

@@ -1,0 +1,175 @@
+"""Sentences on the screen, built only from measured figures and known states."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bpftop import units
+from bpftop.model import ClientRow, MeasureSnapshot, Snapshot, State, Summary, Target
+from bpftop.ui.paint import Line, Role, Span, line, wrapped
+from bpftop.ui.safe import safe
+from bpftop.ui.view import headline
+
+if TYPE_CHECKING:
+    from bpftop.ui.view import View
+
+OTHERS = "others"
+ENOUGH_P99 = 100
+"""Fewer observations than this, and p99 is the maximum or nearly so: drawn dim."""
+ENOUGH_P999 = 1000
+STAGES: Mapping[str, str] = {
+    "accept_queue_latency": "accept queue",
+    "read_queue_latency": "read queue",
+    "request_latency": "request",
+}
+"""Measures that follow one another in the life of a request, so that their times add up."""
+NOUNS: Mapping[str, str] = {
+    "request_latency": "requests",
+    "response_time": "responses",
+    "read_queue_latency": "reads",
+    "accept_queue_latency": "connections",
+    "connection_duration": "connections",
+    "upstream_latency": "upstream requests",
+}
+
+
+def noun(measure: str) -> str:
+    """What is counted: ``requests``."""
+    return NOUNS.get(measure, "observations")
+
+
+def name_of(target: Target) -> str:
+    """The target's name, harmless."""
+    return safe(target.name or target.spec, 32)
+
+
+def doubtful(value: str, n: int, enough: int, role: Role = "") -> Span:
+    """A percentile, dim when there are too few observations behind it."""
+    return Span(value, "dim" if n < enough else role)
+
+
+def p99(summary: Summary | ClientRow, role: Role = "") -> Span:
+    """The p99 of a summary or of a client."""
+    return doubtful(units.duration(summary.p99_ns), summary.count, ENOUGH_P99, role)
+
+
+def verdict(snapshot: Snapshot) -> list[list[Span]]:
+    """The answer in clauses: how slow, how many, for whom, and where the time goes."""
+    shown = headline(snapshot)
+    if shown is None or not shown.summary.count:
+        return []
+    summary = shown.summary
+    figures = [
+        Span(f"{shown.measure.title.lower()} p99 "),
+        p99(summary, "p99"),
+        Span(", p50 "),
+        Span(units.duration(summary.p50_ns), "p50"),
+    ]
+    clauses = [figures, [Span(f"{units.count(summary.rate_per_s)} {noun(shown.measure.name)}/s", "strong")]]
+    slowest = slowest_client(shown)
+    if slowest is not None:
+        clauses.append([Span(f"slowest client {safe(slowest.client, 40)} p99 "), p99(slowest, "warn")])
+    parts = stages(snapshot)
+    if parts:
+        label, _, share = max(parts, key=lambda part: part[2])
+        clauses.append([Span("most time: "), Span(f"{label} {units.percent(share)}", "strong")])
+    return clauses
+
+
+def slowest_client(shown: MeasureSnapshot) -> ClientRow | None:
+    """The client with the highest p99 among those seen often enough; None when there is nobody to compare with."""
+    rows = [row for row in shown.clients if row.client != OTHERS and row.p99_ns is not None]
+    known = [row for row in rows if row.count >= ENOUGH_P99] or [row for row in rows if row.count >= 10]
+    if len(rows) < 2 or not known:
+        return None
+    return max(known, key=lambda row: row.p99_ns or 0)
+
+
+def stages(snapshot: Snapshot) -> list[tuple[str, float, float]]:
+    """(label, total ns, share) of each stage in the life of the requests seen, in their order.
+
+    Totals come from the histograms, bucket middles times counts: within 0.8 % of the true sums. Sending is what the
+    response time has beyond the request latency, shown when it is more than that error can explain.
+    """
+    totals = {
+        label: total_ns(snapshot.measures[name])
+        for name, label in STAGES.items()
+        if name in snapshot.measures and snapshot.measures[name].summary.count
+    }
+    response = snapshot.measures.get("response_time")
+    if response is not None and "request" in totals:
+        sending = total_ns(response) - totals["request"]
+        if sending > 0.02 * totals["request"]:
+            totals["sending"] = sending
+    whole = sum(totals.values())
+    if len(totals) < 2 or whole <= 0:
+        return []
+    return [(label, total, total / whole) for label, total in totals.items()]
+
+
+def total_ns(shown: MeasureSnapshot) -> float:
+    """The time of all observations together."""
+    hist = shown.histogram
+    return float(np.dot((hist.low_ns + hist.high_ns - 1) / 2, hist.counts.astype(np.float64)))
+
+
+def waiting(view: View) -> list[Line]:
+    """What the middle of an empty pane says: what is awaited, since when, and what to try."""
+    snapshot = view.snapshot
+    target, state = snapshot.target, snapshot.tracer.state
+    name = name_of(target)
+    detail = safe(snapshot.tracer.detail)
+    if state is State.WAITING:
+        return [line(Span(detail or f"waiting for a process named {name}", "strong"))]
+    if state is State.ATTACHING:
+        return [line(Span(f"{detail or 'attaching'} to {name} …", "strong"))]
+    if state is State.FAILED:
+        return [line(Span("no figures: the tracer failed (pane 5 says more)", "dim"))]
+    if state is State.STOPPED:
+        return [line(Span("the run has ended without an observation", "dim"))]
+    return _first_request(view, name)
+
+
+def _first_request(view: View, name: str) -> list[Line]:
+    target = view.snapshot.target
+    if not target.processes and not target.ports:
+        return [line(Span(f"waiting for a process named {name}", "strong"))]
+    since = units.span(view.snapshot.quiet_s)
+    seen = view.snapshot.accounting.produced > 0
+    first = f"no request of {name} for {since}" if seen else f"waiting for the first request of {name}, {since}"
+    lines = [line(Span(first, "strong"))]
+    if target.ports:
+        lines += [line(), line(Span(f"it listens on {ports(target, 6)}", "dim"))]
+        lines.append(line(Span(f"try: curl -s http://127.0.0.1:{target.ports[0]}/ >/dev/null", "dim")))
+    return lines
+
+
+def ports(target: Target, most: int = 3) -> str:
+    """``:80 :443 +5``."""
+    shown = " ".join(f":{port}" for port in target.ports[:most])
+    rest = len(target.ports) - most
+    return f"{shown} +{rest}" if rest > 0 else shown
+
+
+def notice(view: View, width: int) -> list[Line]:
+    """Rows above the pane when something needs saying; none when all is well."""
+    snapshot = view.snapshot
+    tracer = snapshot.tracer
+    lines: list[Line] = []
+    if view.banner:
+        lines += wrapped(safe(view.banner), width, "warn")[:2]
+    detail = safe(tracer.detail)
+    if tracer.state is State.FAILED:
+        lines += wrapped(f"failed: {detail or 'bpftrace ended'}", width, "bad")[:3]
+        lines += [line(Span("try: ", "dim"), Span(safe(tracer.hint, width - 5), "accent"))] if tracer.hint else []
+        lines += [line(Span(f"  {safe(text, width - 2)}", "dim")) for text in tracer.stderr[-3:]]
+    elif tracer.state is State.STALLED:
+        lines += wrapped(f"stalled: {detail or 'the kernel has not reported for more than 2 s'}", width, "warn")[:2]
+    elif tracer.state is State.STOPPED:
+        lines += wrapped(f"stopped: {detail or 'the run has ended; these are its last figures'}", width, "warn")[:2]
+    elif not view.empty and tracer.state in (State.WAITING, State.ATTACHING):
+        lines += wrapped(detail or f"{tracer.state.value} …", width, "accent")[:2]
+    return lines
