@@ -35,6 +35,8 @@ def parse(spec: str) -> Target:
             raise TargetError(f"{spec} is not a port: give a number from 1 to 65535, as in :8080")
         return Target(spec, TargetKind.PORT, f"port {port}", ports=(port,))
     if "/" in spec:
+        if os.path.isdir(spec):
+            raise TargetError(f"{spec} is a directory, not a program.")
         return Target(spec, TargetKind.PATH, basename(spec) or spec, comm=cut(basename(spec)))
     if spec.isascii() and spec.isdecimal():
         if _number(spec, PID_MAX) is None:

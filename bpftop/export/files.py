@@ -1,0 +1,129 @@
+"""New files, whole or not at all: never over another file, never through a link, never half after a full disk.
+
+A root process that writes where others may write is what attackers wait for. Everything here goes through one open
+directory and names inside it, and each file is written under a random name first.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+import stat
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from bpftop.errors import FileError
+
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EACCES}
+"""What a file system without hard links answers."""
+MODE = 0o644
+
+
+class NameTaken(FileError):
+    """Something has this name already, whatever it is."""
+
+
+def create_all(directory: Path, contents: Mapping[str, str]) -> tuple[Path, ...]:
+    """Create a file for each name in ``directory``: all or none. Raises FileError; NameTaken for a used name."""
+    for name in contents:
+        if not name or "/" in name or "\0" in name or name in (".", ".."):
+            raise FileError(f"{name!r} is not a file name")
+    with _directory(directory) as folder:
+        pending: dict[str, tuple[str, int]] = {}
+        made: list[str] = []
+        name = ""
+        try:
+            for name, text in contents.items():
+                pending[name] = _write_hidden(folder, text)
+            for name, (hidden, inode) in pending.items():
+                _publish(folder, hidden, name, inode)
+                made.append(name)
+            os.fsync(folder)
+        except OSError as error:
+            _remove(folder, made)
+            raise _explained(directory / name, error) from error
+        except BaseException:
+            _remove(folder, made)
+            raise
+        finally:
+            _remove(folder, [hidden for hidden, _ in pending.values()])
+    return tuple(directory / name for name in contents)
+
+
+@contextlib.contextmanager
+def _directory(path: Path) -> Iterator[int]:
+    try:
+        folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise _explained(path, error) from error
+    try:
+        yield folder
+    finally:
+        os.close(folder)
+
+
+def _write_hidden(folder: int, text: str) -> tuple[str, int]:
+    """Write under a random name; the name and the inode. Leaves nothing behind when it fails."""
+    name = f".bpftop-{secrets.token_hex(8)}.tmp"
+    fd = os.open(name, _CREATE, 0o600, dir_fd=folder)
+    try:
+        data = memoryview(text.encode("utf-8", "replace"))
+        while data:
+            data = data[os.write(fd, data) :]
+        _give_to_caller(fd, folder)
+        os.fchmod(fd, MODE)
+        os.fsync(fd)
+        return name, os.fstat(fd).st_ino
+    except BaseException:
+        _remove(folder, [name])
+        raise
+    finally:
+        os.close(fd)
+
+
+def _publish(folder: int, hidden: str, name: str, inode: int) -> None:
+    """Give the finished file its name, unless something has it."""
+    try:
+        os.link(hidden, name, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        # The name is ours before it is replaced, so nobody else's file can be.
+        os.close(os.open(name, _CREATE, 0o600, dir_fd=folder))
+        os.rename(hidden, name, src_dir_fd=folder, dst_dir_fd=folder)
+    if os.stat(name, dir_fd=folder, follow_symlinks=False).st_ino != inode:
+        raise OSError(errno.EIO, "somebody else replaced the file while it was written")
+
+
+def _give_to_caller(fd: int, folder: int) -> None:
+    """Under sudo the file belongs to the caller, where the caller could have made it too."""
+    caller = sudo_caller()
+    if caller is None:
+        return
+    where = os.fstat(folder)
+    shared = where.st_mode & stat.S_ISVTX and where.st_mode & stat.S_IWOTH
+    if where.st_uid == caller[0] or shared:
+        os.fchown(fd, *caller)
+
+
+def sudo_caller() -> tuple[int, int] | None:
+    """User and group id of the person behind sudo; ``None`` when this is not root under sudo."""
+    user, group = os.environ.get("SUDO_UID", ""), os.environ.get("SUDO_GID", "")
+    if os.geteuid() != 0 or not (user.isdecimal() and group.isdecimal()):
+        return None
+    return int(user), int(group)
+
+
+def _remove(folder: int, names: list[str]) -> None:
+    for name in names:
+        with contextlib.suppress(OSError):
+            os.unlink(name, dir_fd=folder)
+
+
+def _explained(path: Path, error: OSError) -> FileError:
+    if error.errno == errno.EEXIST:
+        return NameTaken(f"{path} exists already; nothing was overwritten")
+    return FileError(f"{path} was not written: {error.strerror or error}")

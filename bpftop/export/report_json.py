@@ -1,0 +1,87 @@
+"""A snapshot as JSON: schema 1, integers in nanoseconds. Keys may be added; none changes its meaning."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+from typing import Any
+
+from bpftop.model import MeasureSnapshot, Snapshot
+from bpftop.text import safe
+
+SCHEMA = 1
+
+
+def to_json(snapshot: Snapshot) -> dict[str, Any]:
+    """The figures over the snapshot's window, ready for ``json.dumps``."""
+    span_ns = round(snapshot.window.span_s * 1e9)
+    a, o = snapshot.accounting, snapshot.overhead
+    return {
+        "schema": SCHEMA,
+        "target": {
+            "name": safe(snapshot.target.name),
+            "pids": list(snapshot.target.pids),
+            "ports": list(snapshot.target.ports),
+        },
+        "started_at": iso_utc(snapshot.unix_ns - span_ns),
+        "duration_s": round(snapshot.window.span_s, 3),
+        "measures": {name: _measure(measure) for name, measure in snapshot.measures.items()},
+        "accounting": {
+            "produced": a.produced,
+            "shown": a.shown,
+            "suppressed": a.suppressed,
+            "lost": a.lost,
+            "rejected": a.rejected,
+            "untracked": a.untracked,
+        },
+        "overhead": {
+            "ns_per_hit": _number(o.ns_per_hit),
+            "hits_per_s": _number(o.hits_per_s),
+            "cpu_percent": _number(o.cpu_percent),
+        },
+        "bpftrace": {"version": snapshot.bpftrace_version},
+        "kernel": snapshot.kernel,
+        "source": snapshot.tracer.source,
+    }
+
+
+def iso_utc(unix_ns: int) -> str:
+    """``2026-11-22T20:45:00.123Z``."""
+    moment = datetime.fromtimestamp(unix_ns / 1e9, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _measure(measure: MeasureSnapshot) -> dict[str, Any]:
+    s, h = measure.summary, measure.histogram
+    edges = zip(h.low_ns.tolist(), h.high_ns.tolist(), h.counts.tolist(), strict=True)
+    return {
+        "count": int(s.count),
+        "rate_per_s": _number(s.rate_per_s),
+        "p50_ns": _whole(s.p50_ns),
+        "p90_ns": _whole(s.p90_ns),
+        "p95_ns": _whole(s.p95_ns),
+        "p99_ns": _whole(s.p99_ns),
+        "p999_ns": _whole(s.p999_ns),
+        "max_ns": _whole(s.max_ns),
+        "histogram": [list(bucket) for bucket in edges],
+        "clients": [
+            {
+                "client": safe(row.client),
+                "count": int(row.count),
+                "rate_per_s": _number(row.rate_per_s),
+                "p50_ns": _whole(row.p50_ns),
+                "p99_ns": _whole(row.p99_ns),
+                "max_ns": _whole(row.max_ns),
+            }
+            for row in measure.clients
+        ],
+    }
+
+
+def _whole(value: int | None) -> int | None:
+    return None if value is None else int(value)
+
+
+def _number(value: float | None) -> float | None:
+    """Three decimals; JSON has no word for what is not a number."""
+    return None if value is None or not math.isfinite(value) else round(float(value), 3)

@@ -1,0 +1,141 @@
+"""A snapshot as plain text for a terminal, a pipe or a ticket: 80 columns, no escape codes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from bpftop import units
+from bpftop.export.bars import histogram_lines
+from bpftop.model import MeasureSnapshot, Snapshot, Summary
+from bpftop.text import safe
+
+WIDTH = 80
+CLIENTS = 10
+SLOW = 10
+_HISTOGRAMS = ("request_latency", "read_queue_latency")
+"""Together they say whether the server is slow or the requests wait for it."""
+_ASCII = str.maketrans({"µ": "u", "–": "-", "…": ".", "\N{REPLACEMENT CHARACTER}": "?", "·": "-"})
+
+
+def to_text(snapshot: Snapshot, ascii_only: bool = False) -> str:
+    """The whole report, ended by a line feed."""
+    blocks = [
+        list(_summary(snapshot)),
+        list(_percentiles(snapshot)),
+        *(_histogram(measure, ascii_only) for measure in _drawn(snapshot)),
+        list(_clients(snapshot)),
+        list(_slow(snapshot)),
+        list(_accounting(snapshot)),
+    ]
+    text = "\n\n".join("\n".join(line.rstrip() for line in block) for block in blocks if block) + "\n"
+    return text.translate(_ASCII).encode("ascii", "replace").decode() if ascii_only else text
+
+
+def _summary(snapshot: Snapshot) -> Iterator[str]:
+    target = snapshot.target
+    pids = ", ".join(map(str, target.pids[:4])) + (" …" if len(target.pids) > 4 else "")
+    ports = ", ".join(map(str, target.ports[:6])) + (" …" if len(target.ports) > 6 else "")
+    moment = datetime.fromtimestamp(snapshot.unix_ns / 1e9, UTC)
+    yield f"{safe(target.name, 30)}  {units.span(snapshot.window.span_s)} to {moment:%Y-%m-%d %H:%M:%S} UTC"
+    yield f"processes {pids or 'none'} · ports {ports or 'none'}"[:WIDTH]
+    if snapshot.tracer.source != "bpftrace":
+        yield f"{snapshot.tracer.source}: these figures are not from a kernel"
+    main = _main(snapshot)
+    if main is None:
+        yield f"nothing came in {units.span(snapshot.window.span_s)}"
+        return
+    s = main.summary
+    yield (
+        f"{main.measure.title}: p50 {units.duration(s.p50_ns)}, p99 {units.duration(s.p99_ns)}, "
+        f"max {units.duration(s.max_ns)} (n {units.count(s.count)}, {units.rate(s.rate_per_s)})"
+    )
+
+
+def _percentiles(snapshot: Snapshot) -> Iterator[str]:
+    titles = [safe(m.measure.title, 20) for m in snapshot.measures.values()]
+    yield f"{'':20} {'n':>6}{'p50':>8}{'p90':>8}{'p95':>8}{'p99':>8} {'p99.9':>8} {'max':>8}"
+    for title, measure in zip(titles, snapshot.measures.values(), strict=True):
+        s = measure.summary
+        cells = "".join(f"{units.duration(value):>8}" for value in (s.p50_ns, s.p90_ns, s.p95_ns, s.p99_ns))
+        marks = [_few(s, 100), _few(s, 1000)]
+        tail = f"{units.duration(s.p999_ns):>8}"
+        yield f"{title:20} {units.count(s.count):>6}{cells}{marks[0]}{tail}{marks[1]}{units.duration(s.max_ns):>8}"
+    if any(_few(m.summary, 1000) == "?" for m in snapshot.measures.values()):
+        yield "? fewer than 100 observations for p99, 1000 for p99.9: close to the maximum"
+
+
+def _few(summary: Summary, enough: int) -> str:
+    return "?" if 0 < summary.count < enough else " "
+
+
+def _main(snapshot: Snapshot) -> MeasureSnapshot | None:
+    """The measure that the report is about: request latency, else the first with figures."""
+    with_figures = [m for m in snapshot.measures.values() if m.summary.count]
+    wanted = snapshot.measures.get(_HISTOGRAMS[0])
+    return wanted if wanted in with_figures else next(iter(with_figures), None)
+
+
+def _drawn(snapshot: Snapshot) -> list[MeasureSnapshot]:
+    chosen = [snapshot.measures[name] for name in _HISTOGRAMS if name in snapshot.measures]
+    drawn = [measure for measure in chosen if measure.summary.count]
+    main = _main(snapshot)
+    return drawn or ([main] if main else [])
+
+
+def _histogram(measure: MeasureSnapshot, ascii_only: bool) -> list[str]:
+    lines = histogram_lines(measure.histogram, WIDTH, ascii_only)
+    return [f"{measure.measure.title}: {measure.measure.start} … {measure.measure.end}"[:WIDTH], *lines]
+
+
+def _clients(snapshot: Snapshot) -> Iterator[str]:
+    main = _main(snapshot)
+    if main is None or not main.clients:
+        return
+    rows = main.clients[:CLIENTS]
+    total = max(main.summary.count, 1)
+    width = max(len("client"), *(len(safe(row.client, 39)) for row in rows))
+    yield f"Clients by {main.measure.title.lower()}"
+    yield f"  {'client':{width}} {'n':>6} {'share':>6} {'p50':>8}{'p99':>8}{'max':>8}"
+    for row in rows:
+        figures = "".join(f"{units.duration(value):>8}" for value in (row.p50_ns, row.p99_ns, row.max_ns))
+        share = units.percent(row.count / total)
+        yield f"  {safe(row.client, 39):{width}} {units.count(row.count):>6} {share:>6} {figures}"
+    if len(main.clients) > len(rows):
+        yield f"  and {len(main.clients) - len(rows)} more: --format json shows them"
+
+
+def _slow(snapshot: Snapshot) -> Iterator[str]:
+    if not snapshot.slow:
+        return
+    yield "Slowest requests (UTC)"
+    for slow in snapshot.slow[:SLOW]:
+        moment = datetime.fromtimestamp(slow.unix_ns / 1e9, UTC)
+        further = ", ".join(_field(name, value) for name, value in slow.fields.items())
+        line = f"  {moment:%H:%M:%S}.{moment.microsecond // 1000:03d} {units.duration(slow.latency_ns):>8}"
+        yield f"{line}  {safe(slow.event, 12)}  {safe(slow.client, 39)}  {further}"[:WIDTH]
+
+
+def _field(name: str, value: int) -> str:
+    """``read queue 1.20 ms``, ``pid 1234``."""
+    words = name.removesuffix("_ns").replace("_", " ")
+    return f"{words} {units.duration(value) if name.endswith('_ns') else value}"
+
+
+def _accounting(snapshot: Snapshot) -> Iterator[str]:
+    a, o = snapshot.accounting, snapshot.overhead
+    yield (
+        f"events   {units.count(a.produced)} produced = {units.count(a.shown)} shown + "
+        f"{units.count(a.suppressed)} not slow + {units.count(a.lost)} lost + {units.count(a.rejected)} unreadable"
+    )
+    if a.untracked:
+        yield f"         {units.count(a.untracked)} connections found the kernel's table full: they are in no figure"
+    if o.ns_per_hit is not None and o.hits_per_s is not None and o.cpu_percent is not None:
+        yield (
+            f"own cost {units.duration(o.ns_per_hit)} per hit × {units.rate(o.hits_per_s)} = "
+            f"{units.percent(o.cpu_percent / 100)} of one CPU"
+        ).replace("×", "x")
+    else:
+        yield "own cost the kernel does not tell"
+    versions = f"bpftrace {snapshot.bpftrace_version}" if snapshot.bpftrace_version else "no bpftrace"
+    yield f"with     {versions}, Linux {safe(snapshot.kernel, 50)}"
