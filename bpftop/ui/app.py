@@ -48,7 +48,7 @@ class BpftopApp(App[int]):
         self._session, self._save, self._options = session, save, options
         self._plain = plain
         self._timer: Timer | None = None
-        self._running: asyncio.AbstractEventLoop | None = None
+        self._event_loop: asyncio.AbstractEventLoop | None = None
         self.crash: Exception | None = None
         for theme in OURS:
             self.register_theme(theme)
@@ -68,7 +68,7 @@ class BpftopApp(App[int]):
 
     def on_mount(self) -> None:
         """The first figures at once, then at the interval."""
-        self._running = asyncio.get_running_loop()
+        self._event_loop = asyncio.get_running_loop()
         first = self._session.snapshot(self._options.window_s)
         self.push_screen(MainScreen(self._options, first))
         self.poll_every(self._options.refresh_s)
@@ -91,8 +91,8 @@ class BpftopApp(App[int]):
 
     def leave_from_thread(self, code: int) -> None:
         """Quit with this exit code; from any thread, without waiting."""
-        if self._running is not None:
-            self._running.call_soon_threadsafe(partial(self.exit, code))
+        if self._event_loop is not None:
+            self._event_loop.call_soon_threadsafe(partial(self.exit, code))
 
     @work(thread=True, exclusive=True, group="save", exit_on_error=True)
     def save_snapshot(self, snapshot: Snapshot) -> None:
@@ -139,9 +139,7 @@ class BpftopApp(App[int]):
         self._close_messages_no_wait()
 
 
-def run(
-    session: SnapshotSource, *, save: Save, options: UiOptions, on_forced: Callable[[], None] | None = None
-) -> int:
+def run(session: SnapshotSource, *, save: Save, options: UiOptions, on_forced: Callable[[], None] | None = None) -> int:
     """Show the screen until the user leaves; the exit code is 0, 128 + signal, 129 for a lost terminal, 1 for a crash.
 
     ``on_forced`` is called when the process must end without returning from here (the terminal is gone or no longer

@@ -24,6 +24,7 @@ class Canvas(Widget):
 
     DEFAULT_CSS = """
     Canvas {
+        color: $foreground;
         & > .canvas--dim { color: $foreground 60%; }
         & > .canvas--strong { text-style: bold; }
         & > .canvas--head { color: $secondary; }
@@ -60,6 +61,7 @@ class Canvas(Widget):
         super().__init__(id=id, classes=classes)
         self._drawn: list[Line] = []
         self._drawn_width = 0
+        self._styles: dict[tuple[Role, Role], Style] = {}
 
     def lines(self, width: int, height: int) -> list[Line]:
         """What to show in an area of this size: at most ``height`` lines."""
@@ -88,19 +90,34 @@ class Canvas(Widget):
 
     def render_line(self, y: int) -> Strip:
         """One row for Textual."""
-        base = self.rich_style
         width = self.size.width
         if y >= len(self._drawn):
-            return Strip.blank(width, base)
+            return Strip.blank(width, self._style("", ""))
         row = self._drawn[y]
-        if row.fill:
-            base = base + self._style(row.fill)
         segments = [
-            Segment(ascii_only(span.text) if self.ascii else span.text, base + self._style(span.role))
+            Segment(ascii_only(span.text) if self.ascii else span.text, self._style(span.fill or row.fill, span.role))
             for span in row.spans
             if span.text
         ]
-        return Strip(segments).adjust_cell_length(width, base)
+        return Strip(segments).adjust_cell_length(width, self._style(row.fill, ""))
 
-    def _style(self, role: Role) -> Style:
-        return self.get_component_rich_style(f"canvas--{role}", partial=True) if role else Style.null()
+    def notify_style_update(self) -> None:
+        """Another theme, other colours."""
+        self._styles.clear()
+        super().notify_style_update()
+
+    def _style(self, fill: Role, role: Role) -> Style:
+        """The colours of a role on the ground of its row; shades of a theme colour are mixed with that ground."""
+        style = self._styles.get((fill, role))
+        if style is None:
+            ground, ink = self.background_colors[1], self.styles.color
+            text_style = Style.null()
+            for each in (fill, role):
+                if each:
+                    rules = self.get_component_styles(f"canvas--{each}")
+                    ground = ground + rules.background if rules.has_rule("background") else ground
+                    ink = rules.color if rules.has_rule("color") else ink
+                    text_style = text_style + rules.text_style
+            style = Style.from_color((ground + ink).rich_color, ground.rich_color) + text_style
+            self._styles[fill, role] = style
+        return style

@@ -69,15 +69,24 @@ def accounting(snapshot: Snapshot, width: int) -> Line:
         left.append(Span(f" · rejected {account.rejected:,}", "bad"))
     if account.untracked:
         left.append(Span(f" · untracked {account.untracked:,}", "bad"))
-    produced, shown = units.count(account.produced), units.count(account.shown)
-    left.append(Span(f" · {produced} counted = {shown} shown + {units.count(account.suppressed)} held back", "dim"))
+    produced, shown, held = (units.count(n) for n in (account.produced, account.shown, account.suppressed))
+    events = (
+        f" · events: {produced} counted = {shown} shown + {held} suppressed",
+        f" · {produced} counted = {shown} shown + {held} suppressed",
+        f" · {shown} of {produced} events shown",
+        "",
+    )
     cost = []
     if overhead.ns_per_hit is not None:
         cost.append(f"{units.duration(overhead.ns_per_hit)}/hit")
     if overhead.cpu_percent is not None:
         cost.append(f"{units.percent(overhead.cpu_percent / 100)} CPU")
-    said = f"own cost {' · '.join(cost)} " if cost else "own cost unknown "
-    return ends(line(*left), line(Span(said, "dim")), width, "chrome")
+    costs = (f"own cost {' · '.join(cost)} ", f"{' · '.join(cost)} ") if cost else ("own cost unknown ", "")
+    for said, own in ((said, own) for said in events for own in costs):
+        row, right = line(*left, Span(said, "dim")), line(Span(own, "dim"))
+        if row.cells + right.cells + 1 <= width:
+            break
+    return ends(row, right, width, "chrome")
 
 
 def tabs(titles: Sequence[str], shorts: Sequence[str], front: int, width: int) -> tuple[Line, list[int]]:
@@ -175,7 +184,8 @@ class Keys(Canvas):
 
     def _shown(self) -> list[tuple[str, str, str]]:
         out: list[tuple[str, str, str]] = []
-        for active in self.screen.active_bindings.values():
+        ranked = sorted(self.screen.active_bindings.values(), key=lambda each: isinstance(each.node, Canvas))
+        for active in ranked:
             binding = active.binding
             if binding.show and active.enabled and binding.action not in (action for _, _, action in out):
                 out.append((self.app.get_key_display(binding), binding.description, binding.action))

@@ -9,7 +9,7 @@ from bpftop.model import MeasureSnapshot, Summary
 from bpftop.ui.paint import EMPTY, Line, Role, Span, line, pad
 from bpftop.ui.shape import Rows, rows_of
 from bpftop.ui.table import bar
-from bpftop.ui.words import ENOUGH_P99, ENOUGH_P999
+from bpftop.ui.words import ENOUGH_P99, ENOUGH_P999, share
 
 _MARKED = (("p50", "p50_ns"), ("p90", "p90_ns"), ("p99", "p99_ns"), ("p99.9", "p999_ns"), ("max", "max_ns"))
 
@@ -22,28 +22,37 @@ def histogram(shown: MeasureSnapshot, width: int, height: int, *, log_counts: bo
     marks = _marks(rows, shown.summary)
     marks_width = max((len(text) for text in marks.values()), default=0)
     numbers = max(len(f"{int(rows.counts.max()):,}"), 5)
-    room = max(width - 8 - 2 - 1 - numbers - 2 - 6 - 2 - marks_width, 1)
+    sums = 8 if width >= 90 else 0
+    room = width - 20 - numbers - sums - 2 - marks_width
     if room < 6:
-        marks_width, room = 0, max(width - 8 - 2 - 1 - numbers - 2 - 6, 1)
+        marks_width, room = 0, max(width - 20 - numbers, 1)
     scale = "log" if log_counts else "linear"
-    title = pad("from", 8) + "  " + pad(f"bars {scale}", room + 1, left=True) + " " + pad("count", numbers)
-    lines = [line(Span(title + "  " + pad("share", 6), "head"))]
+    title = pad("from", 8) + "  " + pad(f"bars {scale}", room, left=True) + "  " + pad("count", numbers)
+    lines = [line(Span(title + "  " + pad("share", 6) + pad("sum", sums), "head"))]
     total = max(int(rows.counts.sum()), 1)
+    sum_of = rows.counts.cumsum().tolist()
     for index, n in enumerate(rows.counts.tolist()):
-        share = _length(n, int(rows.counts.max()), log_counts)
+        length = _length(n, int(rows.counts.max()), log_counts)
         mark = marks.get(index, "") if marks_width else ""
         role: Role = "p99" if "p99" in mark else "p50" if "p50" in mark else "bar"
         lines.append(
             line(
-                Span(pad(units.duration(rows.edges_ns[index]), 8)),
+                Span(pad(round_duration(rows.edges_ns[index]), 8)),
                 Span("  "),
-                Span(bar(share, room), role),
+                Span(bar(length, room), role),
                 Span("  " + pad(f"{n:,}" if n else "·", numbers), "" if n else "dim"),
-                Span("  " + pad(units.percent(n / total) if n else "", 6), "dim"),
+                Span("  " + pad(share(n / total) if n else "", 6), "dim"),
+                Span(pad(share(sum_of[index] / total), sums) if sums else "", "dim"),
                 Span(f"  {mark}" if mark else "", "strong"),
             )
         )
     return lines
+
+
+def round_duration(edge_ns: float) -> str:
+    """A round value without needless decimals: ``100 µs``, ``1.6 ms``."""
+    number, _, unit = units.duration(edge_ns).partition(" ")
+    return f"{number.rstrip('0').rstrip('.') if '.' in number else number} {unit}"
 
 
 def _length(n: int, most: int, log_counts: bool) -> float:
@@ -53,13 +62,13 @@ def _length(n: int, most: int, log_counts: bool) -> float:
 
 
 def _marks(rows: Rows, summary: Summary) -> dict[int, str]:
-    """Which percentiles fall in which row: ``◂ p50 p90``."""
+    """Which percentiles fall in which row: ``← p50 p90``."""
     out: dict[int, str] = {}
     for label, field in _MARKED:
         value = getattr(summary, field)
         if value is not None and _meaningful(label, summary.count):
             row = rows.row_of(float(value))
-            out[row] = f"{out[row]} {label}" if row in out else f"◂ {label}"
+            out[row] = f"{out[row]} {label}" if row in out else f"← {label}"
     return out
 
 

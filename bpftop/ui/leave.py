@@ -66,7 +66,7 @@ class Watch:
 
 @contextmanager
 def watching(leave: Callable[[int], None], on_forced: Callable[[], None] | None = None) -> Iterator[Watch]:
-    """While inside: ``leave(code)`` is called (from another thread) on SIGTERM, SIGHUP and when the terminal is gone."""
+    """While inside, another thread calls ``leave(code)`` on SIGTERM, SIGHUP and when the terminal is gone."""
     watch = Watch(leave, on_forced)
     before = {number: signal.signal(number, watch.on_signal) for number in _SIGNALS}
     thread = threading.Thread(target=watch.run, name="bpftop-leave", daemon=True)

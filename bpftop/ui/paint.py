@@ -1,7 +1,7 @@
 """What drawing functions return: lines of spans, each span a text and a role. No Textual here.
 
-A role says what a text is (a figure in doubt, a warning, a heading); ``canvas.py`` gives roles their colours. So drawing
-is a pure function from values to lines, and its tests compare plain text.
+A role says what a text is (a figure in doubt, a warning, a heading); ``canvas.py`` gives roles their colours. So
+drawing is a pure function from values to lines, and its tests compare plain text.
 """
 
 from __future__ import annotations
@@ -23,10 +23,11 @@ ROLES: tuple[Role, ...] = Role.__args__[1:]  # type: ignore[attr-defined]
 
 
 class Span(NamedTuple):
-    """A text in one role."""
+    """A text in one role; ``fill`` is the ground under it where it is not the row's."""
 
     text: str
     role: Role = ""
+    fill: Role = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ def fit(row: Line, width: int) -> Line:
     total = row.cells
     for span in row.spans:
         text = span.text if total <= width else cut(span.text, room)
-        spans.append(Span(text, span.role))
+        spans.append(Span(text, span.role, span.fill))
         room -= cell_len(text)
         if total > width and len(text) < len(span.text):
             break
@@ -107,7 +108,12 @@ def beside(left: Sequence[Line], right: Sequence[Line], left_width: int, gap: in
     rows = max(len(left), len(right))
     one = [*left, *[EMPTY] * (rows - len(left))]
     two = [*right, *[EMPTY] * (rows - len(right))]
-    return [Line((*fit(a, left_width).spans, Span(" " * gap), *b.spans)) for a, b in zip(one, two, strict=True)]
+    return [Line((*_filled(fit(a, left_width)), Span(" " * gap), *_filled(b))) for a, b in zip(one, two, strict=True)]
+
+
+def _filled(row: Line) -> tuple[Span, ...]:
+    """The spans of a row with its fill on each of them, for a row that becomes part of another."""
+    return tuple(Span(span.text, span.role, span.fill or row.fill) for span in row.spans) if row.fill else row.spans
 
 
 def ends(left: Line, right: Line, width: int, fill: Role = "") -> Line:
@@ -128,9 +134,10 @@ def centred(lines: Iterable[Line], width: int, height: int) -> list[Line]:
 
 _ASCII = str.maketrans(
     {
-        "…": "~", "·": "|", "–": "-", "—": "-", "µ": "u", "→": ">", "◂": "<", "▸": ">", "●": "*", "○": "o", "◌": ".",
+        "…": "~", "·": "|", "–": "-", "—": "-", "µ": "u", "→": ">", "←": "<", "›": ">", "●": "*", "○": "o", "◌": ".",
         "─": "-", "│": "|", "┤": "|", "┼": "+", "┬": "+", "└": "+", "┴": "+", "┌": "+", "↑": "^", "↓": "v",
         "▲": "^", "▼": "v", "█": "#", "▉": "#", "▊": "#", "▋": "#", "▌": "#", "▍": ":", "▎": ":", "▏": ":",
+        "▁": "_", "▂": ".", "▃": "-", "▄": "=", "▅": "+", "▆": "*", "▇": "#",
         "≤": "<", "≥": ">", "×": "x", "±": "~",
     }
 )  # fmt: skip

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from bpftop import units
 from bpftop.model import Trend
+from bpftop.ui.histogram import round_duration
 from bpftop.ui.paint import Line, Role, Span, fit, line
 from bpftop.ui.shape import enclosing, ticks
 
@@ -71,7 +72,7 @@ def _built(
     bottom, top = enclosing(known)
     levels = ticks(bottom, top, max((height - 2) // 2, 2))
     plot.ylim(float(np.log10(bottom)), float(np.log10(top)))
-    plot.yticks([float(np.log10(level)) for level in levels], [f"{_tick(level):>7}" for level in levels])
+    plot.yticks([float(np.log10(level)) for level in levels], [f"{round_duration(level):>7}" for level in levels])
     times = _times(span_s, width)
     plot.xlim(-span_s, 0)
     plot.xticks([-each for each in times], [f"-{units.span(each)}" if each else "now" for each in times])
@@ -80,7 +81,7 @@ def _built(
 
 def _canvas(width: int, height: int) -> Any:
     """plotext's one figure, emptied. Imported here: 50 ms that only the first chart pays."""
-    import plotext  # type: ignore[import-untyped]  # noqa: PLC0415
+    import plotext
 
     plotext.clear_figure()
     plotext.limit_size(False, False)
@@ -98,14 +99,9 @@ def _runs(values: NDArray[np.float64]) -> list[tuple[int, int]]:
     return [(int(a), int(b)) for a, b in pairwise(changes) if finite[a + 1]]
 
 
-def _tick(level_ns: float) -> str:
-    """``100 µs``: a round level without needless decimals."""
-    return re.sub(r"\.0+ ", " ", units.duration(level_ns))
-
-
 def _times(span_s: float, width: int) -> list[float]:
     """Round ages for the time axis, oldest first, as many as have room for their labels."""
-    most = max(width // 16, 1)
+    most = max((width - 8) // 11, 1)
     steps = (1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 43200, 86400)
     step = next((each for each in steps if span_s / each <= most), span_s)
     return [float(each) for each in reversed(np.arange(0, span_s * 0.97, step).tolist())]

@@ -23,7 +23,7 @@ ENOUGH_P999 = 1000
 STAGES: Mapping[str, str] = {
     "accept_queue_latency": "accept queue",
     "read_queue_latency": "read queue",
-    "request_latency": "request",
+    "request_latency": "processing",
 }
 """Measures that follow one another in the life of a request, so that their times add up."""
 NOUNS: Mapping[str, str] = {
@@ -39,6 +39,11 @@ NOUNS: Mapping[str, str] = {
 def noun(measure: str) -> str:
     """What is counted: ``requests``."""
     return NOUNS.get(measure, "observations")
+
+
+def per_second(shown: MeasureSnapshot) -> str:
+    """``12.3k requests/s``."""
+    return f"{units.rate(shown.summary.rate_per_s).removesuffix('/s')} {noun(shown.measure.name)}/s"
 
 
 def name_of(target: Target) -> str:
@@ -68,7 +73,7 @@ def verdict(snapshot: Snapshot) -> list[list[Span]]:
         Span(", p50 "),
         Span(units.duration(summary.p50_ns), "p50"),
     ]
-    clauses = [figures, [Span(f"{units.count(summary.rate_per_s)} {noun(shown.measure.name)}/s", "strong")]]
+    clauses = [figures, [Span(per_second(shown), "strong")]]
     slowest = slowest_client(shown)
     if slowest is not None:
         clauses.append([Span(f"slowest client {safe(slowest.client, 40)} p99 "), p99(slowest, "warn")])
@@ -100,9 +105,9 @@ def stages(snapshot: Snapshot) -> list[tuple[str, float, float]]:
         if name in snapshot.measures and snapshot.measures[name].summary.count
     }
     response = snapshot.measures.get("response_time")
-    if response is not None and "request" in totals:
-        sending = total_ns(response) - totals["request"]
-        if sending > 0.02 * totals["request"]:
+    if response is not None and "processing" in totals:
+        sending = total_ns(response) - totals["processing"]
+        if sending > 0.02 * totals["processing"]:
             totals["sending"] = sending
     whole = sum(totals.values())
     if len(totals) < 2 or whole <= 0:
@@ -143,8 +148,17 @@ def _first_request(view: View, name: str) -> list[Line]:
     lines = [line(Span(first, "strong"))]
     if target.ports:
         lines += [line(), line(Span(f"it listens on {ports(target, 6)}", "dim"))]
-        lines.append(line(Span(f"try: curl -s http://127.0.0.1:{target.ports[0]}/ >/dev/null", "dim")))
+        lines.append(line(Span(f"try: curl -s {_url(target.ports[0])} >/dev/null", "dim")))
     return lines
+
+
+def _url(port: int) -> str:
+    return "https://127.0.0.1/ -k" if port == 443 else f"http://127.0.0.1:{port}/"
+
+
+def share(part: float) -> str:
+    """A share of 1 as a percentage; a little is never written as nothing."""
+    return "<0.1 %" if 0 < part < 0.0005 else units.percent(part)
 
 
 def ports(target: Target, most: int = 3) -> str:

@@ -37,8 +37,8 @@ MEASURES = (
         "a busy event loop or a starved CPU",
     ),
     Measure(
-        "request_latency", "Request latency", "the process reads the request", "it sends the first byte of the response",
-        "slow work in the process, its disk or its upstream",
+        "request_latency", "Request latency", "the process reads the request",
+        "it sends the first byte of the response", "slow work in the process, its disk or its upstream",
     ),
     Measure(
         "response_time", "Response time", "the process reads the request", "it sends the last byte of the response",
@@ -80,8 +80,10 @@ def summary(values_ns: NDArray[np.int64], span_s: float = 60.0) -> Summary:
     """Exact percentiles; none without values."""
     if not values_ns.size:
         return Summary(0, 0.0)
-    ranks = [int(np.quantile(values_ns, q, method="inverted_cdf")) for q in (0.5, 0.9, 0.95, 0.99, 0.999)]
-    return Summary(values_ns.size, values_ns.size / span_s, *ranks, max_ns=int(values_ns.max()))
+    ranks: list[int | None] = [
+        int(np.quantile(values_ns, q, method="inverted_cdf")) for q in (0.5, 0.9, 0.95, 0.99, 0.999)
+    ]
+    return Summary(values_ns.size, values_ns.size / span_s, *ranks, int(values_ns.max()))
 
 
 def trend(measure: str, points: int = 60, seed: int = 7) -> Trend:
@@ -146,8 +148,8 @@ def scripts(state: State = State.LIVE) -> tuple[ScriptStatus, ...]:
 def target(processes: int = 3, ports: tuple[int, ...] = (80, 443)) -> Target:
     """An nginx."""
     return Target(
-        "nginx", TargetKind.NAME, "nginx", "nginx", tuple(Process(4242 + i, 100 + i, "nginx") for i in range(processes)),
-        ports,
+        "nginx", TargetKind.NAME, "nginx", "nginx",
+        tuple(Process(4242 + i, 100 + i, "nginx") for i in range(processes)), ports,
     )  # fmt: skip
 
 
@@ -206,3 +208,8 @@ class FakeSession:
         self.asked.append(window_s)
         labels = {10.0: "10 s", 60.0: "1 min", 300.0: "5 min", None: "all"}
         return replace(self.current, window=Window(labels[window_s], window_s, min(window_s or 90.0, 90.0)))
+
+
+def sample() -> FakeSession:
+    """For pictures."""
+    return FakeSession(live(n=60_000, client_count=30))

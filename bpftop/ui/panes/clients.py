@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 from textual.binding import BindingType
 
 from bpftop import units
-from bpftop.model import ClientRow
+from bpftop.model import ClientRow, Measure
 from bpftop.ui import words
-from bpftop.ui.paint import EMPTY, Line, Span, line
+from bpftop.ui.paint import EMPTY, Line, Span, beside, line
 from bpftop.ui.panes.base import MeasurePane
 from bpftop.ui.panes.lists import ListPane
+from bpftop.ui.panes.slow import slow_columns
 from bpftop.ui.safe import safe
-from bpftop.ui.table import Column, bar
+from bpftop.ui.table import Column, bar, table
 from bpftop.ui.view import View
 
 
@@ -30,13 +31,40 @@ def client_columns(total: int, longest: int, *, brief: bool = False) -> list[Col
         Column("p50", 7, lambda row: Span(units.duration(row.p50_ns), "p50"), rank=5 if brief else 1),
         Column("p99", 7, lambda row: words.p99(row, "p99")),
         Column("Max", 7, lambda row: units.duration(row.max_ns), rank=3),
-        Column("Share", 5, lambda row: units.percent(row.count / total), rank=6),
+        Column("Share", 6, lambda row: words.share(row.count / total), rank=6),
     ]
     if not brief:
         columns.append(
-            Column("", 8, lambda row: "", rank=7, grow=30, draw=lambda row, n: (Span(bar(row.count / total, n), "bar"),))
+            Column(
+                "", 8, lambda row: "", rank=7, grow=30, draw=lambda row, n: (Span(bar(row.count / total, n), "bar"),)
+            )
         )
     return columns
+
+
+def portrait(view: View, client: str, width: int, height: int) -> list[Line]:
+    """One client in every measure, and its slow requests."""
+    found = [
+        (shown.measure, row)
+        for shown in view.snapshot.measures.values()
+        for row in shown.clients
+        if row.client == client
+    ]
+    columns: list[Column[tuple[Measure, ClientRow]]] = [
+        Column("Measure", 20, lambda each: safe(each[0].title, 30), left=True, grow=8),
+        Column("Count", 6, lambda each: units.count(each[1].count)),
+        Column("p50", 7, lambda each: Span(units.duration(each[1].p50_ns), "p50")),
+        Column("p99", 7, lambda each: words.p99(each[1], "p99")),
+        Column("Max", 7, lambda each: units.duration(each[1].max_ns), rank=1),
+    ]
+    lines = [line(Span(safe(client, 40), "strong"), Span("  in every measure", "dim")), EMPTY]
+    lines += table(columns, found, width)
+    rows = [each for each in view.snapshot.slow if each.client == client]
+    lines += [EMPTY, line(Span("Its slow requests", "strong"), Span(f"  {len(rows):,} in the window", "dim"))]
+    room = height - len(lines) - 1
+    return (
+        lines + table(slow_columns(rows, brief=True, client=False), rows[:room], width) if rows and room > 0 else lines
+    )
 
 
 class Clients(ListPane[ClientRow], MeasurePane):
@@ -50,6 +78,16 @@ class Clients(ListPane[ClientRow], MeasurePane):
     )
     BINDINGS: ClassVar[list[BindingType]] = []
     SORTS = ("Count", "p99", "p50", "Max", "Client")
+
+    def draw(self, view: View, width: int, height: int) -> list[Line]:
+        """The table; where there is room the chosen client in every measure beside it."""
+        if width < 120:
+            return super().draw(view, width, height)
+        side = min(64, width - 76)
+        left = width - side - 3
+        lines = super().draw(view, left, height)
+        row = self.chosen(view)
+        return beside(lines, portrait(view, row.client, side, height) if row else [], left, 3)
 
     def rows(self, view: View) -> Sequence[ClientRow]:
         """The clients of the chosen measure."""

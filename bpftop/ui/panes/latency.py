@@ -9,10 +9,13 @@ from textual.binding import Binding, BindingType
 from bpftop.ui.histogram import histogram, percentiles
 from bpftop.ui.paint import EMPTY, Line, Span, beside, fit, line
 from bpftop.ui.panes.base import MeasurePane
+from bpftop.ui.panes.overview import chart
 from bpftop.ui.safe import safe
 from bpftop.ui.view import View
 
 _TABLE = 17
+_CHART = 9
+"""The chart below the histogram needs this many rows."""
 
 
 class Latency(MeasurePane):
@@ -41,7 +44,10 @@ class Latency(MeasurePane):
             return [*lines, line(Span("no observation in this window", "dim"))]
         left = width - _TABLE - 3
         room = height - len(lines)
+        room -= _CHART + 1 if room >= _CHART + 22 else 0
         if left < 40:
             return lines + histogram(shown, width, room, log_counts=view.log_counts)
         drawing = histogram(shown, left, room, log_counts=view.log_counts)
-        return lines + beside(drawing, percentiles(shown.summary)[:room], left, 3)
+        lines += beside(drawing, percentiles(shown.summary)[:room], left, 3)
+        rest = height - len(lines) - 1
+        return [*lines, EMPTY, *chart(shown, view, width, min(rest, 16))] if rest >= _CHART else lines

@@ -104,6 +104,11 @@ class ListPane(Pane, Generic[Row]):
             self._order = (token, np.concatenate([ranked, np.arange(free, len(rows))]).astype(np.int64))
         return self._order[1]
 
+    def chosen(self, view: View) -> Row | None:
+        """The row under the cursor."""
+        rows = self.rows(view)
+        return rows[self.order(rows)[min(self.cursor, len(rows) - 1)]] if rows else None
+
     def _follow(self, rows: Sequence[Row], order: NDArray[np.int64]) -> None:
         """The cursor stays with its row; at the top it stays at the top, where the news is."""
         self.cursor = min(self.cursor, len(rows) - 1)

@@ -57,13 +57,13 @@ class Overview(MeasurePane):
             return [*lines, EMPTY, *chart(shown, view, width, height - len(lines) - 1)]
         lines += [EMPTY, *measures_table(view, width), EMPTY]
         room = height - len(lines)
-        if room < MIN_HEIGHT:
-            return lines[:height]
+        if room <= MIN_HEIGHT:
+            return lines + (clients(shown, width, room) if room > 2 else [])
         if width < 76:
             return lines + chart(shown, view, width, room)
         if width >= 110 and room >= 24:
             return lines + _large(shown, view, width, room)
-        side = 31 if width < 100 else min(46, width // 3)
+        side = 32 if width < 100 else min(46, width // 3)
         left = width - side - 3
         return lines + beside(chart(shown, view, left, room), clients(shown, side, room), left, 3)
 
@@ -79,7 +79,7 @@ def _large(shown: MeasureSnapshot, view: View, width: int, height: int) -> list[
     one += [*stages, EMPTY] if stages else []
     one += [_title("Histogram", shown), *histogram(shown, left, lower - 1, log_counts=view.log_counts)]
     two = [*clients(shown, side, upper), EMPTY]
-    two += slowest(view, side, height - upper - 1)
+    two += slowest(view, side, height - len(two))
     return beside(one, two, left, 3)
 
 
@@ -94,7 +94,7 @@ def measures_table(view: View, width: int) -> list[Line]:
 
     def title(row: MeasureSnapshot) -> Span:
         here = row is chosen
-        return Span(("▸ " if here else "  ") + safe(row.measure.title, 40), "strong" if here else "")
+        return Span(("› " if here else "  ") + safe(row.measure.title, 40), "strong" if here else "")
 
     columns: list[Column[MeasureSnapshot]] = [
         Column("  Measure", 22, title, left=True, grow=8),
@@ -125,11 +125,12 @@ def _spark(row: MeasureSnapshot, width: int) -> tuple[Span, ...]:
     logs = np.log10(np.where(usable, values, 1.0))
     low = float(logs[usable].min())
     scale = max(float(logs[usable].max()) - low, 0.3)
-    marks = "▁▂▃▄▅▆▇█"
+    marks = "▁▂▃▄▅▆▇"
     cells = (
-        marks[min(int((each - low) / scale * 7.99), 7)] if good else " " for each, good in zip(logs, usable, strict=True)
+        marks[min(int((each - low) / scale * 6.99), 6)] if good else " "
+        for each, good in zip(logs, usable, strict=True)
     )
-    return (Span("".join(cells).rjust(width), "p99"),)
+    return (Span("".join(cells).rjust(width), "bar"),)
 
 
 def chart(shown: MeasureSnapshot, view: View, width: int, height: int) -> list[Line]:

@@ -23,14 +23,16 @@ def time_of_day(unix_ns: int) -> str:
     return datetime.fromtimestamp(unix_ns / 1e9).strftime("%H:%M:%S.%f")[:12]
 
 
-def slow_columns(rows: Sequence[SlowRequest], *, brief: bool = False) -> list[Column[SlowRequest]]:
+def slow_columns(rows: Sequence[SlowRequest], *, brief: bool = False, client: bool = True) -> list[Column[SlowRequest]]:
     """Time, latency, client, and whatever numbers the stream carries."""
     longest = max((len(row.client) for row in rows[:200]), default=15)
     columns: list[Column[SlowRequest]] = [
         Column("Time", 12, lambda row: time_of_day(row.unix_ns), left=True),
         Column("Latency", 8, lambda row: Span(units.duration(row.latency_ns), "p99")),
-        Column("Client", 15, lambda row: safe(row.client, 39), left=True, grow=max(min(longest, 39) - 15, 0)),
     ]
+    if client:
+        grow = max(min(longest, 39) - 15, 0)
+        columns.append(Column("Client", 15, lambda row: safe(row.client, 39), left=True, grow=grow))
     names = list(dict.fromkeys(name for row in rows[:200] for name in row.fields))
     for rank, name in enumerate(names, 1):
         columns.append(_number_column(name, rank))
