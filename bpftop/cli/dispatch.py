@@ -1,0 +1,120 @@
+"""One call from words to exit code. Errors are sentences; a traceback needs BPFTOP_DEBUG=1."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+
+from bpftop import __version__
+from bpftop.cli import words
+from bpftop.cli.parser import parse, with_verb
+from bpftop.errors import BpftopError, UsageError
+from bpftop.text import safe
+
+INTERRUPTED = 128 + signal.SIGINT
+BROKEN_PIPE = 128 + signal.SIGPIPE
+
+
+class Ended(BaseException):
+    """A signal asked this process to end: unwinds to here, so that every bpftrace is stopped on the way."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.exit_code = 128 + number
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; the exit code."""
+    given = list(sys.argv[1:] if argv is None else argv)
+    # A SIGHUP that is ignored stays so: nohup bpftop report …
+    before = {n: signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGHUP)}
+    ours = [number for number, handler in before.items() if handler is not signal.SIG_IGN]
+    for number in ours:
+        signal.signal(number, _end)
+    try:
+        return _guarded(given)
+    finally:
+        for number in ours:
+            signal.signal(number, before[number])
+
+
+def _guarded(given: list[str]) -> int:
+    """Run the words; everything that ends them early becomes an exit code."""
+    try:
+        code = _run(given)
+        sys.stdout.flush()
+        return code
+    except BpftopError as error:
+        return _tell(error)
+    except Ended as ended:
+        return ended.exit_code
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Nobody reads any more. Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
+    except Exception as error:
+        if os.environ.get("BPFTOP_DEBUG"):
+            raise
+        said = f"{type(error).__name__}: {error}"
+        return _tell(BpftopError(f"this should not have happened: {said}", "BPFTOP_DEBUG=1 shows where"))
+
+
+def _end(number: int, _frame: FrameType | None) -> None:
+    raise Ended(number)
+
+
+def _run(given: list[str]) -> int:
+    if not given:
+        return _nothing()
+    if given[0] in ("-h", "--help"):
+        print(words.HELP, end="")
+        return 0
+    if given[0] == "--version":
+        print(words.VERSION.format(version=__version__))
+        return 0
+    try:
+        options = parse(with_verb(given))
+    except SystemExit as helped:  # --help of a verb
+        return int(helped.code or 0)
+    # Each verb is imported when it is wanted: the screen, numpy and the tracer cost half a second together.
+    if options.verb in ("watch", "demo"):
+        from bpftop.cli import watch
+
+        return watch.demo(options) if options.verb == "demo" else watch.watch(options)
+    if options.verb == "report":
+        from bpftop.cli import report
+
+        return report.report(options)
+    if options.verb == "doctor":
+        from bpftop.cli import doctor
+
+        return doctor.doctor(options)
+    from bpftop.cli import scripts
+
+    return scripts.show(options) if options.verb == "script" else scripts.listing()
+
+
+def _nothing() -> int:
+    """No words at all: the help, and on a terminal what could be watched here."""
+    print(words.HELP, end="", file=sys.stderr)
+    if sys.stderr.isatty():
+        from bpftop.cli import suggest
+
+        print(suggest.listening(), end="", file=sys.stderr)
+    return UsageError.exit_code
+
+
+def _tell(error: BpftopError) -> int:
+    """The sentence and the next command, on stderr."""
+    try:
+        print(f"bpftop: {safe(error.message)}", file=sys.stderr)
+        if error.hint:
+            print(f"  {safe(error.hint)}", file=sys.stderr)
+    except OSError:
+        pass  # stderr is gone too; the exit code still tells
+    return error.exit_code

@@ -1,0 +1,137 @@
+"""From options to a running session: real bpftrace, or the simulation. Nothing of the screen is imported here."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from bpftop.cli import words
+from bpftop.cli.host import host_of, narrate, prepare, require_numpy
+from bpftop.errors import BpftopError, HostError, TargetError, UsageError
+from bpftop.preflight import Host, bpftrace_path, missing
+
+if TYPE_CHECKING:  # numpy comes with these: not before require_numpy has spoken
+    from bpftop.model import Script, Target
+    from bpftop.session import Session
+
+
+def given_target(options: argparse.Namespace) -> str:
+    """The target's word; simulation needs none."""
+    if options.target is None and not options.simulate:
+        raise UsageError(words.NO_TARGET, "bpftop --help")
+    return options.target or "demo"
+
+
+@contextmanager
+def live(options: argparse.Namespace, say: Callable[[str], None] = narrate) -> Iterator[Session]:
+    """A session on the target of ``options``, started; stopped on the way out. Raises BpftopError."""
+    require_numpy()
+    if options.simulate:
+        with simulated() as session:
+            yield session
+        return
+    host = host_of(options.bpftrace, options.verb, given_target(options))
+    prepare(host)
+    target = found(given_target(options), say)
+    with traced(target, host, say) as session:
+        yield session
+
+
+@contextmanager
+def simulated() -> Iterator[Session]:
+    """A session on the demo's story, without a kernel."""
+    from bpftop.scripts import catalog, compose
+    from bpftop.session import Session
+    from bpftop.tracer.simulate import SimulatedSource, simulated_target
+
+    target = simulated_target()
+    program = compose(list(catalog().values()), target)
+    session = Session(SimulatedSource(program), program, target)
+    with _running(session):
+        yield session
+
+
+@contextmanager
+def traced(target: Target, host: Host, say: Callable[[str], None] = narrate) -> Iterator[Session]:
+    """A session on the target with real bpftrace. The host has been prepared."""
+    from bpftop.scripts import compose
+    from bpftop.session import Session
+    from bpftop.tracer.supervisor import BpftraceSource
+
+    program = compose(_runnable(host, say), target)
+    session = Session(BpftraceSource(program, bpftrace_path=str(bpftrace_path(host))), program, target)
+    with _running(session):
+        yield session
+
+
+@contextmanager
+def _running(session: Session) -> Iterator[None]:
+    try:
+        session.start()
+        yield
+    finally:
+        session.stop()
+
+
+def _runnable(host: Host, say: Callable[[str], None]) -> list[Script]:
+    """The scripts whose attach points exist here; those that cannot run are said once."""
+    from bpftop.scripts import catalog
+
+    reasons = {script: missing(script, host) for script in catalog().values()}
+    scripts = [script for script, why in reasons.items() if not why]
+    if not scripts:
+        raise HostError("no script can run here: " + "; ".join(filter(None, reasons.values())), "bpftop doctor")
+    for script, why in reasons.items():
+        if why:
+            say(f"without {script.name}: {why}")
+    return scripts
+
+
+def found(spec: str, say: Callable[[str], None] = narrate) -> Target:
+    """The target; one that does not run yet is waited for, with a word about what runs instead. Raises TargetError."""
+    from bpftop.model import TargetKind
+    from bpftop.target import explain, hidden, resolve
+
+    target = resolve(spec)
+    if target.processes:
+        blind = hidden(target)
+        if blind:
+            say(blind)
+        return target
+    why = explain(target)
+    if target.kind is TargetKind.PID or (target.kind is TargetKind.PATH and not os.path.exists(spec)):
+        raise TargetError(why, "ps -e")
+    say(f"{why}; waiting for it")
+    return target
+
+
+@contextmanager
+def demo(options: argparse.Namespace) -> Iterator[tuple[Session, str]]:
+    """A session on the demo, and a sentence for the screen when it is simulated and nobody asked for that."""
+    require_numpy()
+    why = "" if options.simulate else _cannot_trace(host_of(options.bpftrace, "demo"))
+    if options.simulate or why:
+        with simulated() as session:
+            yield session, f"simulation: {why}" if why else ""
+        return
+    from bpftop.demo import NAME, start_demo
+    from bpftop.target import resolve
+
+    with start_demo() as server:
+        target = replace(resolve(f":{server.port}"), name=NAME)
+        with traced(target, host_of(options.bpftrace, "demo")) as session:
+            yield session, ""
+
+
+def _cannot_trace(host: Host) -> str:
+    """Why this host cannot trace, with the command to type; empty when it can."""
+    try:
+        prepare(host)
+        _runnable(host, lambda _: None)
+    except BpftopError as error:
+        return f"{error.message} ({error.hint})" if error.hint else error.message
+    return ""

@@ -1,0 +1,128 @@
+"""Words to options: argparse, one rule for the default verb. Imports nothing heavy."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from bpftop.errors import UsageError
+
+VERBS = ("watch", "report", "scripts", "script", "demo", "doctor")
+GLOBAL = ("-h", "--help", "--version")
+WINDOWS = {"10s": 10.0, "1min": 60.0, "5min": 300.0, "all": None}
+_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+
+
+class Parser(argparse.ArgumentParser):
+    """An ArgumentParser that raises UsageError instead of printing and exiting."""
+
+    def error(self, message: str) -> NoReturn:
+        """The message as one sentence, the help as the next command."""
+        raise UsageError(message, f"{self.prog} --help")
+
+
+def with_verb(argv: Sequence[str]) -> list[str]:
+    """The words with the verb in front: ``nginx`` becomes ``watch nginx``. Only the first word decides."""
+    if argv and (argv[0] in VERBS or argv[0] in GLOBAL):
+        return list(argv)
+    return ["watch", *argv]
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """The options of a command line whose first word is a verb. Raises UsageError."""
+    parser = _parsers()[argv[0]]
+    options, rest = parser.parse_known_args(argv[1:])
+    if rest:
+        raise UsageError(f"too many words: {' '.join(rest)}", _meant(argv) or f"{parser.prog} --help")
+    options.verb = argv[0]
+    return options
+
+
+def _meant(argv: Sequence[str]) -> str:
+    """``bpftop reprot nginx`` reads as a target and a word too many: the verb that was meant."""
+    if argv[0] != "watch" or len(argv) < 3:
+        return ""
+    near = difflib.get_close_matches(argv[1], VERBS, 1, 0.6)
+    return " ".join(["bpftop", near[0], *argv[2:]]) if near else ""
+
+
+def _parsers() -> dict[str, Parser]:
+    return {
+        "watch": _watch(),
+        "report": _report(),
+        "scripts": Parser("bpftop scripts", description="What can be measured, and whether this host can."),
+        "script": _script(),
+        "demo": _demo(),
+        "doctor": _doctor(),
+    }
+
+
+def _watch() -> Parser:
+    parser = Parser("bpftop watch", description="The live screen. `bpftop TARGET` is short for it.")
+    _target(parser)
+    _source(parser)
+    _screen(parser)
+    return parser
+
+
+def _report() -> Parser:
+    parser = Parser("bpftop report", description="Measure for a while, then print.")
+    _target(parser)
+    parser.add_argument("-d", "--duration", type=seconds, default=10.0, metavar="TIME", help="how long: 30, 90s, 5min")
+    parser.add_argument("-i", "--interval", type=seconds, metavar="TIME", help="print every TIME; json: one per line")
+    parser.add_argument("--format", choices=("text", "json", "csv"), default="text", help="default: text")
+    parser.add_argument("--ascii", action="store_true", help="text in ASCII only")
+    _source(parser)
+    return parser
+
+
+def _script() -> Parser:
+    parser = Parser("bpftop script", description="Print a script as plain bpftrace, composed for a target.")
+    parser.add_argument("name", metavar="NAME", help="as `bpftop scripts` lists it; several: requests,connections")
+    parser.add_argument("target", metavar="TARGET", nargs="?", help="process name, process id, :PORT or path")
+    return parser
+
+
+def _demo() -> Parser:
+    parser = Parser("bpftop demo", description="Watch a small server with a story: slow spells, stalls, many clients.")
+    _source(parser)
+    _screen(parser)
+    return parser
+
+
+def _doctor() -> Parser:
+    parser = Parser("bpftop doctor", description="What this host has and lacks for tracing. Exits 0 or 3.")
+    parser.add_argument("--bpftrace", type=Path, metavar="FILE", help="the bpftrace to look at")
+    return parser
+
+
+def _target(parser: Parser) -> None:
+    parser.add_argument("target", metavar="TARGET", nargs="?", help="process name, process id, :PORT or path")
+
+
+def _source(parser: Parser) -> None:
+    parser.add_argument("--simulate", action="store_true", help="the demo's story without a kernel: no root needed")
+    parser.add_argument("--bpftrace", type=Path, metavar="FILE", help="the bpftrace to run")
+
+
+def _screen(parser: Parser) -> None:
+    parser.add_argument("--window", choices=tuple(WINDOWS), default="1min", help="the span of the figures: 1min")
+    parser.add_argument("--refresh", type=seconds, default=1.0, metavar="TIME", help="time between two frames: 1s")
+    parser.add_argument("--theme", metavar="NAME", help="the colours")
+    parser.add_argument("--no-color", action="store_true", help="the terminal's own colours; NO_COLOR does the same")
+    parser.add_argument("--no-mouse", action="store_true", help="leave the mouse to the terminal")
+    parser.add_argument("--ascii", action="store_true", help="draw with ASCII only")
+    parser.add_argument("--save", type=Path, default=Path(), metavar="DIR", help="where `e` saves; default: here")
+
+
+def seconds(text: str) -> float:
+    """``10``, ``0.5``, ``90s``, ``5min``, ``1h`` in seconds."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(s|m|min|h|)", text.strip(), re.ASCII)
+    value = float(match[1]) * _UNITS[match[2]] if match else 0.0
+    if not 0 < value <= 31 * 86400:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a length of time such as 10, 90s or 5min")
+    return value

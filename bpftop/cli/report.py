@@ -1,0 +1,184 @@
+"""``bpftop report TARGET``: measure, then print. stdout is data; what is going on is said on stderr.
+
+Time is counted in ticks of the kernel, one a second: intervals follow each other without a gap or an overlap.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from bpftop.cli.host import narrate
+from bpftop.cli.live import given_target, live
+from bpftop.errors import HostError, Inconclusive
+
+if TYPE_CHECKING:
+    from bpftop.model import Snapshot
+    from bpftop.session import Session
+
+POLL_S = 0.05
+LATE_S = 5.0
+"""A tick that comes later than this is not waited for."""
+LOST_SHARE = 0.001
+INTERRUPTED = 128 + signal.SIGINT
+
+
+def report(options: argparse.Namespace) -> int:
+    """Measure and print; the exit code. Raises Inconclusive after printing when the figures prove nothing."""
+    given_target(options)
+    with _ctrl_c() as stop, live(options) as session:
+        out = _Printer(options)
+        attached = _wait_until_live(session, stop)
+        if attached:
+            _measure(session, options, stop, out)
+        session.stop()
+        final = session.snapshot(None)
+        if attached or not stop.is_set():
+            out.final(final)
+    sys.stdout.flush()
+    if stop.is_set():
+        return INTERRUPTED
+    _judge(final)
+    return 0
+
+
+def _measure(session: Session, options: argparse.Namespace, stop: threading.Event, out: _Printer) -> None:
+    """Wait until the time is over or the user has enough; print each interval on the way."""
+    step = max(1, round(options.interval or options.duration))
+    count = max(1, math.ceil(options.duration / step)) if options.interval else 1
+    if not options.interval:
+        step = max(1, math.ceil(options.duration))
+    for number in range(1, count + 1):
+        if not _wait_for_tick(session, number * step, stop):
+            return
+        if options.interval:
+            out.interval(session.snapshot(float(step)))
+
+
+def _wait_until_live(session: Session, stop: threading.Event) -> bool:
+    """True with the first tick; False when the user stopped waiting. Raises HostError when bpftrace fails."""
+    said = False
+    while not stop.is_set():
+        snapshot = session.snapshot(None)
+        if snapshot.ticks:
+            return True
+        _raise_if_failed(snapshot)
+        if not said and sys.stderr.isatty() and snapshot.tracer.detail:
+            narrate(snapshot.tracer.detail)
+            said = True
+        stop.wait(POLL_S)
+    return False
+
+
+def _wait_for_tick(session: Session, tick: int, stop: threading.Event) -> bool:
+    """True when that many seconds have been reported; False when the user stopped or no more ticks come."""
+    last, since = -1, time.monotonic()
+    while not stop.is_set():
+        snapshot = session.snapshot(None)
+        if snapshot.ticks >= tick:
+            return True
+        _raise_if_failed(snapshot)
+        if snapshot.ticks != last:
+            last, since = snapshot.ticks, time.monotonic()
+        elif time.monotonic() - since > LATE_S:
+            narrate(f"the kernel has not reported for {LATE_S:.0f} s; this is what was measured until then")
+            return False
+        stop.wait(POLL_S)
+    return False
+
+
+def _raise_if_failed(snapshot: Snapshot) -> None:
+    from bpftop.model import State
+
+    if snapshot.tracer.state is State.FAILED:
+        last = snapshot.tracer.stderr[-1:] if snapshot.tracer.stderr else ()
+        message = "; ".join(filter(None, (snapshot.tracer.detail or "bpftrace failed", *last)))
+        raise HostError(message, snapshot.tracer.hint or "bpftop doctor")
+
+
+def _judge(snapshot: Snapshot) -> None:
+    """Raise Inconclusive when the figures prove nothing."""
+    from bpftop import units
+
+    counts = sum(m.summary.count for m in snapshot.measures.values())
+    if not counts:
+        raise Inconclusive(f"nothing came to {snapshot.target.name} in {units.span(snapshot.window.span_s)}")
+    a = snapshot.accounting
+    lost = a.lost + a.rejected
+    if lost > LOST_SHARE * a.produced:
+        raise Inconclusive(f"{lost} of {a.produced} events were lost: more than 0.1 %")
+    if a.untracked > LOST_SHARE * counts:
+        raise Inconclusive(f"{a.untracked} connections found the kernel's table full: the figures are incomplete")
+
+
+class _Printer:
+    """Snapshots to stdout in the wanted format, each at once."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self._format: str = options.format
+        self._each: bool = options.interval is not None
+        encoding = (sys.stdout.encoding or "").lower().replace("-", "")
+        self._ascii: bool = options.ascii or encoding not in ("utf8", "utf8sig")
+        self._lines = 0
+
+    def interval(self, snapshot: Snapshot) -> None:
+        """One interval."""
+        if self._format == "text":
+            from bpftop.export.interval_text import heading, line
+
+            if self._lines % 20 == 0:
+                self._print(heading(), end="\n")
+            self._print(line(snapshot), end="\n")
+        else:
+            self._one(snapshot)
+        self._lines += 1
+
+    def final(self, snapshot: Snapshot) -> None:
+        """The whole time. In JSON and CSV the intervals have said it already."""
+        if self._format == "text":
+            from bpftop.export import to_text
+
+            self._print(("\n" if self._lines else "") + to_text(snapshot, self._ascii))
+        elif not self._each:
+            self._one(snapshot)
+
+    def _one(self, snapshot: Snapshot) -> None:
+        from bpftop.export import csv_header, csv_rows, to_json
+        from bpftop.export.table import to_csv
+
+        if self._format == "json":
+            report: dict[str, Any] = to_json(snapshot)
+            self._print(json.dumps(report, separators=(",", ":") if self._each else None), end="\n")
+        else:
+            self._print(to_csv([*([] if self._lines else [csv_header()]), *csv_rows(snapshot)]))
+
+    def _print(self, text: str, end: str = "") -> None:
+        if self._ascii:
+            text = text.replace("µ", "u").replace("–", "-").encode("ascii", "replace").decode()
+        print(text, end=end, flush=True)
+
+
+@contextmanager
+def _ctrl_c() -> Iterator[threading.Event]:
+    """The first ctrl+c ends the measurement, the second the program."""
+    stop = threading.Event()
+
+    def on_interrupt(_number: int, _frame: FrameType | None) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+
+    before = signal.signal(signal.SIGINT, on_interrupt)
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGINT, before)

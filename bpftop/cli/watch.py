@@ -1,0 +1,61 @@
+"""``bpftop TARGET`` and ``bpftop demo``: the live screen. bpftrace starts first; the screen is imported meanwhile."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bpftop.cli.live import demo as demo_session
+from bpftop.cli.live import given_target, live
+from bpftop.cli.parser import WINDOWS
+
+if TYPE_CHECKING:
+    from bpftop.model import Snapshot
+    from bpftop.session import Session
+
+
+def watch(options: argparse.Namespace) -> int:
+    """Show the target until the user leaves; the exit code."""
+    _need_terminal(given_target(options))
+    said: list[str] = []
+    with live(options, said.append) as session:
+        return _show(session, options, " · ".join(said))
+
+
+def demo(options: argparse.Namespace) -> int:
+    """Show the demo until the user leaves; the exit code."""
+    _need_terminal("TARGET")
+    with demo_session(options) as (session, banner):
+        return _show(session, options, banner)
+
+
+def _need_terminal(target: str) -> None:
+    from bpftop.ui.terminal import refuse_terminal
+
+    refuse_terminal(target)
+
+
+def _show(session: Session, options: argparse.Namespace, banner: str) -> int:
+    from bpftop.export.snapshot_csv import write_snapshot
+    from bpftop.ui.app import run
+    from bpftop.ui.options import UiOptions
+
+    directory = Path(os.path.abspath(options.save))
+
+    def save(snapshot: Snapshot) -> str:
+        paths = write_snapshot(snapshot, directory)
+        stem = paths[0].name.removesuffix("percentiles.csv")
+        return f"saved {len(paths)} files: {directory / stem}*.csv"
+
+    ui = UiOptions(
+        theme=options.theme,
+        mouse=not options.no_mouse,
+        ascii=options.ascii,
+        no_color=options.no_color,
+        refresh_s=options.refresh,
+        window_s=WINDOWS[options.window],
+        banner=banner,
+    )
+    return run(session, save=save, options=ui, on_forced=session.stop)

@@ -1,0 +1,38 @@
+"""The texts of the command line."""
+
+from __future__ import annotations
+
+HELP = """\
+bpftop: live request latency of a server, per client, counted in the kernel with bpftrace.
+
+  sudo bpftop nginx              watch nginx: where does the time go, and for whom?
+  sudo bpftop :8080              whatever listens on port 8080
+  sudo bpftop 1234               one process and its children
+  sudo bpftop /usr/sbin/nginx    whatever runs this program
+  bpftop demo                    a small server with a story; without root it is simulated
+
+commands
+  watch TARGET       the live screen; `bpftop TARGET` is short for it
+  report TARGET      measure for a while, then print: text, JSON or CSV
+  scripts            what can be measured, and whether this host can
+  script NAME        print a script as plain bpftrace
+  demo               watch the built-in demo server
+  doctor             what this host has and lacks for tracing
+
+A process that is named like a command: bpftop watch report. Options of a command: bpftop report --help.
+
+  -h, --help         this text
+  --version          the version
+
+exit codes
+  0  fine
+  1  a regression was found
+  2  wrong words, or a file that cannot be read or written
+  3  this host cannot trace: bpftop doctor tells why
+  4  no sample, or more than 0.1 % of the events lost: the figures prove nothing
+  129, 130, 143  ended by SIGHUP, ctrl+c, SIGTERM
+"""
+
+VERSION = "bpftop (latency monitor) {version}"
+
+NO_TARGET = "Name a target: a process name, a process id, :PORT or the path of a program."
