@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:  # bpftrace is started with these words before numpy is loaded
+    import numpy as np
+    from numpy.typing import NDArray
 
 # --- targets ----------------------------------------------------------------------------------------------------------
 
@@ -133,6 +134,13 @@ class Tick:
 
 
 @dataclass(frozen=True, slots=True)
+class TickEnd:
+    """All map prints of the last tick have arrived."""
+
+    boot_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class Heartbeat:
     """A CPU is alive and its event buffer is being read."""
 
@@ -176,7 +184,7 @@ class Rejected:
     line: str
 
 
-Message: TypeAlias = Attached | Tick | Heartbeat | MapPrint | Record | Lost | Text | Rejected
+Message: TypeAlias = Attached | Tick | TickEnd | Heartbeat | MapPrint | Record | Lost | Text | Rejected
 
 # --- states -----------------------------------------------------------------------------------------------------------
 
@@ -225,7 +233,7 @@ class TracerStatus:
 
 # --- figures ----------------------------------------------------------------------------------------------------------
 
-Counts: TypeAlias = NDArray[np.int64]
+Counts: TypeAlias = "NDArray[np.int64]"
 
 
 @dataclass(frozen=True, slots=True)

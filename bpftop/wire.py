@@ -10,6 +10,7 @@ The scripts in ``bt/lib`` follow these rules; simulation writes the same bytes. 
     map    @sent       stream                 cumulative: events sent on the events lane
     map    @untracked                         cumulative: connections that found the socket table full
     map    @target_pids, @target_ports        the target as the kernel follows it
+    printf "t <boot_ns>"                      the prints of this tick are complete
     printf "E <stream> <number> ..."          one event, at any time
     printf "H <cpu>"                          heartbeat, at any time
 
@@ -23,6 +24,7 @@ import ipaddress
 import sys
 
 TICK = "T"
+TICK_END = "t"
 HEARTBEAT = "H"
 EVENT = "E"
 

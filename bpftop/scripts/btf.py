@@ -11,8 +11,6 @@ import struct
 from functools import lru_cache
 from pathlib import Path
 
-import numpy as np
-
 from bpftop.errors import HostError
 
 BTF_PATH = Path("/sys/kernel/btf/vmlinux")
@@ -70,13 +68,24 @@ def _load(path: Path) -> tuple[bytes, bytes]:
 def _find(types: bytes, strings: bytes, struct_name: str, field: str) -> int | None:
     """Look for the record by its name's number instead of walking 150,000 records of different lengths."""
     name_at = strings.find(b"\0" + struct_name.encode() + b"\0") + 1
-    words = np.frombuffer(types, dtype=np.uint32)
-    for at in np.flatnonzero(words == name_at) if name_at else ():
-        if at + 2 >= len(words) or int(words[at + 1]) >> 24 & 0x1F != _KIND_STRUCT:
-            continue
-        members = words[at + 3 : at + 3 + 3 * (int(words[at + 1]) & 0xFFFF)].reshape(-1, 3)
-        for member_name, _type, bits in members.tolist():
-            end = strings.find(b"\0", member_name)
-            if strings[member_name:end] == field.encode():
-                return (int(bits) & 0xFFFFFF if int(words[at + 1]) >> 31 else int(bits)) // 8
+    needle = struct.pack("=I", name_at)
+    at = types.find(needle) if name_at else -1
+    while at >= 0:
+        if at % 4 == 0 and at + 12 <= len(types):
+            (info,) = struct.unpack_from("=I", types, at + 4)
+            if info >> 24 & 0x1F == _KIND_STRUCT:
+                return _member(types, strings, at + 12, info, field)
+        at = types.find(needle, at + 1)
+    return None
+
+
+def _member(types: bytes, strings: bytes, at: int, info: int, field: str) -> int | None:
+    """The offset of a member of the struct whose members begin at ``at``; ``info`` has their number."""
+    mask = 0xFFFFFF if info >> 31 else 0xFFFFFFFF  # with bit 31 set the upper byte is a bit field's size
+    for member in range(info & 0xFFFF):
+        if at + 12 * member + 12 > len(types):
+            return None
+        name, _type, bits = struct.unpack_from("=3I", types, at + 12 * member)
+        if strings[name : strings.find(b"\0", name)] == field.encode():
+            return int(bits & mask) // 8
     return None

@@ -161,7 +161,9 @@ def _report(error: Exception) -> None:
         sys.stderr.write(text)
     said = f"bpftop: the screen failed: {type(error).__name__}: {safe(str(error))}"
     try:
-        with tempfile.NamedTemporaryFile("w", prefix="bpftop-crash-", suffix=".txt", delete=False) as file:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="bpftop-crash-", suffix=".txt", delete=False, errors="backslashreplace"
+        ) as file:
             file.write(text)
         said += f" (details in {file.name})"
     except OSError:

@@ -1,0 +1,284 @@
+"""One watch: runs a source, keeps the figures, answers ``snapshot`` at any time. Knows neither screen nor files."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+
+from bpftop.errors import BpftopError
+from bpftop.model import (
+    Attached,
+    Lost,
+    Message,
+    Process,
+    Program,
+    ScriptStatus,
+    Snapshot,
+    State,
+    Target,
+    Text,
+    TracerStatus,
+    Window,
+)
+from bpftop.stats.store import Store
+from bpftop.stats.tick import TickData
+from bpftop.tracer.assemble import Assembler
+from bpftop.tracer.overhead import OverheadMeter
+from bpftop.tracer.reader import pump
+from bpftop.tracer.source import Source
+from bpftop.tracer.supervisor import harmless, map_keys
+from bpftop.units import span
+
+WINDOW_LABELS = {10.0: "10 s", 60.0: "1 min", 300.0: "5 min", None: "all"}
+_STALLED_AFTER_NS = 2_500_000_000
+_RESTARTS = 3
+_RESCAN_S = 2.0
+_LADDER_S = 1.0
+
+
+class Session:
+    """Watches one target through one program.
+
+    ``renew`` makes a source for a target whose processes have changed, or after a crash; without it neither is
+    followed. ``rescan`` resolves the target again; it is asked every two seconds for processes that the kernel's own
+    following has missed.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        program: Program,
+        target: Target,
+        *,
+        renew: Callable[[Target], Source] | None = None,
+        rescan: Callable[[], Target] | None = None,
+        bpftrace_version: str = "",
+    ) -> None:
+        self._source = source
+        self._program = program
+        self._target = target
+        self._renew = renew
+        self._rescan = rescan
+        self._version = bpftrace_version
+        self._store = Store(program.measures, program.streams, map_keys())
+        self._meter = OverheadMeter()
+        self._assembler = Assembler()
+        self._lock = threading.Lock()
+        self._state = State.ATTACHING
+        self._detail = self._hint = ""
+        self._stderr: deque[str] = deque(maxlen=20)
+        self._exit_code: int | None = None
+        self._restarts = 0
+        self._probes = 0
+        self._lost_reported = 0
+        self._stopping = threading.Event()
+        self._renewing = False
+        self._heard_ns = self._started_ns = 0
+        self._started_unix_ns = time.time_ns()
+        self._thread = threading.Thread(target=self._run, name="bpftop-reader", daemon=True)
+        self._scanner = threading.Thread(target=self._scan, name="bpftop-rescan", daemon=True)
+        self._missed: tuple[frozenset[int], frozenset[int]] = (frozenset(), frozenset())
+
+    # --- life ----------------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start the source, when it is not running yet, and the reading of it. Raises HostError when it can't."""
+        if self._source.stdout < 0:
+            self._source.start()
+        self._started_ns = self._heard_ns = boot_ns()
+        self._thread.start()
+        if self._rescan is not None and self._renew is not None:
+            self._scanner.start()
+
+    def stop(self) -> None:
+        """End the source within 3 s: SIGINT, then SIGTERM, then SIGKILL. The last counts are in the next snapshot."""
+        self._stopping.set()
+        for step in (self._source.stop, getattr(self._source, "terminate", self._source.kill), self._source.kill):
+            if not self._thread.is_alive():
+                break
+            step()
+            self._thread.join(_LADDER_S)
+        self._meter.close()
+
+    def wait_live(self, timeout_s: float) -> bool:
+        """Wait until the kernel has reported for the first time, or the run has failed. True when live."""
+        end = time.monotonic() + timeout_s
+        while time.monotonic() < end:
+            if self._store.ticks or self._state is State.FAILED:
+                break
+            time.sleep(0.02)
+        return self._store.ticks > 0
+
+    def wait_tick(self, timeout_s: float = 5.0) -> bool:
+        """Wait until two more ticks have come: everything that has happened before is in the figures. True when so."""
+        wanted = self._store.ticks + 2
+        end = time.monotonic() + timeout_s
+        while self._store.ticks < wanted and time.monotonic() < end and self._thread.is_alive():
+            time.sleep(0.02)
+        return self._store.ticks >= wanted
+
+    # --- the reader's thread -------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while True:
+            pump(self._source, self._message, self._stderr_line, self._idle)
+            code = self._source.wait(_LADDER_S)
+            with self._lock:
+                self._exit_code = code
+                self._ingest(self._assembler.finish(boot_ns()))
+            if self._stopping.is_set():
+                self._state = State.STOPPED
+                return
+            if not self._again():
+                return
+
+    def _again(self) -> bool:
+        """After the end of a run that nobody asked to end: start another, unless it makes no sense."""
+        planned, self._renewing = self._renewing, False
+        if not planned:
+            self._detail = f"bpftrace ended with exit code {self._exit_code}"
+            if self._store.ticks == 0 or self._restarts >= _RESTARTS or self._renew is None:
+                self._state = State.FAILED
+                self._hint = "sudo bpftop doctor"
+                return False
+            self._state = State.ATTACHING
+            if self._stopping.wait(2**self._restarts):
+                return False
+            self._restarts += 1
+        assert self._renew is not None
+        try:
+            self._source = self._renew(self._target)
+            self._source.start()
+        except BpftopError as error:
+            self._state, self._detail, self._hint = State.FAILED, error.message, error.hint
+            return False
+        with self._lock:
+            self._started_ns = self._heard_ns = boot_ns()
+            self._store.started(self._started_ns)
+            self._assembler = Assembler()
+            self._state = State.ATTACHING
+        return True
+
+    def _message(self, message: Message) -> None:
+        self._heard_ns = boot_ns()
+        if isinstance(message, Attached):
+            self._probes = message.probes
+        elif isinstance(message, Lost):
+            self._lost_reported += message.events
+        elif isinstance(message, Text):
+            self._stderr_line(message.line)
+        with self._lock:
+            tick = self._assembler.take(message)
+            if tick is not None:
+                self._state, self._detail = State.LIVE, ""
+                self._ingest(tick)
+        if tick is not None:
+            self._meter.tick(self._source.pid)
+
+    def _ingest(self, tick: TickData) -> None:
+        if self._store.ticks == 0:
+            self._store.started(self._started_ns)
+        self._store.ingest(tick)
+        pids, ports = tick.target_pids, tick.target_ports
+        if pids is not None:
+            self._target = replace(self._target, processes=_followed(self._target, pids), ports=ports or ())
+
+    def _stderr_line(self, line: str) -> None:
+        if not harmless(line):
+            self._stderr.append(line[:400])
+
+    def _idle(self) -> bool:
+        if self._state is State.LIVE and boot_ns() - self._heard_ns > _STALLED_AFTER_NS:
+            self._state, self._detail = State.STALLED, "no sign of life from bpftrace"
+        return True
+
+    # --- the rescan's thread -------------------------------------------------------------------------------------------
+
+    def _scan(self) -> None:
+        assert self._rescan is not None
+        while not self._stopping.wait(_RESCAN_S):
+            if self._state is not State.LIVE:
+                continue
+            with contextlib.suppress(OSError, BpftopError):
+                self._compare(self._rescan())
+
+    def _compare(self, found: Target) -> None:
+        """Start anew when the same processes or ports have been missed twice: the kernel does not follow them."""
+        missed = (
+            frozenset(found.pids) - frozenset(self._target.pids),
+            frozenset(found.ports) - frozenset(self._target.ports),
+        )
+        if any(missed) and missed == self._missed and not self._stopping.is_set():
+            self._target = found
+            self._renewing = True
+            self._source.stop()
+        self._missed = missed
+
+    # --- figures -------------------------------------------------------------------------------------------------------
+
+    def snapshot(self, window_s: float | None) -> Snapshot:
+        """Everything about a window of 10, 60 or 300 seconds, or None for all since the start."""
+        now_unix, now_boot = time.time_ns(), boot_ns()
+        with self._lock:
+            store = self._store
+            seen = store.last_seen_ns or self._started_ns
+            return Snapshot(
+                unix_ns=now_unix,
+                started_unix_ns=self._started_unix_ns,
+                target=self._target,
+                window=Window(
+                    WINDOW_LABELS.get(window_s, span(window_s or 0)), window_s, round(store.span_s(window_s), 3)
+                ),
+                measures=store.measures(window_s),
+                slow=store.slow(window_s, now_unix - now_boot),
+                accounting=store.accounting,
+                overhead=self._meter.overhead,
+                tracer=self._status(),
+                scripts=self._script_states(),
+                bpftrace_version=self._version,
+                kernel=os.uname().release,
+                ticks=store.ticks,
+                quiet_s=max(0.0, (now_boot - seen) / 1e9),
+            )
+
+    def _status(self) -> TracerStatus:
+        detail = self._detail
+        if self._state is State.ATTACHING and not detail:
+            detail = f"attaching {self._probes} probes" if self._probes else "starting bpftrace"
+        elif self._state is State.LIVE and self._lost_reported:
+            detail = f"bpftrace reported {self._lost_reported} lost messages"
+        return TracerStatus(
+            self._state,
+            detail,
+            self._hint,
+            tuple(self._stderr),
+            self._exit_code,
+            self._restarts,
+            self._source.label,
+        )
+
+    def _script_states(self) -> tuple[ScriptStatus, ...]:
+        return tuple(
+            ScriptStatus(script.name, script.title, self._state, _probe_count(script.body), script.summary)
+            for script in self._program.scripts
+        )
+
+
+def boot_ns() -> int:
+    """The clock of bpftrace's ``nsecs``."""
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+
+
+def _probe_count(body: str) -> int:
+    return sum(line.startswith(("tracepoint:", "kprobe:", "kretprobe:", "uprobe:", "usdt:")) for line in body.splitlines())
+
+
+def _followed(target: Target, pids: tuple[int, ...]) -> tuple[Process, ...]:
+    """The processes that the kernel follows now; of those that came after the start only the number is known."""
+    known = {process.pid: process for process in target.processes}
+    return tuple(known.get(pid) or Process(pid, 0, "") for pid in pids)

@@ -1,0 +1,163 @@
+"""Counts per client over time: bounded, with everything beyond the bound in ``others``, so that sums stay exact."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bpftop import wire
+from bpftop.model import ClientRow, Counts
+from bpftop.stats import buckets
+from bpftop.stats.quantiles import grouped_ranks
+from bpftop.stats.series import WINDOWS_S
+from bpftop.stats.tick import Keys
+
+SLICE_CLIENTS = 1024
+"""Clients kept one by one in a slice; the others are the least active ones."""
+MAX_KEYS = 65_536
+"""(client, measure, bucket) entries in a total; beyond it the least active clients are folded."""
+SHOWN = 1000
+_LOW = np.uint64((1 << wire.CLIENT_SHIFT) - 1)
+_SHIFT = np.uint64(wire.CLIENT_SHIFT)
+
+
+class KeyedTotals:
+    """A sum of counts by key, with sorted keys: adding and taking away a slice costs some microseconds."""
+
+    def __init__(self) -> None:
+        self.keys: Keys = np.zeros(0, np.uint64)
+        self.counts: Counts = np.zeros(0, np.int64)
+        self.folded = False
+        """Some clients were folded into others."""
+
+    def add(self, keys: Keys, counts: Counts) -> None:
+        """Add a slice; its keys are sorted and unique."""
+        at = np.searchsorted(self.keys, keys)
+        known = self._known(at, keys)
+        self.counts[at[known]] += counts[known]
+        if not known.all():
+            self.keys = np.insert(self.keys, at[~known], keys[~known])
+            self.counts = np.insert(self.counts, at[~known], counts[~known])
+        if len(self.keys) > MAX_KEYS:
+            self._purge()
+            if len(self.keys) > MAX_KEYS:
+                self._replace(*fold(self.keys, self.counts, _clients_that_fit(self.keys, self.counts)))
+                self.folded = True
+
+    def subtract(self, keys: Keys, counts: Counts) -> None:
+        """Take an earlier slice away; what was folded meanwhile is taken from others."""
+        at = np.searchsorted(self.keys, keys)
+        known = self._known(at, keys)
+        self.counts[at[known]] -= counts[known]
+        if not known.all():
+            self._replace(*merge(np.append(self.keys, keys[~known] & _LOW), np.append(self.counts, -counts[~known])))
+        if len(self.keys) > 64 and np.count_nonzero(self.counts) < len(self.counts) // 2:
+            self._purge()
+
+    def _known(self, at: NDArray[np.intp], keys: Keys) -> NDArray[np.bool_]:
+        inside = at < len(self.keys)
+        known = np.zeros(len(keys), np.bool_)
+        known[inside] = self.keys[at[inside]] == keys[inside]
+        return known
+
+    def _purge(self) -> None:
+        kept = self.counts != 0
+        self._replace(self.keys[kept], self.counts[kept])
+
+    def _replace(self, keys: Keys, counts: Counts) -> None:
+        self.keys, self.counts = keys, counts
+
+
+class ClientSeries:
+    """The clients' counts: slices in, windows out."""
+
+    def __init__(self) -> None:
+        self.total = KeyedTotals()
+        self._windows = {length: KeyedTotals() for length in WINDOWS_S}
+        self._slices: deque[tuple[Keys, Counts, bool]] = deque(maxlen=max(WINDOWS_S) + 1)
+
+    def add(self, keys: Keys, counts: Counts, overflowed: bool) -> None:
+        """Take what one tick counted; ``overflowed``: the kernel's map was full, some counts are missing here."""
+        keys, counts = merge(keys, counts)
+        clients = np.unique(keys >> _SHIFT)
+        if len(clients) > SLICE_CLIENTS:
+            keys, counts = fold(keys, counts, SLICE_CLIENTS)
+            overflowed = True
+        self._slices.append((keys, counts, overflowed))
+        self.total.add(keys, counts)
+        self.total.folded |= overflowed
+        for length, window in self._windows.items():
+            window.add(keys, counts)
+            if len(self._slices) > length:
+                window.subtract(*self._slices[-1 - length][:2])
+
+    def window(self, length_s: float | None) -> tuple[KeyedTotals, bool]:
+        """The totals of a window and whether some clients in it are only in ``others``."""
+        if length_s is None:
+            return self.total, self.total.folded
+        slices = int(length_s)
+        recent = list(self._slices)[-slices:]
+        incomplete = any(overflowed for _, _, overflowed in recent)
+        if slices in self._windows:
+            window = self._windows[slices]
+            return window, incomplete or window.folded
+        total = KeyedTotals()
+        for keys, counts, _ in recent:
+            total.add(keys, counts)
+        return total, incomplete or total.folded
+
+
+def merge(keys: Keys, counts: Counts) -> tuple[Keys, Counts]:
+    """Sorted unique keys with summed counts."""
+    unique, inverse = np.unique(keys, return_inverse=True)
+    summed = np.zeros(len(unique), np.int64)
+    np.add.at(summed, inverse, counts)
+    return unique, summed
+
+
+def fold(keys: Keys, counts: Counts, kept: int) -> tuple[Keys, Counts]:
+    """Move all but the ``kept`` most active clients to ``others``; the sum per measure and bucket stays."""
+    clients = keys >> _SHIFT
+    unique, inverse = np.unique(clients, return_inverse=True)
+    activity = np.zeros(len(unique), np.int64)
+    np.add.at(activity, inverse, counts)
+    small = np.ones(len(unique), np.bool_)
+    if kept:
+        small[np.argpartition(activity, -min(kept, len(unique)))[-kept:]] = False
+    return merge(np.where(small[inverse], keys & _LOW, keys), counts)
+
+
+def _clients_that_fit(keys: Keys, counts: Counts) -> int:
+    """How many clients leave half of the room free, at their average number of entries."""
+    clients = len(np.unique(keys >> _SHIFT))
+    return max(1, clients * MAX_KEYS // 2 // len(keys))
+
+
+def client_rows(
+    totals: KeyedTotals, measure: int, span_s: float, everything: int, names: dict[int, str], incomplete: bool
+) -> tuple[ClientRow, ...]:
+    """The rows of one measure (id from 1), by count, largest first; at most SHOWN, ``others`` last.
+
+    ``everything`` is the global count of the measure: what clients do not account for is in ``others``.
+    """
+    mine = ((totals.keys >> np.uint64(wire.CLIENT_MEASURE_SHIFT)) & np.uint64(wire.CLIENT_MEASURE_MASK)) == measure
+    mine &= totals.counts > 0
+    keys, counts = totals.keys[mine], totals.counts[mine]
+    clients, starts = np.unique(keys >> _SHIFT, return_index=True)
+    if not len(clients):
+        return ()
+    n = np.add.reduceat(counts, starts)
+    index = (keys & np.uint64(wire.CLIENT_BUCKET_MASK)).astype(np.int64)
+    p50, p99 = (buckets.client_middle(index[grouped_ranks(counts, starts, q)]) for q in (0.5, 0.99))
+    top = buckets.client_middle(index[np.append(starts[1:], len(index)) - 1])
+    order = np.argsort(-n, kind="stable")
+    rows = []
+    for i in order[clients[order] != wire.OTHERS][:SHOWN].tolist():
+        name = names.get(int(clients[i]), "")
+        rows.append(ClientRow(name, int(n[i]), n[i] / span_s, int(p50[i]), int(p99[i]), int(top[i])))
+    rest = everything - sum(row.count for row in rows)
+    if rest > 0 and (incomplete or len(clients) > len(rows)):
+        rows.append(ClientRow("others", rest, rest / span_s, None, None, None))
+    return tuple(rows)

@@ -1,0 +1,87 @@
+"""Global counts over time: one slice a tick, running totals for the windows. Memory does not depend on the rate."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bpftop.model import Counts, Trend
+from bpftop.stats import buckets
+from bpftop.stats.quantiles import nearest_rank
+
+WINDOWS_S = (10, 60, 300)
+"""Windows with running totals, besides the whole run. A slice is one second."""
+KEPT_SLICES = 600
+
+
+class GlobalSeries:
+    """The counts of all measures: cumulative in, slices and windows out."""
+
+    def __init__(self, measures: int) -> None:
+        self._shape = (measures, buckets.BUCKETS)
+        self._last = np.zeros(self._shape, np.int64)
+        self.total = np.zeros(self._shape, np.int64)
+        """Everything since the start, over restarts of bpftrace; shape (measures, buckets)."""
+        self._windows = {length: np.zeros(self._shape, np.int64) for length in WINDOWS_S}
+        self._slices: deque[tuple[NDArray[np.intp], Counts]] = deque(maxlen=KEPT_SLICES)
+        self._points: deque[tuple[int, float, NDArray[np.float64]]] = deque(maxlen=KEPT_SLICES)
+
+    def source_restarted(self) -> None:
+        """The next cumulative counts begin at 0 again."""
+        self._last = np.zeros(self._shape, np.int64)
+
+    def add(self, boot_ns: int, span_s: float, cumulative: Counts | None) -> Counts:
+        """Take the cumulative counts of a tick (None: none printed); returns what is new, shape (measures, buckets)."""
+        if cumulative is None:
+            new = np.zeros(self._shape, np.int64)
+        else:
+            new = cumulative - self._last
+            if (new < 0).any():  # the counters began again: all of it is new
+                new = cumulative
+            self._last = cumulative
+        flat = new.reshape(-1)
+        index = np.flatnonzero(flat)
+        piece = (index, flat[index])
+        self.total += new
+        self._slices.append(piece)
+        for length, window in self._windows.items():
+            window.reshape(-1)[index] += piece[1]
+            if len(self._slices) > length:
+                old_index, old_counts = self._slices[-1 - length]
+                window.reshape(-1)[old_index] -= old_counts
+        self._points.append((boot_ns, span_s, _point(new)))
+        return new
+
+    def window(self, length_s: float | None) -> tuple[Counts, float]:
+        """The counts of a window, shape (measures, buckets), and the seconds that they cover."""
+        if length_s is None:
+            return self.total, -1.0
+        slices = int(length_s)
+        span = sum(point[1] for point in list(self._points)[-slices:])
+        if slices in self._windows:
+            return self._windows[slices], span
+        counts = np.zeros(self._shape, np.int64)
+        for index, piece in list(self._slices)[-slices:]:
+            counts.reshape(-1)[index] += piece
+        return counts, span
+
+    def trend(self, measure: int, now_boot_ns: int) -> Trend:
+        """One point per kept slice of the measure at position ``measure``."""
+        points = list(self._points)
+        ages = np.array([(now_boot_ns - boot) / 1e9 for boot, _, _ in points])
+        spans = np.array([span for _, span, _ in points])
+        values = np.array([row[measure] for _, _, row in points]).reshape(-1, 3)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            rates = np.where(spans > 0, values[:, 0] / spans, np.nan)
+        return Trend(ages, rates, values[:, 1], values[:, 2])
+
+
+def _point(new: Counts) -> NDArray[np.float64]:
+    """Count, p50 and p99 (ns) of each measure in one slice; shape (measures, 3), NaN where nothing came."""
+    out = np.full((len(new), 3), np.nan)
+    out[:, 0] = new.sum(axis=1)
+    for row in np.flatnonzero(out[:, 0]):
+        out[row, 1:] = buckets.middle(nearest_rank(new[row], (0.5, 0.99)))
+    return out

@@ -1,0 +1,187 @@
+"""All figures of one session in constant memory: what the kernel reported, ready for any window."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+
+from bpftop import wire
+from bpftop.model import Accounting, Counts, EventStream, Measure, MeasureSnapshot, SlowRequest
+from bpftop.stats import buckets
+from bpftop.stats.clients import ClientSeries, client_rows
+from bpftop.stats.events import EventRing
+from bpftop.stats.quantiles import histogram, summarize
+from bpftop.stats.series import GlobalSeries
+from bpftop.stats.tick import TickData
+
+SLOW_SHOWN = 300
+KNOWN_ADDRESSES = 65_536
+
+
+class Store:
+    """The mutable heart: one ``ingest`` a tick, figures out at any time. Not thread-safe: the session locks."""
+
+    def __init__(self, measures: tuple[Measure, ...], streams: tuple[EventStream, ...], map_keys: int) -> None:
+        self._measures = measures
+        self._streams = streams
+        self._map_keys = map_keys
+        self._series = GlobalSeries(len(measures))
+        self._clients = ClientSeries()
+        self._names: dict[int, str] = {wire.OTHERS: "others"}
+        self._rings = [EventRing(len(stream.fields)) for stream in streams]
+        self._ledger = Ledger([self._position(stream.measure) for stream in streams])
+        self._first_ns = self._last_ns = 0
+        self.last_seen_ns = 0
+        """Boot time of the last tick in which anything was observed."""
+        self.ticks = 0
+
+    def _position(self, measure: str) -> int:
+        return next(i for i, m in enumerate(self._measures) if m.name == measure)
+
+    def started(self, boot_ns: int) -> None:
+        """A run of bpftrace begins: its counters are at 0, its first slice starts now."""
+        self._series.source_restarted()
+        self._ledger.restarted()
+        self._last_ns = boot_ns
+        self._first_ns = self._first_ns or boot_ns
+
+    def ingest(self, tick: TickData) -> None:
+        """Take one tick."""
+        self.ticks += 1
+        span_s = max(0.0, (tick.boot_ns - self._last_ns) / 1e9) if self._last_ns else 1.0
+        self._first_ns = self._first_ns or tick.boot_ns
+        self._last_ns = max(self._last_ns, tick.boot_ns)
+        new = self._series.add(tick.boot_ns, span_s, self._cumulative(tick))
+        if new.any():
+            self.last_seen_ns = tick.boot_ns
+        for code, (high, low) in tick.addresses.items():
+            if len(self._names) < KNOWN_ADDRESSES:
+                self._names[code] = wire.ipv6_text(high, low)
+        self._clients.add(tick.client_keys, tick.client_counts, len(tick.client_keys) >= self._map_keys * 0.97)
+        self._ledger.settle(tick, self._take_records(tick), self._series.total.sum(axis=1))
+
+    def _cumulative(self, tick: TickData) -> Counts | None:
+        if not len(tick.counts_keys):
+            return None
+        measure = (tick.counts_keys >> np.uint64(wire.MEASURE_SHIFT)).astype(np.int64) - 1
+        bucket = np.minimum((tick.counts_keys & np.uint64(0xFFFF)).astype(np.int64), buckets.BUCKETS - 1)
+        known = (measure >= 0) & (measure < len(self._measures))
+        dense = np.zeros((len(self._measures), buckets.BUCKETS), np.int64)
+        np.add.at(dense, (measure[known], bucket[known]), tick.counts[known])
+        return dense
+
+    def _take_records(self, tick: TickData) -> int:
+        """Put the records into their rings; returns how many were not as declared."""
+        wrong = 0
+        for stream, numbers in tick.records:
+            if not 1 <= stream <= len(self._rings) or not self._rings[stream - 1].append(numbers):
+                wrong += 1
+        return wrong
+
+    @property
+    def accounting(self) -> Accounting:
+        """As of the last settled tick."""
+        return self._ledger.accounting
+
+    def span_s(self, length_s: float | None) -> float:
+        """The seconds that a window really covers."""
+        if length_s is None:
+            return (self._last_ns - self._first_ns) / 1e9
+        return self._series.window(length_s)[1]
+
+    def measures(self, length_s: float | None) -> dict[str, MeasureSnapshot]:
+        """All measures over a window of ``length_s`` seconds (None: everything), by name."""
+        counts, _ = self._series.window(length_s)
+        clients, incomplete = self._clients.window(length_s)
+        span = max(self.span_s(length_s), 1e-9)
+        out = {}
+        for position, measure in enumerate(self._measures):
+            mine = counts[position]
+            self._name_clients(clients.keys)
+            rows = client_rows(clients, position + 1, span, int(mine.sum()), self._names, incomplete)
+            trend = self._series.trend(position, self._last_ns)
+            out[measure.name] = MeasureSnapshot(measure, summarize(mine, span), histogram(mine), rows, trend)
+        return out
+
+    def _name_clients(self, keys: np.ndarray[tuple[int], np.dtype[np.uint64]]) -> None:
+        for code in np.unique(keys >> np.uint64(wire.CLIENT_SHIFT)).tolist():
+            if code not in self._names:
+                self._names[code] = self.client_name(code)
+
+    def client_name(self, code: int) -> str:
+        """The address of a client code; an IPv6 hash whose address was lost keeps its number."""
+        if code in self._names:
+            return self._names[code]
+        return f"ipv6#{code & ~wire.IPV6_BIT:012x}" if code & wire.IPV6_BIT else wire.ipv4_text(code & 0xFFFFFFFF)
+
+    def slow(self, length_s: float | None, unix_offset_ns: int) -> tuple[SlowRequest, ...]:
+        """The slowest events of all streams inside a window, slowest first. ``unix_offset_ns``: unix minus boot time."""
+        since = 0 if length_s is None else self._last_ns - int(self.span_s(length_s) * 1e9)
+        found = []
+        for stream, ring in zip(self._streams, self._rings, strict=True):
+            for row in ring.slowest(since, SLOW_SHOWN).tolist():
+                found.append(self._slow_request(stream, row, unix_offset_ns))
+        found.sort(key=lambda event: -event.latency_ns)
+        return tuple(found[:SLOW_SHOWN])
+
+    def _slow_request(self, stream: EventStream, row: list[int], unix_offset_ns: int) -> SlowRequest:
+        fields = dict(zip(stream.fields[2:], row[2:], strict=True))
+        client = self.client_name(fields.pop("client", 0))
+        if "client_port_be" in fields:
+            port = fields.pop("client_port_be") & 0xFFFF
+            fields["client_port"] = port >> 8 | (port & 0xFF) << 8
+        return SlowRequest(row[0] + unix_offset_ns, stream.name, row[1], client, fields)
+
+
+class Ledger:
+    """The accounts of the events lane: produced = shown + suppressed + lost + rejected.
+
+    A tick's ``@sent`` may count events that are still on their way, so the accounts are settled one tick late: an
+    event that was sent before the previous tick and has not arrived by now is lost. The dump at the end settles all.
+    """
+
+    def __init__(self, measure_of_stream: list[int]) -> None:
+        self._measure_of_stream = measure_of_stream
+        self._before = Accounting()
+        """Of earlier runs of bpftrace."""
+        self.accounting = Accounting()
+        self.restarted()
+
+    def restarted(self) -> None:
+        """Close the books of a run."""
+        self._before = self.accounting
+        self._produced_before = self.accounting.produced
+        self._arrived = self._rejected = 0
+        self._young: deque[int] = deque()
+        self._previous = (0, 0, 0)
+        self._untracked = 0
+
+    def settle(self, tick: TickData, wrong: int, totals: Counts) -> None:
+        """Take a tick's events: ``wrong`` of them were not as declared; ``totals`` (measures,) counts since the start."""
+        self._arrived += len(tick.records) - wrong
+        self._rejected += tick.rejected + wrong
+        self._untracked = max(self._untracked, tick.untracked)
+        self._young.extend(numbers[0] for _, numbers in tick.records if numbers)
+        previous_ns, produced, sent = self._previous
+        now_produced = int(sum(totals[m] for m in self._measure_of_stream))
+        self._previous = (tick.boot_ns, now_produced, sum(tick.sent.values()) if tick.sent else sent)
+        if tick.final:
+            _, produced, sent = self._previous
+            self._young.clear()
+        elif not previous_ns:
+            return
+        while self._young and self._young[0] <= previous_ns:
+            self._young.popleft()
+        settled = self._arrived - len(self._young)
+        lost = max(0, sent - settled - self._rejected)
+        shown = max(0, sent - lost - self._rejected)
+        before = self._before
+        self.accounting = Accounting(
+            produced=produced,
+            shown=before.shown + shown,
+            suppressed=max(0, produced - before.shown - before.lost - before.rejected - shown - lost - self._rejected),
+            lost=before.lost + lost,
+            rejected=before.rejected + self._rejected,
+            untracked=before.untracked + self._untracked,
+        )

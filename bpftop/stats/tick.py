@@ -1,0 +1,47 @@
+"""What the kernel reported at one tick, as arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bpftop.model import Counts
+
+Keys = NDArray[np.uint64]
+
+
+def _no_keys() -> Keys:
+    return np.zeros(0, np.uint64)
+
+
+def _no_counts() -> Counts:
+    return np.zeros(0, np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class TickData:
+    """One complete tick. Key and count arrays of one shape (entries,)."""
+
+    boot_ns: int
+    counts_keys: Keys = field(default_factory=_no_keys)
+    """Keys of ``@counts`` (see bpftop.wire) with cumulative counts; empty when nothing was printed."""
+    counts: Counts = field(default_factory=_no_counts)
+    client_keys: Keys = field(default_factory=_no_keys)
+    """Keys of the printed half of ``@clients``, with counts since that half was last printed."""
+    client_counts: Counts = field(default_factory=_no_counts)
+    addresses: Mapping[int, tuple[int, int]] = field(default_factory=dict)
+    """IPv6 client codes with the halves of their addresses."""
+    sent: Mapping[int, int] = field(default_factory=dict)
+    """Events sent by stream, cumulative."""
+    untracked: int = 0
+    target_pids: tuple[int, ...] | None = None
+    target_ports: tuple[int, ...] | None = None
+    records: tuple[tuple[int, tuple[int, ...]], ...] = ()
+    """(stream, numbers) of the events that arrived since the last tick."""
+    rejected: int = 0
+    """Records that arrived and could not be read, since the last tick."""
+    final: bool = False
+    """The dump at the end of a run: nothing follows."""

@@ -1,0 +1,99 @@
+"""From single messages to whole ticks."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bpftop import wire
+from bpftop.model import Counts, MapPrint, Message, Record, Rejected, Tick, TickEnd
+from bpftop.stats.tick import Keys, TickData
+from bpftop.tracer.decode import number, unsigned_items
+
+
+class Assembler:
+    """Collects the map prints and events of a tick; knows the map names of bpftop.wire and nothing else."""
+
+    def __init__(self) -> None:
+        self._boot_ns = 0
+        self._maps: dict[str, MapPrint] = {}
+        self._records: list[tuple[int, tuple[int, ...]]] = []
+        self._rejected = 0
+
+    def take(self, message: Message) -> TickData | None:
+        """Take one message; returns the tick that it completes."""
+        match message:
+            case Record():
+                self._records.append((message.stream, message.numbers))
+            case MapPrint():
+                self._maps[message.name] = message
+            case Rejected():
+                self._rejected += 1
+            case Tick():
+                # No end seen for the last tick: its end marker was lost. Its figures are cumulative or still here.
+                finished = self._build(False) if self._boot_ns else None
+                self._boot_ns = message.boot_ns
+                return finished
+            case TickEnd() if self._boot_ns:
+                return self._build(False)
+            case _:
+                pass
+        return None
+
+    def finish(self, boot_ns: int) -> TickData:
+        """The dump at the end of the run, with whatever came after the last tick."""
+        self._boot_ns = boot_ns
+        return self._build(True)
+
+    def _build(self, final: bool) -> TickData:
+        counts_keys, counts = self._arrays(wire.COUNTS)
+        halves = [self._arrays(name) for name in wire.CLIENTS]
+        tick = TickData(
+            boot_ns=self._boot_ns,
+            counts_keys=counts_keys,
+            counts=counts,
+            client_keys=np.concatenate([keys for keys, _ in halves]),
+            client_counts=np.concatenate([values for _, values in halves]),
+            addresses=self._addresses(),
+            sent=dict(self._items(wire.SENT)),
+            untracked=self._scalar(wire.UNTRACKED),
+            target_pids=self._keys(wire.TARGET_PIDS),
+            target_ports=self._keys(wire.TARGET_PORTS),
+            records=tuple(self._records),
+            rejected=self._rejected,
+            final=final,
+        )
+        self._boot_ns = 0
+        self._maps.clear()
+        self._records.clear()
+        self._rejected = 0
+        return tick
+
+    def _items(self, name: str) -> list[tuple[int, int]]:
+        printed = self._maps.get(name)
+        return list(unsigned_items(printed.values)) if printed else []
+
+    def _arrays(self, name: str) -> tuple[Keys, Counts]:
+        items = self._items(name)
+        keys = np.array([key for key, _ in items], np.uint64)
+        return keys, np.array([value for _, value in items], np.int64)
+
+    def _keys(self, name: str) -> tuple[int, ...] | None:
+        if name not in self._maps:
+            return None
+        return tuple(sorted(key for key, _ in self._items(name) if key))
+
+    def _scalar(self, name: str) -> int:
+        printed = self._maps.get(name)
+        return (number(printed.values.get("")) or 0) if printed else 0
+
+    def _addresses(self) -> dict[int, tuple[int, int]]:
+        found = {}
+        for name in wire.ADDRESSES:
+            printed = self._maps.get(name)
+            for key, value in printed.values.items() if printed else ():
+                code = number(key)
+                if code is not None and isinstance(value, list) and len(value) == 2:
+                    high, low = number(value[0]), number(value[1])
+                    if high is not None and low is not None:
+                        found[code] = (high & (1 << 64) - 1, low & (1 << 64) - 1)
+        return found

@@ -1,0 +1,45 @@
+"""Reads the two pipes of a run until both end. Blocking: it runs in a thread of its own and waits for nobody."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import selectors
+from collections.abc import Callable
+
+from bpftop.model import Message, Rejected
+from bpftop.tracer.decode import LineSplitter, decode_line
+from bpftop.tracer.source import Source
+
+_CHUNK = 256 << 10
+_PIPE = 1 << 20
+_POLL_S = 0.25
+
+
+def pump(source: Source, message: Callable[[Message], None], stderr: Callable[[str], None], idle: Callable[[], bool]) -> None:
+    """Hand every message and every line of stderr of a started source over, in order, until both pipes end.
+
+    ``idle`` is called at least every 0.25 s; when it returns False the reading is given up.
+    """
+    out, err = LineSplitter(), LineSplitter()
+    with contextlib.suppress(OSError):
+        fcntl.fcntl(source.stdout, fcntl.F_SETPIPE_SZ, _PIPE)
+    with selectors.DefaultSelector() as selector:
+        selector.register(source.stdout, selectors.EVENT_READ, out)
+        selector.register(source.stderr, selectors.EVENT_READ, err)
+        while selector.get_map() and idle():
+            for key, _ in selector.select(_POLL_S):
+                chunk = os.read(key.fd, _CHUNK)
+                lines = key.data.feed(chunk)
+                if not chunk:
+                    selector.unregister(key.fd)
+                    lines = [key.data.rest()]
+                for line in lines:
+                    if key.data is err:
+                        stderr(line.decode("utf-8", "replace"))
+                    else:
+                        for found in decode_line(line):
+                            message(found)
+    for _ in range(out.oversize):
+        message(Rejected("a line longer than 16 MiB"))
