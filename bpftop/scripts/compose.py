@@ -15,6 +15,7 @@ from bpftop.model import Program, Script, Target, TargetKind
 from bpftop.scripts import macros
 from bpftop.scripts.btf import place_offsets
 from bpftop.scripts.catalog import library as shared_parts
+from bpftop.scripts.merge import merge_probes
 
 _KEPT = {wire.COUNTS, wire.SENT, wire.UNTRACKED, *wire.CLIENTS, *wire.ADDRESSES}
 _MAP = re.compile(r"(?<![\w@])@[a-z_]\w*")
@@ -40,7 +41,7 @@ def compose(scripts: Sequence[Script], target: Target) -> Program:
     if ticks:
         body += "\n\n" + macros.expand(f"interval:ms:100 {{\n{ticks}\n}}", shared, names)
     text = "\n\n".join((_title(scripts, target), _begin(target, len(streams)), body, _library_text(library, body)))
-    text = place_offsets(text)
+    text = place_offsets(re.sub(r"\n{3,}", "\n\n", merge_probes(text)))
     return Program(text + "\n\n" + _end(text) + "\n", tuple(scripts), measures, streams, _argv(target))
 
 
