@@ -148,6 +148,27 @@ def test_read_and_accept_queue_truth_joins_both_sides() -> None:
     assert np.all(truth.connections["accepted_ns"] - truth.connections["readable_ns"] >= 0)
 
 
+@pytest.mark.parametrize("close", [False, True])
+def test_bounds_hold_what_the_server_saw(close: bool) -> None:
+    with delay_server("bimodal:1000000,4000000,0.3", sends=2, pause_ns=MS) as server:
+        result = run_load(server.port, 300, connections=6, close=close, trace=True)
+        truth = server.truth()
+    between = {
+        "request_latency": truth.request_latency_ns,
+        "response_time": truth.response_time_ns,
+        "read_queue_latency": np.maximum(truth.read_queue_ns(result.trace), 0),
+        "accept_queue_latency": np.maximum(truth.accept_queue_ns(result.trace), 0),
+    }
+    for measure, values in between.items():
+        low, high = truth.bounds_ns(measure, result.trace)
+        assert len(low) == len(high) == len(values) == (result.connections if "accept" in measure else 300)
+        assert np.all(low <= values)
+        assert np.all(values <= high)
+    low, high = truth.bounds_ns("connection_duration", result.trace)
+    assert len(low) == (300 if close else 6)
+    assert np.all((low >= 2 * MS) & (low <= high))
+
+
 def test_a_blocking_server_makes_the_others_wait_to_be_read() -> None:
     with delay_server("constant:2000000", blocking=True) as server:
         result = run_load(server.port, 40, connections=4, trace=True)

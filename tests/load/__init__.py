@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from tests.load.build import compiler, program
 from tests.load.client import TRACE, Load, LoadResult, SourceCount, load_in_background, loopback_addresses, run_load
-from tests.load.server import CONNECTIONS, REQUESTS, DelayServer, SocketLoop, Truth, delay_server, socket_loop
+from tests.load.server import DelayServer, SocketLoop, delay_server, socket_loop
+from tests.load.truth import CONNECTIONS, REQUESTS, Truth
 
 __all__ = [
     "CONNECTIONS",

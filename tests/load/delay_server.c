@@ -4,7 +4,7 @@
  * unlike the process; with --handoff the main thread accepts and the others read, write and close), --processes
  * (SO_REUSEPORT). Sends block: a slow reader delays its loop, and the truth says so. A path /d/NS asks for NS.
  * Ready: one JSON line on stdout. At SIGTERM: int64 rows to PREFIX.requests.PID.N and PREFIX.connections.PID.N,
- * see REQUESTS and CONNECTIONS in server.py. */
+ * see REQUESTS and CONNECTIONS in truth.py. */
 #define _GNU_SOURCE
 #include "common.h"
 #include <getopt.h>
@@ -14,14 +14,14 @@
 #include <sys/timerfd.h>
 #include <sys/wait.h>
 
-enum { MAX_LOOPS = 64, MAX_LISTENERS = 8, REQUEST = 4096, REQUEST_ROW = 9, CONNECTION_ROW = 5 };
+enum { MAX_LOOPS = 64, MAX_LISTENERS = 8, REQUEST = 4096, REQUEST_ROW = 9, CONNECTION_ROW = 7 };
 enum kind { CONSTANT, BIMODAL, LOGNORMAL, PARETO };
 enum step { ACCEPT, READ, ANSWER, LAST_PART };
 
 typedef struct {
     enum step waiting_for;
     int fd, listener, dead, used, pending, closing;
-    int64_t host, port, readable, accepted, row[REQUEST_ROW];
+    int64_t host, port, readable, accept_start, accepted, row[REQUEST_ROW];
     char request[REQUEST + 1];
 } conn;
 
@@ -149,18 +149,20 @@ static void resume(loop *l, conn *c)
 
 static void end_connection(loop *l, conn *c)
 {
-    int64_t row[CONNECTION_ROW] = {c->host, c->port, c->readable, c->accepted, now_ns()};
+    int64_t row[CONNECTION_ROW] = {c->host, c->port, c->readable, c->accept_start, c->accepted, now_ns(), 0};
     close(c->fd); /* also takes it out of epoll */
+    row[6] = now_ns();
     add_row(&l->connections, row, CONNECTION_ROW);
     free(c);
 }
 
-static void accept_one(loop *l, conn *from, int fd, const address *peer)
+static void accept_one(loop *l, conn *from, int fd, const address *peer, int64_t start)
 {
     static int turn;
     conn *c = calloc(1, sizeof *c);
     c->fd = fd;
     c->readable = from->readable;
+    c->accept_start = start;
     c->accepted = now_ns();
     c->host = host_of(peer);
     c->port = port_of(peer);
@@ -173,9 +175,11 @@ static void accept_all(loop *l, conn *listener)
     address peer;
     socklen_t size = sizeof peer;
     int fd;
+    int64_t start = now_ns();
     while ((fd = accept4(listener->fd, &peer.any, &size, SOCK_CLOEXEC)) >= 0) {
-        accept_one(l, listener, fd, &peer);
+        accept_one(l, listener, fd, &peer, start);
         size = sizeof peer;
+        start = now_ns();
     }
 }
 

@@ -8,7 +8,6 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,87 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tests.load.build import program
-
-REQUESTS = np.dtype(
-    [
-        (name, np.int64)
-        for name in (
-            "client",  # IPv4 in host order, 0 for ::1
-            "port",
-            "read_start_ns",
-            "read_end_ns",
-            "first_send_start_ns",
-            "first_send_end_ns",
-            "last_send_start_ns",
-            "last_send_end_ns",
-            "delay_ns",  # as drawn: what was asked for
-        )
-    ]
-)
-CONNECTIONS = np.dtype(
-    [
-        (name, np.int64)
-        for name in (
-            "client",
-            "port",
-            "readable_ns",  # when epoll told the server of its listener: not before the connection was established
-            "accepted_ns",
-            "closed_ns",
-        )
-    ]
-)
-"""All times CLOCK_BOOTTIME, as bpftrace's ``nsecs``."""
-
-
-@dataclass(frozen=True, slots=True)
-class Truth:
-    """What the server itself saw: one row per answered request and per ended connection, in no order."""
-
-    requests: NDArray[np.void]
-    connections: NDArray[np.void]
-
-    @property
-    def request_latency_ns(self) -> NDArray[np.int64]:
-        """Request read to first byte sent, sorted; both ends just after the system call, where the kernel's are."""
-        return _sorted(self.requests["first_send_end_ns"] - self.requests["read_end_ns"])
-
-    @property
-    def response_time_ns(self) -> NDArray[np.int64]:
-        """Request read to last byte sent, sorted."""
-        return _sorted(self.requests["last_send_end_ns"] - self.requests["read_end_ns"])
-
-    @property
-    def connection_duration_ns(self) -> NDArray[np.int64]:
-        """Accepted to closed, sorted."""
-        return _sorted(self.connections["closed_ns"] - self.connections["accepted_ns"])
-
-    def read_queue_ns(self, trace: NDArray[np.void]) -> NDArray[np.int64]:
-        """Arrived (the client's send returned) to read, sorted, by joining the generator's TRACE rows."""
-        sent, read = _joined(trace, self.requests, "send_start_ns", "read_end_ns")
-        return _sorted(read["read_end_ns"] - sent["send_end_ns"])
-
-    def accept_queue_ns(self, trace: NDArray[np.void]) -> NDArray[np.int64]:
-        """Established (the client's connect was done) to accepted, sorted, for connections with a request."""
-        first = trace[np.unique(trace[["client", "port", "connect_start_ns"]], return_index=True)[1]]
-        began, accepted = _joined(first, self.connections, "connect_start_ns", "accepted_ns")
-        return _sorted(accepted["accepted_ns"] - began["connect_end_ns"])
-
-
-def _sorted(values: NDArray[np.int64]) -> NDArray[np.int64]:
-    return np.sort(values)
-
-
-def _joined(
-    left: NDArray[np.void], right: NDArray[np.void], left_time: str, right_time: str
-) -> tuple[NDArray[np.void], NDArray[np.void]]:
-    """Rows of the same connection and turn: both sides ordered by client, port and time are then in step."""
-    if len(left) != len(right):
-        raise ValueError(f"{len(left)} rows cannot be joined with {len(right)}")
-    a = left[np.lexsort((left[left_time], left["port"], left["client"]))]
-    b = right[np.lexsort((right[right_time], right["port"], right["client"]))]
-    if not (np.array_equal(a["client"], b["client"]) and np.array_equal(a["port"], b["port"])):
-        raise ValueError("the two sides saw different connections")
-    return a, b
+from tests.load.truth import CONNECTIONS, REQUESTS, Truth
 
 
 class DelayServer:
