@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from bpftop.cli import words
 from bpftop.cli.host import host_of, narrate, prepare, require_numpy
 from bpftop.errors import BpftopError, HostError, TargetError, UsageError
-from bpftop.preflight import Host, bpftrace_path, missing
+from bpftop.preflight import Host, bpftrace_path, bpftrace_version, missing
 
 if TYPE_CHECKING:  # numpy comes with these: not before require_numpy has spoken
     from bpftop.model import Script, Target
@@ -34,10 +34,13 @@ def live(options: argparse.Namespace, say: Callable[[str], None] = narrate) -> I
         with simulated() as session:
             yield session
         return
+    from bpftop.target import resolve
+
     host = host_of(options.bpftrace, options.verb, given_target(options))
     prepare(host)
-    target = found(given_target(options), say)
-    with traced(target, host, say) as session:
+    spec = given_target(options)
+    target = found(spec, say)
+    with traced(target, host, lambda: resolve(spec), say) as session:
         yield session
 
 
@@ -56,14 +59,29 @@ def simulated() -> Iterator[Session]:
 
 
 @contextmanager
-def traced(target: Target, host: Host, say: Callable[[str], None] = narrate) -> Iterator[Session]:
-    """A session on the target with real bpftrace. The host has been prepared."""
+def traced(
+    target: Target, host: Host, rescan: Callable[[], Target], say: Callable[[str], None] = narrate
+) -> Iterator[Session]:
+    """A session on the target with real bpftrace. The host has been prepared; ``rescan`` resolves the target again."""
     from bpftop.scripts import compose
-    from bpftop.session import Session
     from bpftop.tracer.supervisor import BpftraceSource
 
-    program = compose(_runnable(host, say), target)
-    session = Session(BpftraceSource(program, bpftrace_path=str(bpftrace_path(host))), program, target)
+    scripts, path = _runnable(host, say), bpftrace_path(host)
+
+    def renew(target: Target) -> BpftraceSource:
+        return BpftraceSource(compose(scripts, target), bpftrace_path=str(path))
+
+    source = renew(target)
+    source.start()  # it compiles and attaches while the rest of us is imported
+    try:
+        from bpftop.session import Session
+
+        program, version = compose(scripts, target), bpftrace_version(path)
+        session = Session(source, program, target, renew=renew, rescan=rescan, bpftrace_version=version)
+    except BaseException:
+        source.kill()
+        source.wait(1.0)
+        raise
     with _running(session):
         yield session
 
@@ -122,8 +140,11 @@ def demo(options: argparse.Namespace) -> Iterator[tuple[Session, str]]:
     from bpftop.target import resolve
 
     with start_demo() as server:
-        target = replace(resolve(f":{server.port}"), name=NAME)
-        with traced(target, host_of(options.bpftrace, "demo")) as session:
+
+        def rescan() -> Target:
+            return replace(resolve(f":{server.port}"), name=NAME)
+
+        with traced(rescan(), host_of(options.bpftrace, "demo"), rescan) as session:
             yield session, ""
 
 

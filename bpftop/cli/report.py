@@ -19,15 +19,18 @@ from typing import TYPE_CHECKING, Any
 
 from bpftop.cli.host import narrate
 from bpftop.cli.live import given_target, live
-from bpftop.errors import HostError, Inconclusive
+from bpftop.errors import HostError, Inconclusive, UsageError
 
 if TYPE_CHECKING:
     from bpftop.model import Snapshot
     from bpftop.session import Session
 
 POLL_S = 0.05
+JITTER_S = 0.3
+"""A tick that comes this much early still ends its interval."""
 LATE_S = 5.0
 """A tick that comes later than this is not waited for."""
+MIN_INTERVAL_S, MAX_INTERVAL_S = 1.0, 300.0
 LOST_SHARE = 0.001
 INTERRUPTED = 128 + signal.SIGINT
 
@@ -35,6 +38,8 @@ INTERRUPTED = 128 + signal.SIGINT
 def report(options: argparse.Namespace) -> int:
     """Measure and print; the exit code. Raises Inconclusive after printing when the figures prove nothing."""
     given_target(options)
+    if options.interval and not MIN_INTERVAL_S <= options.interval <= MAX_INTERVAL_S:
+        raise UsageError("an interval is between 1 s and 5 min", "bpftop report --help")
     with _ctrl_c() as stop, live(options) as session:
         out = _Printer(options)
         attached = _wait_until_live(session, stop)
@@ -53,15 +58,16 @@ def report(options: argparse.Namespace) -> int:
 
 def _measure(session: Session, options: argparse.Namespace, stop: threading.Event, out: _Printer) -> None:
     """Wait until the time is over or the user has enough; print each interval on the way."""
-    step = max(1, round(options.interval or options.duration))
-    count = max(1, math.ceil(options.duration / step)) if options.interval else 1
-    if not options.interval:
-        step = max(1, math.ceil(options.duration))
-    for number in range(1, count + 1):
-        if not _wait_for_tick(session, number * step, stop):
+    step: float = options.interval or options.duration
+    printed = 0
+    for number in range(1, math.ceil(options.duration / step) + 1):
+        ticks = _wait_for(session, number * step, stop)
+        if options.interval and ticks > printed:
+            # A window of as many slices as have come since the last line: nothing twice, nothing left out.
+            out.interval(session.snapshot(float(ticks - printed)))
+            printed = ticks
+        if not ticks:
             return
-        if options.interval:
-            out.interval(session.snapshot(float(step)))
 
 
 def _wait_until_live(session: Session, stop: threading.Event) -> bool:
@@ -79,21 +85,21 @@ def _wait_until_live(session: Session, stop: threading.Event) -> bool:
     return False
 
 
-def _wait_for_tick(session: Session, tick: int, stop: threading.Event) -> bool:
-    """True when that many seconds have been reported; False when the user stopped or no more ticks come."""
+def _wait_for(session: Session, seconds: float, stop: threading.Event) -> int:
+    """The number of ticks when that many seconds have been reported; 0 when the user stopped or no more ticks come."""
     last, since = -1, time.monotonic()
     while not stop.is_set():
         snapshot = session.snapshot(None)
-        if snapshot.ticks >= tick:
-            return True
+        if snapshot.window.span_s >= seconds - JITTER_S:
+            return snapshot.ticks
         _raise_if_failed(snapshot)
         if snapshot.ticks != last:
             last, since = snapshot.ticks, time.monotonic()
         elif time.monotonic() - since > LATE_S:
             narrate(f"the kernel has not reported for {LATE_S:.0f} s; this is what was measured until then")
-            return False
+            return 0
         stop.wait(POLL_S)
-    return False
+    return 0
 
 
 def _raise_if_failed(snapshot: Snapshot) -> None:

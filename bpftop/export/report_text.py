@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -85,7 +86,8 @@ def _drawn(snapshot: Snapshot) -> list[MeasureSnapshot]:
 
 def _histogram(measure: MeasureSnapshot, ascii_only: bool) -> list[str]:
     lines = histogram_lines(measure.histogram, WIDTH, ascii_only)
-    return [f"{measure.measure.title}: {measure.measure.start} … {measure.measure.end}"[:WIDTH], *lines]
+    m = measure.measure
+    return [*textwrap.wrap(f"{m.title}: from when {m.start} to when {m.end}", WIDTH), *lines]
 
 
 def _clients(snapshot: Snapshot) -> Iterator[str]:
@@ -111,9 +113,12 @@ def _slow(snapshot: Snapshot) -> Iterator[str]:
     yield "Slowest requests (UTC)"
     for slow in snapshot.slow[:SLOW]:
         moment = datetime.fromtimestamp(slow.unix_ns / 1e9, UTC)
-        further = ", ".join(_field(name, value) for name, value in slow.fields.items())
         line = f"  {moment:%H:%M:%S}.{moment.microsecond // 1000:03d} {units.duration(slow.latency_ns):>8}"
-        yield f"{line}  {safe(slow.event, 12)}  {safe(slow.client, 39)}  {further}"[:WIDTH]
+        line += f"  {safe(slow.event, 12)}  {safe(slow.client, 39)}"
+        for further in (_field(name, value) for name, value in slow.fields.items() if value):
+            if len(line) + 2 + len(further) <= WIDTH:
+                line += "  " + further
+        yield line
 
 
 def _field(name: str, value: int) -> str:
@@ -125,8 +130,8 @@ def _field(name: str, value: int) -> str:
 def _accounting(snapshot: Snapshot) -> Iterator[str]:
     a, o = snapshot.accounting, snapshot.overhead
     yield (
-        f"events   {units.count(a.produced)} produced = {units.count(a.shown)} shown + "
-        f"{units.count(a.suppressed)} not slow + {units.count(a.lost)} lost + {units.count(a.rejected)} unreadable"
+        f"events   {units.count(a.produced)} = {units.count(a.shown)} shown + "
+        f"{units.count(a.suppressed)} suppressed + {units.count(a.lost)} lost + {units.count(a.rejected)} rejected"
     )
     if a.untracked:
         yield f"         {units.count(a.untracked)} connections found the kernel's table full: they are in no figure"
