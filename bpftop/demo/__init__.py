@@ -50,7 +50,7 @@ class Demo:
 
 @contextmanager
 def start_demo(port: int = 0, *, seed: int = 1, scale: float = 1.0, limit_s: float = LOAD_LIMIT_S) -> Iterator[Demo]:
-    """Start the server (on ``port``, or any free one) and the load (about 240 requests/s times ``scale``).
+    """Start the server (on ``port``, or any free one) and the load (about 200 requests/s times ``scale``).
 
     The load ends after ``limit_s``. Raises BpftopError when the server cannot listen.
     """

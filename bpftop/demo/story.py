@@ -74,15 +74,15 @@ _SHOP = {"/": 0.5, "/static/app.css": 0.25, "/api/items": 0.2, "/api/search": 0.
 _OFFICE = {"/": 0.35, "/api/items": 0.45, "/api/search": 0.2}
 
 CLIENTS = (
-    Client("127.0.1.10", 50, _SHOP, connections=6),
-    Client("127.0.1.11", 40, _SHOP, connections=6),
-    Client("127.0.1.12", 30, {"/api/items": 0.8, "/api/search": 0.2}, connections=6),
+    Client("127.0.1.10", 40, _SHOP, connections=6),
+    Client("127.0.1.11", 30, _SHOP, connections=6),
+    Client("127.0.1.12", 24, {"/api/items": 0.8, "/api/search": 0.2}, connections=6),
     Client("127.0.2.20", 20, _OFFICE),
     Client("127.0.2.21", 16, _OFFICE),
     Client("127.0.2.22", 12, _OFFICE),
     Client("127.0.2.23", 8, _OFFICE),
     Client("127.0.3.40", 12, {"/api/items": 0.6, "/": 0.4}, keep_alive=False),  # mobile: a connection each time
-    Client("127.0.3.66", 30, {"/reports": 0.6, "/api/search": 0.4}, connections=16),  # the noisy one
+    Client("127.0.3.66", 26, {"/reports": 0.6, "/api/search": 0.4}, connections=16),  # the noisy one
     Client("127.0.3.80", 8, {r.path: 1 / len(ROUTES) for r in ROUTES}, keep_alive=False),  # a crawler
     Client("127.0.4.1", 2, {"/health": 1.0}, keep_alive=False),
     Client("127.0.4.9", 60, {"/api/items": 1.0}, connections=8, active_s=(20.0, 25.0)),  # a batch job
