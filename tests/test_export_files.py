@@ -1,0 +1,217 @@
+"""New files: whole or not at all, never over or through anything, owned by the caller."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import subprocess
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from bpftop.errors import FileError
+from bpftop.export import files, write_snapshot
+from bpftop.export.files import NameTaken, create_all
+from tests.snapshots import snapshot
+
+root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+
+
+@pytest.fixture
+def victim(tmp_path: Path) -> Path:
+    path = tmp_path / "victim"
+    path.write_text("precious")
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    path = tmp_path / "here"
+    path.mkdir()
+    return path
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 64 KiB."""
+    path = tmp_path / "small"
+    path.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(path)], check=True)
+    try:
+        yield path
+    finally:
+        subprocess.run(["umount", str(path)], check=True)
+
+
+def test_files_are_made_whole(folder: Path) -> None:
+    paths = create_all(folder, {"a.csv": "one\n", "b.csv": "zwei ä\n"})
+    assert paths == (folder / "a.csv", folder / "b.csv")
+    assert [path.read_text() for path in paths] == ["one\n", "zwei ä\n"]
+    assert {stat.S_IMODE(path.stat().st_mode) for path in paths} == {0o644}
+    assert {path.stat().st_nlink for path in paths} == {1}
+    assert sorted(os.listdir(folder)) == ["a.csv", "b.csv"]
+
+
+@pytest.mark.parametrize("plant", ["file", "symlink", "dangling", "hardlink", "fifo", "directory"])
+def test_nothing_planted_is_followed_or_overwritten(folder: Path, victim: Path, plant: str) -> None:
+    path = folder / "b.csv"
+    if plant == "file":
+        path.write_text("precious")
+    elif plant == "symlink":
+        path.symlink_to(victim)
+    elif plant == "dangling":
+        path.symlink_to(folder / "nowhere")
+    elif plant == "hardlink":
+        os.link(victim, path)
+    elif plant == "fifo":
+        os.mkfifo(path)
+    else:
+        path.mkdir()
+    before = os.lstat(path)
+    with pytest.raises(NameTaken, match="exists already"):
+        create_all(folder, {"a.csv": "new", "b.csv": "new"})
+    assert os.listdir(folder) == ["b.csv"], "the other file of the set is not left alone"
+    assert os.lstat(path).st_ino == before.st_ino
+    assert victim.read_text() == "precious"
+
+
+def test_a_snapshot_takes_another_name_when_one_is_taken(folder: Path, victim: Path) -> None:
+    first = write_snapshot(snapshot(), folder)
+    (folder / "bpftop-nginx-20261122T214500Z-2-clients.csv").symlink_to(victim)
+    third = write_snapshot(snapshot(), folder)
+    assert first[0].name == "bpftop-nginx-20261122T214500Z-percentiles.csv"
+    assert third[0].name == "bpftop-nginx-20261122T214500Z-3-percentiles.csv"
+    assert victim.read_text() == "precious"
+    assert len(os.listdir(folder)) == 11
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "../b", "a\0b"])
+def test_a_name_is_a_name_and_no_path(folder: Path, name: str) -> None:
+    with pytest.raises(FileError, match="not a file name"):
+        create_all(folder, {name: "x"})
+    assert os.listdir(folder) == []
+
+
+def test_a_missing_folder_is_said_in_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(FileError) as caught:
+        create_all(tmp_path / "none", {"a": "x"})
+    assert caught.value.message == f"{tmp_path / 'none'} was not written: No such file or directory"
+
+
+def test_a_file_is_no_folder(victim: Path) -> None:
+    with pytest.raises(FileError, match="Not a directory"):
+        create_all(victim, {"a": "x"})
+
+
+@root
+def test_a_full_disk_leaves_nothing(small_disk: Path) -> None:
+    for _ in range(20):
+        with pytest.raises(FileError, match="No space left on device"):
+            create_all(small_disk, {"small.csv": "x" * 1000, "big.csv": "y" * 100_000})
+        assert os.listdir(small_disk) == []
+    assert create_all(small_disk, {"small.csv": "x" * 1000})[0].stat().st_size == 1000
+
+
+@root
+def test_a_read_only_file_system_is_said(small_disk: Path) -> None:
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    with pytest.raises(FileError, match="Read-only file system"):
+        create_all(small_disk, {"a.csv": "x"})
+
+
+@root
+def test_no_rights_are_said() -> None:
+    with tempfile.TemporaryDirectory() as name:  # the test's own folder is closed to others
+        folder = Path(name)
+        folder.chmod(0o755)
+        assert _as_nobody(lambda: _message(folder)) == f"{folder / 'a.csv'} was not written: Permission denied"
+        assert os.listdir(folder) == []
+
+
+@root
+@pytest.mark.parametrize(
+    ("owner", "mode", "expected"),
+    [(1234, 0o755, 1234), (0, 0o755, 0), (0, 0o1777, 1234), (0, 0o777, 0), (4321, 0o755, 0)],
+)
+def test_under_sudo_files_belong_to_the_caller_where_the_caller_could_write(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, owner: int, mode: int, expected: int
+) -> None:
+    os.chown(folder, owner, owner)
+    folder.chmod(mode)
+    monkeypatch.setenv("SUDO_UID", "1234")
+    monkeypatch.setenv("SUDO_GID", "1235")
+    made = create_all(folder, {"a.csv": "x"})[0].stat()
+    assert (made.st_uid, made.st_gid) == ((1234, 1235) if expected == 1234 else (0, 0))
+    assert stat.S_IMODE(made.st_mode) == 0o644
+
+
+@pytest.mark.parametrize(("user", "group"), [("", ""), ("root", "0"), ("-1", "0"), ("1", "")])
+def test_odd_sudo_variables_are_no_caller(monkeypatch: pytest.MonkeyPatch, user: str, group: str) -> None:
+    monkeypatch.setenv("SUDO_UID", user)
+    monkeypatch.setenv("SUDO_GID", group)
+    assert files.sudo_caller() is None
+
+
+def test_a_file_system_without_hard_links_works_the_same(
+    folder: Path, victim: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_links(*_args: object, **_options: object) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", no_links)
+    assert create_all(folder, {"a.csv": "x"})[0].read_text() == "x"
+    (folder / "b.csv").symlink_to(victim)
+    with pytest.raises(NameTaken):
+        create_all(folder, {"b.csv": "x"})
+    assert sorted(os.listdir(folder)) == ["a.csv", "b.csv"]
+    assert victim.read_text() == "precious"
+
+
+def test_of_many_writers_of_one_name_exactly_one_wins(folder: Path) -> None:
+    won: list[str] = []
+    start = threading.Barrier(8)
+
+    def write(text: str) -> None:
+        start.wait()
+        try:
+            create_all(folder, {"a.csv": text * 1000})
+        except NameTaken:
+            return
+        won.append(text)
+
+    threads = [threading.Thread(target=write, args=(str(i),)) for i in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(won) == 1
+    assert (folder / "a.csv").read_text() == won[0] * 1000
+    assert os.listdir(folder) == ["a.csv"]
+
+
+def _message(folder: Path) -> str:
+    try:
+        create_all(folder, {"a.csv": "x"})
+    except FileError as error:
+        return error.message
+    return "written"
+
+
+def _as_nobody(call: Callable[[], str]) -> str:
+    """What the call says as an ordinary user."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.setgroups([])
+        os.setgid(65534)
+        os.setuid(65534)
+        os.write(writer, call().encode())
+        os._exit(0)
+    os.close(writer)
+    os.waitpid(child, 0)
+    with os.fdopen(reader) as pipe:
+        return pipe.read()

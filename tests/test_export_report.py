@@ -1,0 +1,184 @@
+"""Reports: the JSON schema to the letter, plain text in 80 columns without a single escape code."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bpftop.export import to_json, to_text
+from bpftop.export.bars import histogram_lines, steps
+from bpftop.export.interval_text import heading, line
+from bpftop.model import Accounting, ClientRow, Histogram, Overhead, SlowRequest, Summary
+from bpftop.stats import buckets
+from bpftop.text import safe
+from tests.snapshots import UNIX_NS, busy, histogram, measure, snapshot
+
+HOSTILE = ["\x1b]0;owned\x07", "a\nE 1 2", "[/b]", "\u202eevil", "\x9b31m", "é" * 50, "\x00", "名前" * 30]
+
+
+def test_json_is_the_schema_to_the_letter() -> None:
+    assert json.loads(json.dumps(to_json(snapshot()), allow_nan=False)) == {
+        "schema": 1,
+        "target": {"name": "nginx", "pids": [11, 12], "ports": [80, 443]},
+        "started_at": "2026-11-22T21:44:50.123Z",
+        "duration_s": 10.0,
+        "measures": {
+            "request_latency": {
+                "count": 4,
+                "rate_per_s": 0.4,
+                "p50_ns": 1000000,
+                "p90_ns": 2000000,
+                "p95_ns": 2000000,
+                "p99_ns": 2000000,
+                "p999_ns": 2000000,
+                "max_ns": 2000001,
+                "histogram": [[990000, 1010000, 3], [1990000, 2010000, 1]],
+                "clients": [
+                    {
+                        "client": "10.0.0.1",
+                        "count": 3,
+                        "rate_per_s": 0.3,
+                        "p50_ns": 1000000,
+                        "p99_ns": 1000000,
+                        "max_ns": 1000000,
+                    },
+                    {
+                        "client": "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff",
+                        "count": 1,
+                        "rate_per_s": 0.1,
+                        "p50_ns": 2000000,
+                        "p99_ns": 2000000,
+                        "max_ns": 2000001,
+                    },
+                ],
+            }
+        },
+        "accounting": {"produced": 10, "shown": 4, "suppressed": 6, "lost": 0, "rejected": 0, "untracked": 0},
+        "overhead": {"ns_per_hit": 260.0, "hits_per_s": 1000.0, "cpu_percent": 0.026},
+        "bpftrace": {"version": "0.17.0"},
+        "kernel": "6.18.0",
+        "source": "bpftrace",
+    }
+
+
+def test_json_has_null_where_nothing_came_and_no_nan() -> None:
+    shot = snapshot(
+        {"request_latency": measure(summary=Summary(0, float("nan")))}, overhead=Overhead(float("inf"), None, None)
+    )
+    report = json.loads(json.dumps(to_json(shot), allow_nan=False))
+    assert report["measures"]["request_latency"]["p50_ns"] is None
+    assert report["measures"]["request_latency"]["rate_per_s"] is None
+    assert report["overhead"] == {"ns_per_hit": None, "hits_per_s": None, "cpu_percent": None}
+
+
+def test_numpy_numbers_do_not_reach_json() -> None:
+    odd = Summary(int(np.int64(3)), np.float64(1.5), *[np.int64(7)] * 6)  # type: ignore[arg-type]
+    report = json.loads(json.dumps(to_json(snapshot({"request_latency": measure(summary=odd)}))))
+    assert report["measures"]["request_latency"]["p999_ns"] == 7
+
+
+def test_the_text_report_word_for_word() -> None:
+    slow = [SlowRequest(UNIX_NS, "request", 2_000_001, "10.0.0.1", {"read_queue_ns": 7_000, "pid": 11})]
+    assert to_text(snapshot(slow=slow)) == (
+        "nginx  10 s to 2026-11-22 21:45:00 UTC\n"
+        "processes 11, 12 · ports 80, 443\n"
+        "Request latency: p50 1.00 ms, p99 2.00 ms, max 2.00 ms (n 4, 0.4/s)\n"
+        "\n"
+        "                          n     p50     p90     p95     p99    p99.9      max\n"
+        "Request latency           4 1.00 ms 2.00 ms 2.00 ms 2.00 ms? 2.00 ms? 2.00 ms\n"
+        "? fewer than 100 observations for p99, 1000 for p99.9: close to the maximum\n"
+        "\n"
+        "Request latency: from when it begins to when it ends\n"
+        "   500 µs - 1.00 ms  ████████████████████████████████████████████      3    75 %\n"
+        "  1.00 ms - 2.00 ms  ██████████████▋                                   1    25 %\n"
+        "\n"
+        "Clients by request latency\n"
+        "  client                                      n  share      p50     p99     max\n"
+        "  10.0.0.1                                    3   75 %  1.00 ms 1.00 ms 1.00 ms\n"
+        "  2001:db8:ffff:ffff:ffff:ffff:ffff:ffff      1   25 %  2.00 ms 2.00 ms 2.00 ms\n"
+        "\n"
+        "Slowest requests (UTC)\n"
+        "  21:45:00.123  2.00 ms  request  10.0.0.1  read queue 7.00 µs  pid 11\n"
+        "\n"
+        "events   10 = 4 shown + 6 suppressed + 0 lost + 0 rejected\n"
+        "own cost 260 ns per hit x 1000/s = 0.0 % of one CPU\n"
+        "with     bpftrace 0.17.0, Linux 6.18.0\n"
+    )
+
+
+def test_nothing_is_said_as_nothing() -> None:
+    text = to_text(snapshot({"request_latency": measure()}))
+    assert "nothing came in 10 s" in text
+    assert "█" not in text
+
+
+def test_a_simulation_is_never_taken_for_a_measurement() -> None:
+    assert "simulation: these figures are not from a kernel" in to_text(snapshot(source="simulation"))
+    assert to_json(snapshot(source="simulation"))["source"] == "simulation"
+
+
+@pytest.mark.parametrize("foreign", HOSTILE)
+@pytest.mark.parametrize("ascii_only", [False, True])
+def test_foreign_words_cannot_steer_the_terminal(foreign: str, ascii_only: bool) -> None:
+    rows = [ClientRow(foreign, 1, 0.1, 1, 1, 1)]
+    hostile = measure(summary=Summary(1, 0.1, 1, 1, 1, 1, 1, 1), buckets=[(1, 2, 1)], clients=rows)
+    slow = [SlowRequest(UNIX_NS, foreign, 10, foreign, {"pid": 1})]
+    shot = snapshot({"request_latency": hostile}, name=foreign, slow=slow)
+    text = to_text(shot, ascii_only)
+    assert not any((ord(c) < 32 and c != "\n") or 127 <= ord(c) < 160 or c == "\u202e" for c in text)
+    assert text.isascii() or not ascii_only
+    assert all(not row.startswith("E 1 2") for row in text.splitlines())
+
+
+@given(
+    st.lists(st.integers(0, 2**41), max_size=200),
+    st.integers(0, 2**62),
+    st.text(max_size=60),
+)
+def test_no_line_is_longer_than_80_and_no_observation_left_out(values: list[int], big: int, client: str) -> None:
+    h = _histogram_of(values)
+    n = len(values)
+    s = Summary(n, n / 10, *[big] * 6) if n else Summary(0, 0.0)
+    rows = [ClientRow(client, n, big / 3, big, big, big)] if n else []
+    shot = snapshot(
+        {"read_queue_latency": measure("read_queue_latency", s, [], rows)},
+        name=client,
+        slow=[SlowRequest(big % 2**60, client, big, client, {client: big, "x_ns": big})],
+        accounting=Accounting(*[min(big, 10**12)] * 6),
+        overhead=Overhead(float(big), float(big), float(big)),
+    )
+    assert max(len(row) for row in to_text(shot).splitlines()) <= 80
+    assert sum(count for _, _, count in steps(h)) == n
+    for row in histogram_lines(h):
+        assert len(row) <= 80
+
+
+def test_every_bar_that_is_not_empty_is_seen() -> None:
+    rows = histogram_lines(histogram([(1000, 1010, 1_000_000), (50_000_000, 50_100_000, 1)]))
+    assert re.search(r"[▏▎▍▌▋▊▉█]", rows[-1])
+    assert not re.search(r"[▏▎▍▌▋▊▉█]", rows[1])
+    assert "#" in histogram_lines(histogram([(1, 2, 1), (900, 901, 10**6)]), ascii_only=True)[0]
+
+
+def test_an_interval_is_one_line_under_its_heading() -> None:
+    shot = snapshot({"request_latency": busy(), "read_queue_latency": measure("read_queue_latency")})
+    assert line(shot) == "21:45:00      4    0.4/s  1.00 ms  2.00 ms  2.00 ms  2.00 ms        –      0"
+    assert len(heading()) == len(line(shot))
+    assert len(line(snapshot({}))) == len(heading())
+
+
+@given(st.text(max_size=50), st.integers(0, 20))
+def test_safe_text_keeps_letters_and_length(text: str, cells: int) -> None:
+    assert len(safe(text)) == len(text)
+    assert len(safe(text, cells)) <= max(cells, 1)
+    assert all(c.isprintable() or c == "\N{REPLACEMENT CHARACTER}" or not c.isascii() for c in safe(text))
+
+
+def _histogram_of(values: list[int]) -> Histogram:
+    index, counts = np.unique(buckets.bucket_of(values), return_counts=True) if values else (np.zeros(0, int),) * 2
+    return Histogram(buckets.lower_edge(index), buckets.upper_edge(index), counts.astype(np.int64))
