@@ -137,7 +137,7 @@ def test_foreign_words_cannot_steer_the_terminal(foreign: str, ascii_only: bool)
 
 @given(
     st.lists(st.integers(0, 2**41), max_size=200),
-    st.integers(0, 2**62),
+    st.integers(0, 2**41),
     st.text(max_size=60),
 )
 def test_no_line_is_longer_than_80_and_no_observation_left_out(values: list[int], big: int, client: str) -> None:
@@ -149,7 +149,7 @@ def test_no_line_is_longer_than_80_and_no_observation_left_out(values: list[int]
         {"read_queue_latency": measure("read_queue_latency", s, [], rows)},
         name=client,
         slow=[SlowRequest(big % 2**60, client, big, client, {client: big, "x_ns": big})],
-        accounting=Accounting(*[min(big, 10**12)] * 6),
+        accounting=Accounting(*[big] * 6),
         overhead=Overhead(float(big), float(big), float(big)),
     )
     assert max(len(row) for row in to_text(shot).splitlines()) <= 80
