@@ -77,14 +77,15 @@ class Session:
         self._probes = 0
         self._lost_reported = 0
         self._stopping = threading.Event()
-        self._renewing = False
+        self._next_target: Target | None = None
         self._heard_ns = self._started_ns = 0
         self._started_unix_ns = time.time_ns()
         self._thread = threading.Thread(target=self._run, name="bpftop-reader", daemon=True)
         self._scanner = threading.Thread(target=self._scan, name="bpftop-rescan", daemon=True)
         self._missed: tuple[frozenset[int], frozenset[int]] = (frozenset(), frozenset())
+        self._tried: set[tuple[frozenset[int], frozenset[int]]] = set()
 
-    # --- life ----------------------------------------------------------------------------------------------------------
+    # --- life ---
 
     def start(self) -> None:
         """Start the source, when it is not running yet, and the reading of it. Raises HostError when it can't."""
@@ -122,7 +123,7 @@ class Session:
             time.sleep(0.02)
         return self._store.ticks >= wanted
 
-    # --- the reader's thread -------------------------------------------------------------------------------------------
+    # --- the reader's thread ---
 
     def _run(self) -> None:
         while True:
@@ -139,8 +140,10 @@ class Session:
 
     def _again(self) -> bool:
         """After the end of a run that nobody asked to end: start another, unless it makes no sense."""
-        planned, self._renewing = self._renewing, False
-        if not planned:
+        found, self._next_target = self._next_target, None
+        if found is not None:
+            self._target = found
+        else:
             self._detail = f"bpftrace ended with exit code {self._exit_code}"
             if self._store.ticks == 0 or self._restarts >= _RESTARTS or self._renew is None:
                 self._state = State.FAILED
@@ -197,7 +200,7 @@ class Session:
             self._state, self._detail = State.STALLED, "no sign of life from bpftrace"
         return True
 
-    # --- the rescan's thread -------------------------------------------------------------------------------------------
+    # --- the rescan's thread ---
 
     def _scan(self) -> None:
         assert self._rescan is not None
@@ -213,13 +216,13 @@ class Session:
             frozenset(found.pids) - frozenset(self._target.pids),
             frozenset(found.ports) - frozenset(self._target.ports),
         )
-        if any(missed) and missed == self._missed and not self._stopping.is_set():
-            self._target = found
-            self._renewing = True
+        if any(missed) and missed == self._missed and missed not in self._tried and not self._stopping.is_set():
+            self._tried.add(missed)  # once is enough: what a fresh start does not follow either stays unfollowed
+            self._next_target = found
             self._source.stop()
         self._missed = missed
 
-    # --- figures -------------------------------------------------------------------------------------------------------
+    # --- figures ---
 
     def snapshot(self, window_s: float | None) -> Snapshot:
         """Everything about a window of 10, 60 or 300 seconds, or None for all since the start."""
@@ -275,7 +278,9 @@ def boot_ns() -> int:
 
 
 def _probe_count(body: str) -> int:
-    return sum(line.startswith(("tracepoint:", "kprobe:", "kretprobe:", "uprobe:", "usdt:")) for line in body.splitlines())
+    return sum(
+        line.startswith(("tracepoint:", "kprobe:", "kretprobe:", "uprobe:", "usdt:")) for line in body.splitlines()
+    )
 
 
 def _followed(target: Target, pids: tuple[int, ...]) -> tuple[Process, ...]:

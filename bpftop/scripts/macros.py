@@ -1,8 +1,8 @@
 """Macros for bpftrace programs: text expanded by the loader, because bpftrace before 0.24 has none.
 
 Two forms, both named like bpftrace 0.24's own: ``macro name($a, $b) { statements }``, called as the statement
-``name(x, y);``, and ``macro name($a) (expression)``, called inside expressions. A last parameter ``...`` takes any number
-of arguments: ``...`` in the body stands for them, and inside a format string for as many ``%llu``.
+``name(x, y);``, and ``macro name($a) (expression)``, called inside expressions. A last parameter ``...`` takes any
+number of arguments: ``...`` in the body stands for them, and inside a format string for as many ``%llu``.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def _substitute(macro: Macro, arguments: list[str], names: Mapping[str, int]) ->
     if "..." in macro.parameters:
         body = re.sub(r" \.\.\.(?=[^\"\n]*\")", " %llu" * len(rest), body)
         body = body.replace(", ...", "".join(f", {argument}" for argument in rest))
-    values = {p: a if _SIMPLE.match(a) else f"({a})" for p, a in zip(fixed, arguments)}
+    values = {p: a if _SIMPLE.match(a) else f"({a})" for p, a in zip(fixed, arguments, strict=False)}
     return re.sub(r"\$\w+", lambda found: values.get(found[0], found[0]), body)
 
 

@@ -49,4 +49,5 @@ def grouped_ranks(counts: Counts, starts: NDArray[np.intp], quantile: float) -> 
     ends = np.append(starts[1:], len(counts)) - 1
     totals = running[ends] - before
     ranks = np.maximum(np.ceil(quantile * totals * (1 - 1e-12)), 1)
-    return np.searchsorted(running, before + ranks, side="left")
+    positions: NDArray[np.intp] = np.searchsorted(running, before + ranks, side="left")
+    return positions

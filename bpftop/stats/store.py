@@ -48,7 +48,7 @@ class Store:
 
     def ingest(self, tick: TickData) -> None:
         """Take one tick."""
-        self.ticks += 1
+        self.ticks += not tick.final
         span_s = max(0.0, (tick.boot_ns - self._last_ns) / 1e9) if self._last_ns else 1.0
         self._first_ns = self._first_ns or tick.boot_ns
         self._last_ns = max(self._last_ns, tick.boot_ns)
@@ -116,7 +116,7 @@ class Store:
         return f"ipv6#{code & ~wire.IPV6_BIT:012x}" if code & wire.IPV6_BIT else wire.ipv4_text(code & 0xFFFFFFFF)
 
     def slow(self, length_s: float | None, unix_offset_ns: int) -> tuple[SlowRequest, ...]:
-        """The slowest events of all streams inside a window, slowest first. ``unix_offset_ns``: unix minus boot time."""
+        """The slowest events of all streams inside a window, slowest first. ``unix_offset_ns``: unix - boot time."""
         since = 0 if length_s is None else self._last_ns - int(self.span_s(length_s) * 1e9)
         found = []
         for stream, ring in zip(self._streams, self._rings, strict=True):
@@ -158,7 +158,7 @@ class Ledger:
         self._untracked = 0
 
     def settle(self, tick: TickData, wrong: int, totals: Counts) -> None:
-        """Take a tick's events: ``wrong`` of them were not as declared; ``totals`` (measures,) counts since the start."""
+        """Take a tick's events, ``wrong`` of them not as declared; ``totals`` (measures,): counts since the start."""
         self._arrived += len(tick.records) - wrong
         self._rejected += tick.rejected + wrong
         self._untracked = max(self._untracked, tick.untracked)

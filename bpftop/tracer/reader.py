@@ -17,7 +17,9 @@ _PIPE = 1 << 20
 _POLL_S = 0.25
 
 
-def pump(source: Source, message: Callable[[Message], None], stderr: Callable[[str], None], idle: Callable[[], bool]) -> None:
+def pump(
+    source: Source, message: Callable[[Message], None], stderr: Callable[[str], None], idle: Callable[[], bool]
+) -> None:
     """Hand every message and every line of stderr of a started source over, in order, until both pipes end.
 
     ``idle`` is called at least every 0.25 s; when it returns False the reading is given up.

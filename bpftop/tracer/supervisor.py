@@ -72,7 +72,8 @@ class BpftraceSource:
             raise HostError(f"cannot start {self._path}: {error.strerror}", "apt-get install bpftrace") from error
         finally:
             os.close(script)
-        assert self._child.stdout is not None and self._child.stderr is not None
+        assert self._child.stdout is not None
+        assert self._child.stderr is not None
         self.stdout, self.stderr = self._child.stdout.fileno(), self._child.stderr.fileno()
         self.pid = self._child.pid
 
@@ -89,13 +90,20 @@ class BpftraceSource:
         self._signal(signal.SIGKILL)
 
     def wait(self, timeout_s: float) -> int | None:
-        """The exit code (minus the signal's number when killed by one), or ``None`` after ``timeout_s``."""
+        """The exit code, minus the signal's number when killed by one, or ``None`` after ``timeout_s``.
+
+        Closes the pipes.
+        """
         if self._child is None:
             return None
         try:
-            return self._child.wait(timeout_s)
+            code = self._child.wait(timeout_s)
         except subprocess.TimeoutExpired:
             return None
+        for pipe in (self._child.stdout, self._child.stderr):
+            if pipe is not None:
+                pipe.close()
+        return code
 
     def _signal(self, number: int) -> None:
         if self._child is not None and self._child.poll() is None:
@@ -121,4 +129,3 @@ def _die_with_parent(parent: int) -> Callable[[], None]:
             os._exit(127)
 
     return in_child
-

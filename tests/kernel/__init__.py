@@ -1,0 +1,1 @@
+"""Tests on real bpftrace, real servers and generators of known truth."""

@@ -1,0 +1,99 @@
+"""Counts are exact: what a generator of known count did is what bpftop reports, per client, on real nginx."""
+
+from __future__ import annotations
+
+import pytest
+
+from bpftop.model import Snapshot
+from tests.kernel.watching import Nginx, counts_by_client, final, watching
+from tests.load import delay_server, load_in_background, loopback_addresses, run_load, socket_loop
+
+SOURCES = [*loopback_addresses(24), "::1"]
+
+
+def _assert_books(snapshot: Snapshot) -> None:
+    """produced = shown + suppressed + lost + rejected, with nothing lost."""
+    books = snapshot.accounting
+    assert books.produced == books.shown + books.suppressed + books.lost + books.rejected
+    assert (books.lost, books.rejected, books.untracked) == (0, 0, 0)
+
+
+@pytest.mark.parametrize(("requests", "rate_per_s"), [(500, 400.0), (60_000, 0.0)], ids=["low rate", "saturated"])
+@pytest.mark.parametrize("close", [False, True], ids=["keep-alive", "close"])
+def test_every_request_is_counted_once_for_its_client(
+    nginx: Nginx, requests: int, rate_per_s: float, close: bool
+) -> None:
+    requests = min(requests, 8_000) if close else requests
+    with watching(f":{nginx.port}") as session:
+        load = run_load(
+            nginx.port,
+            requests,
+            connections=50,
+            close=close,
+            sources=SOURCES,
+            rate_per_s=rate_per_s,
+            paths=["/fixed", "/index.html"],
+        )
+        assert load.complete
+        assert load.responses == requests
+        per_client = {address: count.responses for address, count in load.sources.items()}
+        for name in ("request_latency", "response_time"):
+            measure = final(session, name)
+            assert measure.summary.count == requests
+            assert counts_by_client(measure) == per_client
+            assert measure.histogram.counts.sum() == requests
+        connections = final(session, "connection_duration")
+        assert connections.summary.count == load.connections
+        assert counts_by_client(connections) == {a: c.connections for a, c in load.sources.items()}
+        assert final(session, "accept_queue_latency").summary.count == load.connections
+        assert final(session, "read_queue_latency").summary.count == requests
+        snapshot = session.snapshot(None)
+    _assert_books(snapshot)
+    assert snapshot.accounting.produced == requests + load.connections
+    session_end = session.snapshot(None)
+    assert session_end.measures["request_latency"].summary.count == requests
+    _assert_books(session_end)
+
+
+def test_connections_from_before_the_start_are_counted_from_their_first_read(nginx: Nginx) -> None:
+    sources = ["127.0.0.9", "::1"]
+    with (
+        load_in_background(nginx.port, 6000, connections=6, rate_per_s=1500, sources=sources) as load,
+        watching(f":{nginx.port}") as session,
+    ):
+        assert load.result().complete
+        measure = final(session, "request_latency")
+        assert 0 < measure.summary.count < 6000
+        assert set(counts_by_client(measure)) == set(sources)
+        # None of them was opened while attached: durations of unknown length are not invented.
+        assert final(session, "connection_duration").summary.count == 0
+
+
+def test_a_million_exchanges_are_exact() -> None:
+    with socket_loop(500_000) as loop, watching(f":{loop.port}", ("requests",)) as session:
+        exchanges, _ = loop.run()
+        assert exchanges == 500_000  # each is two kernel events for the target: a read and a write
+        measure = final(session, "request_latency")
+        assert measure.summary.count == exchanges
+        assert sum(counts_by_client(measure).values()) == exchanges
+        _assert_books(session.snapshot(None))
+
+
+def test_threads_with_names_of_their_own_and_accept_in_one_thread_close_in_another() -> None:
+    server = delay_server(threads=3, thread_comm="http-nio-exec", handoff=True, comm="java-like")
+    with server as running, watching("java-like") as session:
+        load = run_load(running.port, 3000, connections=20, close=True, sources=loopback_addresses(20))
+        assert load.complete
+        measure = final(session, "request_latency")
+        assert measure.summary.count == 3000
+        assert final(session, "connection_duration").summary.count == 3000
+        assert counts_by_client(measure) == {a: c.responses for a, c in load.sources.items()}
+
+
+def test_several_processes_on_one_port() -> None:
+    with delay_server(processes=3, comm="multi-server") as running, watching(f":{running.port}") as session:
+        assert set(running.pids) <= set(session.snapshot(None).target.pids)
+        load = run_load(running.port, 4000, connections=30, close=True)
+        assert load.complete
+        assert final(session, "request_latency").summary.count == 4000
+        assert final(session, "connection_duration").summary.count == 4000

@@ -1,0 +1,169 @@
+"""What the kernel tests share: a live session on a target, an nginx of one's own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from bpftop import preflight
+from bpftop.model import Histogram, MeasureSnapshot, Target
+from bpftop.scripts import catalog, compose
+from bpftop.session import Session
+from bpftop.target import resolve
+from bpftop.tracer.supervisor import BpftraceSource
+
+ATTACH_S = 30
+_CONFIG = """
+worker_processes 2;
+daemon off;
+pid {folder}/nginx.pid;
+error_log {folder}/error.log;
+events {{ worker_connections 4096; }}
+http {{
+  access_log off;
+  keepalive_requests 100000000;
+  client_body_temp_path {folder}/t1; proxy_temp_path {folder}/t2; fastcgi_temp_path {folder}/t3;
+  uwsgi_temp_path {folder}/t4; scgi_temp_path {folder}/t5;
+  server {{
+    listen 127.0.0.1:{port} backlog=4096;
+    listen [::1]:{port} backlog=4096;
+    root {folder}/www;
+    location /fixed {{ return 200 "ok\\n"; }}
+  }}
+}}
+"""
+
+
+@dataclass(frozen=True)
+class Nginx:
+    """A running nginx."""
+
+    port: int
+    pid: int
+    """Of the master."""
+    binary: str
+    config: Path
+
+    def signal(self, name: str) -> None:
+        """``nginx -s NAME``."""
+        subprocess.run([self.binary, "-c", str(self.config), "-s", name], check=True, capture_output=True)
+
+
+def free_port() -> int:
+    """A TCP port that nobody listens on now."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def running_nginx(folder: Path, port: int = 0) -> Iterator[Nginx]:
+    """nginx in the foreground with all its files in ``folder``, ended by its pid."""
+    binary = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    if binary is None:
+        pytest.skip("nginx is not installed: apt-get install nginx")
+    port = port or free_port()
+    (folder / "www").mkdir(exist_ok=True)
+    (folder / "www" / "index.html").write_text("<p>hello</p>\n" * 20)
+    folder.chmod(0o755)
+    config = folder / "nginx.conf"
+    config.write_text(_CONFIG.format(folder=folder, port=port))
+    process = subprocess.Popen([binary, "-c", str(config), "-e", str(folder / "error.log")], stderr=subprocess.DEVNULL)
+    try:
+        wait_for(lambda: _accepts(port), "nginx does not listen")
+        yield Nginx(port, process.pid, binary, config)
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def _accepts(port: int) -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", port), 1):
+            return True
+    except OSError:
+        return False
+
+
+def wait_for(condition: object, why: str, timeout_s: float = 20) -> None:
+    """Poll until ``condition()`` is true; fail with ``why`` after ``timeout_s``."""
+    assert callable(condition)
+    end = time.monotonic() + timeout_s
+    while not condition():
+        if time.monotonic() > end:
+            pytest.fail(why)
+        time.sleep(0.02)
+
+
+def source_for(target: Target, scripts: tuple[str, ...] = ("requests", "connections")) -> BpftraceSource:
+    """A bpftrace run on a target, not started."""
+    program = compose([catalog()[name] for name in scripts], target)
+    return BpftraceSource(program, str(preflight.bpftrace_path()))
+
+
+@contextmanager
+def watching(spec: str, scripts: tuple[str, ...] = ("requests", "connections")) -> Iterator[Session]:
+    """A live session on a target; everything that happens in the block is counted."""
+    target = resolve(spec)
+    program = compose([catalog()[name] for name in scripts], target)
+    session = Session(
+        source_for(target, scripts),
+        program,
+        target,
+        renew=lambda found: source_for(found, scripts),
+        rescan=lambda: resolve(spec),
+    )
+    session.start()
+    try:
+        if not session.wait_live(ATTACH_S):
+            pytest.fail(f"not live: {session.snapshot(None).tracer}")
+        yield session
+    finally:
+        session.stop()
+
+
+def final(session: Session, name: str) -> MeasureSnapshot:
+    """One measure over the whole run, after all ticks have come."""
+    assert session.wait_tick()
+    return session.snapshot(None).measures[name]
+
+
+def counts_by_client(measure: MeasureSnapshot) -> dict[str, int]:
+    """The count of each client."""
+    return {row.client: row.count for row in measure.clients}
+
+
+def assert_between(
+    histogram: Histogram, low_ns: NDArray[np.int64], high_ns: NDArray[np.int64], soft_share: float = 0
+) -> None:
+    """Every reported value, in order, must fit between the bounds of its rank, within one bucket (1.6 %).
+
+    ``low_ns`` and ``high_ns`` have one entry per observation, sorted. ``soft_share``: so many of them may be below
+    their low bound; a queue's begins when the sender's call returned, and the data may arrive after that.
+    """
+    assert histogram.counts.sum() == len(low_ns) == len(high_ns)
+    reported_low = np.repeat(histogram.low_ns, histogram.counts)
+    reported_high = np.repeat(histogram.high_ns, histogram.counts)
+    too_high = reported_low > high_ns
+    too_low = reported_high < low_ns
+    assert not too_high.any(), _first_wrong(too_high, reported_low, low_ns, high_ns)
+    assert too_low.mean() <= soft_share, _first_wrong(too_low, reported_high, low_ns, high_ns)
+
+
+def _first_wrong(
+    wrong: NDArray[np.bool_], reported: NDArray[np.int64], low: NDArray[np.int64], high: NDArray[np.int64]
+) -> str:
+    at = int(np.flatnonzero(wrong)[0])
+    return (
+        f"rank {at} of {len(wrong)}: reported {reported[at]}, truth {low[at]} to {high[at]} ({int(wrong.sum())} wrong)"
+    )
