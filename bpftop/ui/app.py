@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sys
 import tempfile
@@ -157,8 +158,7 @@ def run(session: SnapshotSource, *, save: Save, options: UiOptions, on_forced: C
 def _report(error: Exception) -> None:
     """One sentence on stderr, and where the rest is."""
     text = "".join(traceback.format_exception(error))
-    if os.environ.get("BPFTOP_DEBUG"):
-        sys.stderr.write(text)
+    debug = bool(os.environ.get("BPFTOP_DEBUG"))
     said = f"bpftop: the screen failed: {type(error).__name__}: {safe(str(error))}"
     try:
         with tempfile.NamedTemporaryFile(
@@ -168,4 +168,5 @@ def _report(error: Exception) -> None:
         said += f" (details in {file.name})"
     except OSError:
         said += " (BPFTOP_DEBUG=1 shows the details)"
-    sys.stderr.write(said + "\n")
+    with contextlib.suppress(OSError):
+        sys.stderr.write(f"{text}{said}\n" if debug else f"{said}\n")

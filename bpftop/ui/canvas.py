@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
@@ -12,6 +13,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from bpftop.ui.paint import EMPTY, ROLES, Line, Role, ascii_only
+from bpftop.ui.safe import safe
 
 
 class Canvas(Widget):
@@ -95,11 +97,17 @@ class Canvas(Widget):
             return Strip.blank(width, self._style("", ""))
         row = self._drawn[y]
         segments = [
-            Segment(ascii_only(span.text) if self.ascii else span.text, self._style(span.fill or row.fill, span.role))
+            Segment(self._clean(span.text), self._style(span.fill or row.fill, span.role))
             for span in row.spans
             if span.text
         ]
         return Strip(segments).adjust_cell_length(width, self._style(row.fill, ""))
+
+    def _clean(self, text: str) -> str:
+        """The last gate: whatever a pane forgot to make safe."""
+        if not text.isprintable():
+            text = safe(text, cell_len(text))
+        return ascii_only(text) if self.ascii else text
 
     def notify_style_update(self) -> None:
         """Another theme, other colours."""

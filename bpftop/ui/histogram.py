@@ -16,7 +16,7 @@ _MARKED = (("p50", "p50_ns"), ("p90", "p90_ns"), ("p99", "p99_ns"), ("p99.9", "p
 
 def histogram(shown: MeasureSnapshot, width: int, height: int, *, log_counts: bool = False) -> list[Line]:
     """Heading and one row per merged bucket: where it starts, its bar, count and share, and the percentiles in it."""
-    if height < 2 or width < 24:
+    if height < 2 or width < 30:
         return []
     rows = rows_of(shown.histogram, height - 1)
     marks = _marks(rows, shown.summary)

@@ -68,7 +68,9 @@ class Watch:
 def watching(leave: Callable[[int], None], on_forced: Callable[[], None] | None = None) -> Iterator[Watch]:
     """While inside, another thread calls ``leave(code)`` on SIGTERM, SIGHUP and when the terminal is gone."""
     watch = Watch(leave, on_forced)
-    before = {number: signal.signal(number, watch.on_signal) for number in _SIGNALS}
+    # What nohup ignores stays ignored.
+    ours = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, watch.on_signal) for number in ours}
     thread = threading.Thread(target=watch.run, name="bpftop-leave", daemon=True)
     thread.start()
     try:

@@ -36,7 +36,7 @@ class TooSmall(Canvas):
         return centred([line(Span(each[:width], "strong")) for each in words], width, height)
 
 
-class MainScreen(Screen[None]):
+class MainScreen(Screen[None], inherit_bindings=False):
     """Status, tabs, pane, accounting, keys. Keeps what the user chose; gives each view to the pane in front only."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -73,6 +73,8 @@ class MainScreen(Screen[None]):
         super().__init__()
         self.view = View(first, refresh_s=options.refresh_s, window_s=options.window_s, banner=options.banner)
         self.front = 0
+        self._windows = sorted({*WINDOWS_S, options.window_s}, key=lambda each: each or float("inf"))
+        self._intervals = sorted({*REFRESH_S, options.refresh_s})
 
     @property
     def bpftop(self) -> BpftopApp:
@@ -101,7 +103,11 @@ class MainScreen(Screen[None]):
 
     def on_resize(self, event: events.Resize) -> None:
         """Below the smallest useful size only a sentence is shown."""
-        self.set_class(event.size.width < MIN_WIDTH or event.size.height < MIN_HEIGHT, "-small")
+        small = event.size.width < MIN_WIDTH or event.size.height < MIN_HEIGHT
+        was_small = self.has_class("-small")
+        self.set_class(small, "-small")
+        if was_small and not small:
+            self.call_after_refresh(self.panes[self.front].focus)
 
     def take(self, snapshot: Snapshot) -> None:
         """A new snapshot; while paused the old one stays."""
@@ -140,9 +146,8 @@ class MainScreen(Screen[None]):
 
     def action_window(self, step: int) -> None:
         """A longer (1) or shorter (-1) window."""
-        choices = sorted({*WINDOWS_S, self.view.window_s}, key=lambda each: each or float("inf"))
-        place = choices.index(self.view.window_s) + step
-        self.view = replace(self.view, window_s=choices[min(max(place, 0), len(choices) - 1)])
+        place = min(max(self._windows.index(self.view.window_s) + step, 0), len(self._windows) - 1)
+        self.view = replace(self.view, window_s=self._windows[place])
         if self.view.paused:
             self.notify("paused: the window changes when you go on (p)", timeout=4)
         else:
@@ -150,11 +155,11 @@ class MainScreen(Screen[None]):
 
     def action_refresh_every(self, step: int) -> None:
         """Draw more (-1) or less (1) often."""
-        choices = sorted({*REFRESH_S, self.view.refresh_s})
-        place = min(max(choices.index(self.view.refresh_s) + step, 0), len(choices) - 1)
-        self.view = replace(self.view, refresh_s=choices[place])
-        self.bpftop.poll_every(choices[place])
-        self.notify(f"drawing every {choices[place]:g} s", timeout=3)
+        place = min(max(self._intervals.index(self.view.refresh_s) + step, 0), len(self._intervals) - 1)
+        seconds = self._intervals[place]
+        self.view = replace(self.view, refresh_s=seconds)
+        self.bpftop.poll_every(seconds)
+        self.notify(f"drawing every {seconds:g} s", timeout=3)
 
     def action_next_measure(self, step: int = 1) -> None:
         """Choose another measure."""

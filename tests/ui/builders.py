@@ -80,10 +80,9 @@ def summary(values_ns: NDArray[np.int64], span_s: float = 60.0) -> Summary:
     """Exact percentiles; none without values."""
     if not values_ns.size:
         return Summary(0, 0.0)
-    ranks: list[int | None] = [
-        int(np.quantile(values_ns, q, method="inverted_cdf")) for q in (0.5, 0.9, 0.95, 0.99, 0.999)
-    ]
-    return Summary(values_ns.size, values_ns.size / span_s, *ranks, int(values_ns.max()))
+    quantiles = (0.5, 0.9, 0.95, 0.99, 0.999)
+    p50, p90, p95, p99, p999 = (int(np.quantile(values_ns, q, method="inverted_cdf")) for q in quantiles)
+    return Summary(values_ns.size, values_ns.size / span_s, p50, p90, p95, p99, p999, int(values_ns.max()))
 
 
 def trend(measure: str, points: int = 60, seed: int = 7) -> Trend:
@@ -206,8 +205,9 @@ class FakeSession:
     def snapshot(self, window_s: float | None) -> Snapshot:
         """The current one, with the window asked for."""
         self.asked.append(window_s)
-        labels = {10.0: "10 s", 60.0: "1 min", 300.0: "5 min", None: "all"}
-        return replace(self.current, window=Window(labels[window_s], window_s, min(window_s or 90.0, 90.0)))
+        labels = {60.0: "1 min", 300.0: "5 min", None: "all"}
+        label = labels.get(window_s) or f"{window_s:g} s"
+        return replace(self.current, window=Window(label, window_s, min(window_s or 90.0, 90.0)))
 
 
 def sample() -> FakeSession:

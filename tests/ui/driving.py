@@ -34,12 +34,22 @@ def drive(
     app = BpftopApp(source, save=save, options=options or UiOptions(refresh_s=60.0))
 
     async def go() -> None:
-        async with app.run_test(size=size) as pilot:
+        async with app.run_test(size=size, notifications=True) as pilot:
             await pilot.pause()
             await steps(app, pilot)
 
     asyncio.run(go())
     return app
+
+
+async def until(app: BpftopApp, pilot: Pilot[int], words: str) -> str:
+    """Wait for these words; the screen then. Notifications come a little later than the key."""
+    for _ in range(200):
+        screen = text_of(app)
+        if words in screen:
+            return screen
+        await pilot.pause(0.02)
+    raise AssertionError(f"{words!r} never came; the screen is:\n{text_of(app)}")
 
 
 def screen_text(

@@ -56,7 +56,11 @@ def tracer_lines(snapshot: Snapshot, width: int) -> list[Line]:
     """Where the figures come from."""
     tracer = snapshot.tracer
     clauses = [[Span(tracer.state.value, STATE_ROLES[tracer.state])]]
-    source = tracer.source if tracer.source != "bpftrace" else f"bpftrace {safe(snapshot.bpftrace_version)}".strip()
+    source = (
+        safe(tracer.source, 20)
+        if tracer.source != "bpftrace"
+        else f"bpftrace {safe(snapshot.bpftrace_version)}".strip()
+    )
     clauses.append([Span(source, "" if tracer.source == "bpftrace" else "warn")])
     if snapshot.kernel:
         clauses.append([Span(f"Linux {safe(snapshot.kernel, 40)}")])

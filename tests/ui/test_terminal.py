@@ -1,0 +1,118 @@
+"""In a real terminal: it is put back whatever happens, and foreign text cannot do anything to it."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import termios
+from pathlib import Path
+
+import pytest
+
+from tests.ui.ptys import child_in_terminal, restored
+
+APP = ("-m", "tests.ui.terminal_app")
+READY = "Slowest clients"
+
+
+@pytest.mark.parametrize("keys", ["q", "\x03", "?\x03"])
+def test_keys_that_quit(keys: str) -> None:
+    with child_in_terminal([*APP, "plain"]) as terminal:
+        before = termios.tcgetattr(terminal.slave)
+        terminal.until(READY)
+        terminal.type(keys)
+        assert terminal.leave() == 0
+        assert restored(terminal, before) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_signals_that_end_it(number: signal.Signals) -> None:
+    with child_in_terminal([*APP, "plain"]) as terminal:
+        before = termios.tcgetattr(terminal.slave)
+        terminal.until(READY)
+        terminal.child.send_signal(number)
+        assert terminal.leave() == 128 + number
+        assert restored(terminal, before) == []
+        assert b"left with %d" % (128 + number) in terminal.sent, "it must end in good order, not be cut off"
+
+
+def test_a_broken_pane_ends_in_one_sentence(tmp_path: Path) -> None:
+    """No page of traceback on the terminal; the details are in a file."""
+    with child_in_terminal([*APP, "broken"], env={"TMPDIR": str(tmp_path)}) as terminal:
+        before = termios.tcgetattr(terminal.slave)
+        terminal.until(READY)
+        terminal.type("3")
+        assert terminal.leave() == 1
+        assert restored(terminal, before) == []
+        said = terminal.sent.rsplit(b"\x1b[?1049l", 1)[1].decode()
+        assert "bpftop: the screen failed: ZeroDivisionError" in said
+        assert "Traceback" not in said
+        (details,) = tmp_path.glob("bpftop-crash-*.txt")
+        assert "broken_draw" in details.read_text(errors="replace")
+        assert details.stat().st_mode & 0o077 == 0
+
+
+def test_foreign_text_is_harmless_in_every_pane() -> None:
+    """Only sequences that Textual itself sends, and none of the risky characters, reach the terminal."""
+    with child_in_terminal([*APP, "hostile"], size=(120, 40)) as terminal:
+        terminal.until("A?[31mB")
+        for key in "2345e":
+            terminal.type(key)
+            terminal.read(1.0)
+        terminal.type("?")
+        terminal.until("Help")
+        terminal.type("q\x03")
+        assert terminal.leave() == 0
+        text = terminal.sent.decode("utf-8", errors="surrogateescape")
+    for risky in ("\x1b[31mB", "\x1b]0;owned", "\u202e", "\x9b2J", "F\u0301", "\x00", "\ud800"):
+        assert risky not in text
+    assert "[/b]E" in re.sub(r"\x1b\[[0-9;]*m", "", text), "markup is text"
+
+
+@pytest.mark.parametrize("mode", ["plain", "ignore-hup"])
+def test_a_terminal_that_vanishes_ends_it(mode: str) -> None:
+    """Textual would spin at 100 % CPU for ever when the hang-up signal is ignored."""
+    with child_in_terminal([*APP, mode]) as terminal:
+        terminal.until(READY)
+        terminal.close_master()
+        assert terminal.child.wait(timeout=60) in (128 + signal.SIGHUP, -signal.SIGHUP)
+
+
+def test_a_terminal_that_does_not_read_can_be_ended() -> None:
+    """After ctrl+s or on a hung connection the event loop is stuck in a write; SIGTERM still ends it."""
+    with child_in_terminal([*APP, "plain"]) as terminal:
+        terminal.until(READY)
+        for _ in range(400):
+            os.write(terminal.master, b"\t")
+        terminal.child.send_signal(signal.SIGTERM)
+        assert terminal.child.wait(timeout=60) == 128 + signal.SIGTERM
+
+
+@pytest.mark.parametrize("term", ["xterm", "linux", "tmux-256color"])
+def test_terminals_it_runs_on(term: str) -> None:
+    with child_in_terminal([*APP, "plain"], env={"TERM": term}) as terminal:
+        terminal.until(READY)
+        terminal.type("q")
+        assert terminal.leave() == 0
+
+
+def test_no_color_sends_no_colour() -> None:
+    """Bold, dim, underline and reverse only."""
+    with child_in_terminal([*APP, "plain"], env={"NO_COLOR": "1", "COLORTERM": "truecolor"}) as terminal:
+        terminal.until(READY)
+        terminal.type("2345")
+        terminal.read(1.0)
+        terminal.type("q")
+        assert terminal.leave() == 0
+    codes = {int(code) for found in re.findall(rb"\x1b\[([0-9;]+)m", terminal.sent) for code in found.split(b";")}
+    assert codes <= {0, 1, 2, 4, 7, 39, 49}, sorted(codes)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (10, 3), (59, 24), (80, 14)])
+def test_tiny_terminals(size: tuple[int, int]) -> None:
+    """No crash at any size."""
+    with child_in_terminal([*APP, "plain"], size=size) as terminal:
+        terminal.until("terminal too small"[: size[0]].strip()[:1] if size[0] < 20 else "terminal too small")
+        terminal.type("q")
+        assert terminal.leave() == 0
