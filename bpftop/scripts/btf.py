@@ -1,7 +1,7 @@
 """Where a field is inside a kernel struct, from the kernel's own type information (BTF).
 
-bpftrace can read types itself, but 0.17 parses them again for every level of nesting: +1 s of start-up for the five structs
-between a task and its socket. Finding an offset here takes some milliseconds.
+bpftrace can read types itself, but 0.17 parses them again for every level of nesting: +1 s of start-up for the five
+structs between a task and its socket. Finding an offset here takes some milliseconds.
 """
 
 from __future__ import annotations
