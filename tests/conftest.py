@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator
+from functools import cache
 
 import pytest
+
+from bpftop.errors import HostError
+from bpftop.preflight import mount_tracefs, problems
 
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
 
@@ -20,3 +24,18 @@ def pytest_runtest_makereport(
         report.outcome = "failed"
         report.longrepr = f"kernel test skipped in CI: {report.longrepr}"
     return report
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip kernel tests where the host cannot trace, with the doctor's reason."""
+    if item.get_closest_marker("kernel") and (why := _cannot_trace()):
+        pytest.skip(why)
+
+
+@cache
+def _cannot_trace() -> str:
+    try:
+        mount_tracefs()
+    except HostError as error:
+        return error.message
+    return "; ".join(problem.message for problem in problems() if problem.fatal)

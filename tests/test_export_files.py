@@ -8,7 +8,7 @@ import stat
 import subprocess
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,7 @@ import pytest
 from bpftop.errors import FileError
 from bpftop.export import files, write_snapshot
 from bpftop.export.files import NameTaken, create_all
+from tests.processes import as_nobody
 from tests.snapshots import snapshot
 
 root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
@@ -128,7 +129,7 @@ def test_no_rights_are_said() -> None:
     with tempfile.TemporaryDirectory() as name:  # the test's own folder is closed to others
         folder = Path(name)
         folder.chmod(0o755)
-        assert _as_nobody(lambda: _message(folder)) == f"{folder / 'a.csv'} was not written: Permission denied"
+        assert as_nobody(lambda: _message(folder)) == f"{folder / 'a.csv'} was not written: Permission denied"
         assert os.listdir(folder) == []
 
 
@@ -199,19 +200,3 @@ def _message(folder: Path) -> str:
     except FileError as error:
         return error.message
     return "written"
-
-
-def _as_nobody(call: Callable[[], str]) -> str:
-    """What the call says as an ordinary user."""
-    reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.setgroups([])
-        os.setgid(65534)
-        os.setuid(65534)
-        os.write(writer, call().encode())
-        os._exit(0)
-    os.close(writer)
-    os.waitpid(child, 0)
-    with os.fdopen(reader) as pipe:
-        return pipe.read()

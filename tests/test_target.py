@@ -19,7 +19,7 @@ from bpftop.errors import TargetError
 from bpftop.interpreters import script, title
 from bpftop.model import Process, TargetKind
 from bpftop.target import cut, explain, hidden, listeners, parse, resolve, same, similar
-from tests.processes import SERVER, FakeProc, running, server
+from tests.processes import SERVER, FakeProc, as_nobody, running, server
 
 LOCAL = {"host": "127.0.0.1"}
 HOSTILE = [
@@ -335,26 +335,12 @@ def test_listeners_are_named_for_who_has_no_target_yet() -> None:
 @root
 def test_another_user_is_told_what_cannot_be_seen() -> None:
     with server(comm="zz-root", listen=[LOCAL]) as one:
-        found, port = _as_nobody(one.ports[0])
-        assert found == "the ports of 1 of 1 processes cannot be seen without root"
-        assert port == f"port {one.ports[0]} is open, but the process behind it belongs to another user"
+        port = one.ports[0]
+        blind = as_nobody(lambda: hidden(resolve("zz-root")))
+        assert blind == "the ports of 1 of 1 processes cannot be seen without root"
+        told = as_nobody(lambda: explain(resolve(f":{port}")))
+        assert told == f"port {port} is open, but the process behind it belongs to another user"
     assert hidden(resolve(str(os.getppid()))) == ""
-
-
-def _as_nobody(port: int) -> tuple[str, str]:
-    """What an ordinary user is told about ``zz-root`` and about the port."""
-    reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.setuid(65534)
-        said = hidden(resolve("zz-root")) + "\n" + explain(resolve(f":{port}"))
-        os.write(writer, said.encode())
-        os._exit(0)
-    os.close(writer)
-    os.waitpid(child, 0)
-    with os.fdopen(reader) as pipe:
-        first, second = pipe.read().split("\n")
-    return first, second
 
 
 def _wait_for_exec(pid: int, program: Path) -> None:

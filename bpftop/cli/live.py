@@ -23,7 +23,7 @@ def given_target(options: argparse.Namespace) -> str:
     """The target's word; simulation needs none."""
     if options.target is None and not options.simulate:
         raise UsageError(words.NO_TARGET, "bpftop --help")
-    return options.target or "demo"
+    return "demo" if options.target is None else options.target
 
 
 @contextmanager
@@ -34,11 +34,12 @@ def live(options: argparse.Namespace, say: Callable[[str], None] = narrate) -> I
         with simulated() as session:
             yield session
         return
-    from bpftop.target import resolve
+    from bpftop.target import parse, resolve
 
-    host = host_of(options.bpftrace, options.verb, given_target(options))
-    prepare(host)
     spec = given_target(options)
+    parse(spec)  # an impossible word is said before anything else
+    host = host_of(options.bpftrace, options.verb, spec)
+    prepare(host)
     target = found(spec, say)
     with traced(target, host, lambda: resolve(spec), say) as session:
         yield session

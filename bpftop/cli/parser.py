@@ -36,8 +36,10 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     """The options of a command line whose first word is a verb. Raises UsageError."""
     parser = _parsers()[argv[0]]
     options, rest = parser.parse_known_args(argv[1:])
+    if rest and (meant := _meant(argv)):
+        raise UsageError(f"there is no command {argv[1]}", meant)
     if rest:
-        raise UsageError(f"too many words: {' '.join(rest)}", _meant(argv) or f"{parser.prog} --help")
+        raise UsageError(f"too many words: {' '.join(rest)}", f"{parser.prog} --help")
     options.verb = argv[0]
     return options
 

@@ -52,7 +52,7 @@ def report(options: argparse.Namespace) -> int:
     sys.stdout.flush()
     if stop.is_set():
         return INTERRUPTED
-    _judge(final)
+    judge(final)
     return 0
 
 
@@ -111,7 +111,7 @@ def _raise_if_failed(snapshot: Snapshot) -> None:
         raise HostError(message, snapshot.tracer.hint or "bpftop doctor")
 
 
-def _judge(snapshot: Snapshot) -> None:
+def judge(snapshot: Snapshot) -> None:
     """Raise Inconclusive when the figures prove nothing."""
     from bpftop import units
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 HELP = """\
-bpftop: live request latency of a server, per client, counted in the kernel with bpftrace.
+bpftop: live request latency of a server, per client, counted in the kernel.
 
   sudo bpftop nginx              watch nginx: where does the time go, and for whom?
   sudo bpftop :8080              whatever listens on port 8080
@@ -19,7 +19,8 @@ commands
   demo               watch the built-in demo server
   doctor             what this host has and lacks for tracing
 
-A process that is named like a command: bpftop watch report. Options of a command: bpftop report --help.
+Options of a command: bpftop report --help
+A process that is named like a command: bpftop watch report
 
   -h, --help         this text
   --version          the version
@@ -29,7 +30,7 @@ exit codes
   1  a regression was found
   2  wrong words, or a file that cannot be read or written
   3  this host cannot trace: bpftop doctor tells why
-  4  no sample, or more than 0.1 % of the events lost: the figures prove nothing
+  4  no sample, or more than 0.1 % of the events lost: nothing is proven
   129, 130, 143  ended by SIGHUP, ctrl+c, SIGTERM
 """
 

@@ -1,0 +1,273 @@
+"""Words in, sentences and exit codes out."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bpftop import __version__
+from bpftop.cli import doctor as doctor_module
+from bpftop.cli import main
+from bpftop.cli.parser import VERBS, parse, seconds, with_verb
+from bpftop.errors import UsageError
+from tests.processes import as_nobody, server
+
+BPFTOP = [sys.executable, "-P", "-m", "bpftop"]
+root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+
+
+def run(*words: str, **options: str) -> subprocess.CompletedProcess[str]:
+    """The command as a user calls it, in a pipe."""
+    environment = {**os.environ, **options}
+    return subprocess.run(
+        [*BPFTOP, *words], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, env=environment
+    )
+
+
+# --- which verb -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("nginx", "watch nginx"),
+        ("nginx --simulate", "watch nginx --simulate"),
+        ("--simulate nginx", "watch --simulate nginx"),
+        ("-- report", "watch -- report"),
+        ("watch report", "watch report"),
+        ("report nginx", "report nginx"),
+        ("--help", "--help"),
+        ("--version", "--version"),
+        (":80", "watch :80"),
+    ],
+)
+def test_only_the_first_word_decides(given: str, meant: str) -> None:
+    assert with_verb(given.split()) == meant.split()
+
+
+def test_a_process_named_like_a_verb_can_be_watched() -> None:
+    assert parse(with_verb(["watch", "report"])).target == "report"
+    assert parse(with_verb(["--", "report"])).target == "report"
+    assert parse(with_verb(["report", "report"])).target == "report"
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("10", 10), ("0.5", 0.5), ("90s", 90), ("5min", 300), ("2 m", 120), ("1h", 3600)]
+)
+def test_lengths_of_time(text: str, value: float) -> None:
+    assert seconds(text) == value
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "", "x", "1d", "nan", "inf", "1e3", "99999999999", "１"])
+def test_no_lengths_of_time(text: str) -> None:
+    with pytest.raises(UsageError, match="not a length of time"):
+        parse(["report", "nginx", f"-d={text}"])
+
+
+# --- help and errors --------------------------------------------------------------------------------------------------
+
+
+def test_help_begins_with_what_to_type_and_names_everything() -> None:
+    done = run("--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert lines[2].startswith("  sudo bpftop nginx")
+    assert max(map(len, lines)) <= 80
+    for word in (*VERBS, "exit codes", "130", "0.1 %"):
+        assert word in done.stdout
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_help(verb: str) -> None:
+    done = run(verb, "--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(f"usage: bpftop {verb}")
+
+
+def test_the_version_says_which_bpftop_this_is() -> None:
+    done = run("--version")
+    assert (done.returncode, done.stdout) == (0, f"bpftop (latency monitor) {__version__}\n")
+
+
+def test_no_words_give_the_help_and_no_success() -> None:
+    done = run()
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "sudo bpftop nginx" in done.stderr
+    assert "listening here" not in done.stderr, "a pipe wants no suggestions"
+
+
+def test_no_words_on_a_terminal_name_what_listens_here() -> None:
+    with server(comm="zz-suggest", listen=[{"host": "127.0.0.1"}]) as one:
+        screen, terminal = pty.openpty()
+        done = subprocess.run([*BPFTOP], stderr=terminal, stdout=subprocess.PIPE, check=False)
+        os.close(terminal)
+        said = b""
+        try:
+            while chunk := os.read(screen, 65536):
+                said += chunk
+        except OSError:
+            pass  # the other end is closed
+        os.close(screen)
+    assert done.returncode == 2
+    assert b"listening here" in said
+    assert b":%d" % one.ports[0] in said or b"\xe2\x80\xa6" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "message", "hint"),
+    [
+        (["reprot", "nginx", "-d", "3"], "there is no command reprot", "bpftop report nginx -d 3"),
+        (["nginx", "extra"], "too many words: extra", "bpftop watch --help"),
+        (["watch"], "Name a target", "bpftop --help"),
+        (["report"], "Name a target", "bpftop --help"),
+        (["report", "x", "--format", "xml"], "invalid choice: 'xml'", "bpftop report --help"),
+        (["report", "x", "-d", "soon"], "'soon' is not a length of time", "bpftop report --help"),
+        (["report", "--simulate", "-i", "10min"], "between 1 s and 5 min", "bpftop report --help"),
+        (["script", "request"], "there is no script request", "bpftop script requests"),
+        (["script", "zzz"], "there is no script zzz", "bpftop scripts"),
+        (["script"], "required: NAME", "bpftop script --help"),
+        (["script", "requests", ":0"], ":0 is not a port", ""),
+        (["demo"], "the live screen needs a terminal", "bpftop report TARGET -d 10"),
+        (["nginx"], "the live screen needs a terminal", "bpftop report nginx -d 10"),
+    ],
+)
+def test_wrong_words_are_two_lines_and_exit_code_2(words: list[str], message: str, hint: str) -> None:
+    done = run(*words)
+    assert (done.returncode, done.stdout) == (2, "")
+    lines = done.stderr.splitlines()
+    assert lines[0].startswith("bpftop: ")
+    assert message in lines[0]
+    assert lines[1:] == ([f"  {hint}"] if hint else [])
+
+
+def test_a_hostile_word_does_not_reach_the_terminal() -> None:
+    done = run("script", "\x1b]0;owned\x07\x9b31m")
+    assert done.returncode == 2
+    assert "\x1b" not in done.stderr
+    assert "\x9b" not in done.stderr
+
+
+def test_an_unexpected_error_is_a_sentence_and_a_traceback_on_demand(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(_options: object) -> int:
+        raise ZeroDivisionError("oh")
+
+    monkeypatch.setattr(doctor_module, "doctor", broken)
+    monkeypatch.delenv("BPFTOP_DEBUG", raising=False)
+    assert main(["doctor"]) == 2
+    assert capsys.readouterr().err == (
+        "bpftop: this should not have happened: ZeroDivisionError: oh\n  BPFTOP_DEBUG=1 shows where\n"
+    )
+    monkeypatch.setenv("BPFTOP_DEBUG", "1")
+    with pytest.raises(ZeroDivisionError):
+        main(["doctor"])
+
+
+# --- light on its feet ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "absent"),
+    [
+        (["--help"], {"numpy", "textual", "rich", "plotext", "subprocess"}),
+        (["--version"], {"numpy", "textual", "rich", "plotext", "subprocess"}),
+        (["report", "--help"], {"numpy", "textual", "rich", "plotext"}),
+        (["scripts"], {"textual", "rich", "plotext"}),
+        (["doctor"], {"textual", "rich", "plotext"}),
+        (["nginx"], {"textual", "rich", "plotext"}),
+        (["report", "--simulate", "-d", "1"], {"textual", "rich", "plotext"}),
+    ],
+)
+def test_what_a_verb_does_not_import(words: list[str], absent: set[str]) -> None:
+    code = (
+        f"import sys; from bpftop.cli import main; main({words!r}); "
+        f"print(sorted({absent!r} & set(sys.modules)), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.splitlines()[-1] == "[]"
+
+
+# --- what is there ----------------------------------------------------------------------------------------------------
+
+
+def test_scripts_say_what_they_measure() -> None:
+    done = run("scripts")
+    assert (done.returncode, done.stderr) == (0, "")
+    for word in ("requests: ", "connections: ", "request_latency", "accept_queue_latency"):
+        assert word in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 120
+
+
+def test_a_script_is_plain_bpftrace_and_a_name_is_no_part_of_it() -> None:
+    hostile = 'x"/ { } BEGIN { system("id"); } //'
+    done = run("script", "requests,connections", hostile.replace("/", ""))
+    assert done.returncode == 0
+    assert done.stdout.startswith("//")
+    assert done.stdout.count("BEGIN {") == 1
+    assert "system" not in done.stdout
+
+
+def test_the_doctor_prints_a_table_and_a_verdict() -> None:
+    done = run("doctor")
+    names = [line.split()[1] for line in done.stdout.splitlines() if line[:2] in ("ok", "NO")]
+    assert {"bpftop", "numpy", "rights", "bpftrace", "script"} <= set(names)
+    assert done.returncode == (0 if "ready: " in done.stdout else 3)
+    assert ("this host cannot trace" in done.stdout) == (done.returncode == 3)
+
+
+def test_the_doctor_names_what_is_missing(tmp_path: Path) -> None:
+    done = run("doctor", "--bpftrace", str(tmp_path / "none"))
+    assert done.returncode == 3
+    assert f"NO   bpftrace            there is no program {tmp_path / 'none'}" in done.stdout
+
+
+def test_the_doctor_finds_the_other_bpftop(tmp_path: Path) -> None:
+    other = tmp_path / "bpftop"
+    other.write_text("#!/bin/sh\n")
+    other.chmod(0o755)
+    done = run("doctor", PATH=f"{tmp_path}:{os.environ['PATH']}")
+    assert f"{other}" in done.stdout
+    assert "bpftop-latency" in done.stdout
+
+
+@root
+def test_without_root_the_command_to_type_is_whole() -> None:
+    said = as_nobody(lambda: _main_with_stderr(["report", "nginx", "-d", "1"]))
+    code, _, words = said.partition("|")
+    assert code == "3"
+    assert words.splitlines()[0].startswith("bpftop: tracing needs root")
+    hint = words.splitlines()[1].strip()
+    assert hint.startswith("sudo /")
+    assert hint.endswith("report nginx")
+
+
+@pytest.mark.parametrize("words", [["999999999"], ["/tmp"], ["a\0b"], [""], ["--", "-x"]])
+def test_an_impossible_target_is_said_first(words: list[str]) -> None:
+    code, _, said = _main_with_stderr(["report", "-d", "1", *words]).partition("|")
+    assert code == "2", said
+    assert said.startswith("bpftop: ")
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize("words", [["4194304"], ["/no/such/program"]])
+def test_a_target_that_cannot_be_is_not_waited_for(words: list[str]) -> None:
+    code, _, said = _main_with_stderr(["report", "-d", "1", *words]).partition("|")
+    assert code == "2", said
+    assert said.startswith("bpftop: ")
+
+
+def _main_with_stderr(words: list[str]) -> str:
+    """Exit code and stderr of the command in this very process."""
+    import contextlib
+    import io
+
+    out = io.StringIO()
+    with contextlib.redirect_stderr(out):
+        code = main(words)
+    return f"{code}|{out.getvalue()}"
