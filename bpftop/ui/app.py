@@ -40,7 +40,7 @@ class BpftopApp(App[int]):
         Binding("ctrl+c", "leave", "Quit", show=False, priority=True, tooltip="quit"),
         Binding("ctrl+q", "leave", "Quit", show=False, system=True),
     ]
-    CSS = "Toast { max-width: 100%; }"
+    CSS = "ToastRack { margin-bottom: 2; } Toast { max-width: 90%; padding: 0 1; }"
 
     def __init__(self, session: SnapshotSource, *, save: Save, options: UiOptions) -> None:
         plain = options.no_color or bool(os.environ.get("NO_COLOR"))

@@ -90,9 +90,9 @@ def enclosing(values_ns: NDArray[np.float64]) -> tuple[float, float]:
 
 
 def ticks(bottom: float, top: float, most: int) -> list[float]:
-    """Round values on a log axis, at most ``most``: 1-2-5, else 1-3, else decades, else the ends."""
-    for series in ((1, 2, 5), (1, 3), (1,)):
-        values = [s * 10.0**d for d in range(0, _TOP) for s in series]
+    """Round values on a log axis, at most ``most``: 1-2-5, else 1-3, else decades or every few, else the ends."""
+    for series, step in (((1, 2, 5), 1), ((1, 3), 1), ((1,), 1), ((1,), 2), ((1,), 3), ((1,), 6)):
+        values = [s * 10.0**d for d in range(0, _TOP, step) for s in series]
         inside = [value for value in values if bottom * 0.999 <= value <= top * 1.001]
         if 2 <= len(inside) <= most:
             return inside

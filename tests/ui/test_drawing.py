@@ -240,6 +240,7 @@ def test_limits_and_ticks_are_round() -> None:
     assert enclosing(np.array([1e6, 1e6])) == (5e5, 2e6)
     assert ticks(1e5, 2e7, 4) == [1e5, 1e6, 1e7]
     assert ticks(2e5, 5e5, 2) == [2e5, 5e5]
+    assert ticks(1e5, 5e8, 3) == [1e6, 1e8]
 
 
 # --- sentences

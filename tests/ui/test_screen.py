@@ -11,7 +11,7 @@ import pytest
 from textual.pilot import Pilot
 
 from bpftop.errors import FileError
-from bpftop.model import Snapshot, State, TracerStatus
+from bpftop.model import SlowRequest, Snapshot, State, TracerStatus
 from bpftop.ui.app import BpftopApp
 from bpftop.ui.options import UiOptions
 from bpftop.ui.panes.registry import PANES
@@ -109,6 +109,19 @@ def test_slow_requests_have_their_fields() -> None:
     assert "oldest first" in oldest
     times = [line.split()[0] for line in newest.splitlines() if ":" in line.split(" ")[0:2][-1] and " ms " in line]
     assert times == sorted(times, reverse=True)
+
+
+def test_kinds_of_events_are_not_ranked_together() -> None:
+    """A connection that was open for an hour is no slow request."""
+    long = SlowRequest(builders.NOON, "connection", 3600 * 10**9, "127.0.0.9", {"client_port": 1234})
+    snapshot = replace(builders.live(), slow=(long, *builders.live().slow))
+    overview, requests, connections, again = shots(snapshot, ["1", "4", "v", "v"], size=(160, 50))
+    assert "34.8 ms" in overview.partition("Slowest requests")[2].splitlines()[2]
+    assert "40 slow requests" in requests
+    assert row(requests, "2001:db8:12:34::7")[1] == "34.8"
+    assert "1 slow connection " in connections
+    assert row(connections, "127.0.0.9")[1:3] == ["60", "min"]
+    assert again == requests
 
 
 def test_the_scripts_pane_accounts_for_every_event() -> None:

@@ -15,7 +15,7 @@ from bpftop.ui import words
 from bpftop.ui.paint import EMPTY, Line, Span, beside, line
 from bpftop.ui.panes.base import MeasurePane
 from bpftop.ui.panes.lists import ListPane
-from bpftop.ui.panes.slow import slow_columns
+from bpftop.ui.panes.slow import REQUEST, of_kind, slow_columns
 from bpftop.ui.safe import safe
 from bpftop.ui.table import Column, bar, table
 from bpftop.ui.view import View
@@ -59,12 +59,10 @@ def portrait(view: View, client: str, width: int, height: int) -> list[Line]:
     ]
     lines = [line(Span(safe(client, 40), "strong"), Span("  in every measure", "dim")), EMPTY]
     lines += table(columns, found, width)
-    rows = [each for each in view.snapshot.slow if each.client == client]
+    rows = [each for each in of_kind(view.snapshot, REQUEST) if each.client == client]
     lines += [EMPTY, line(Span("Its slow requests", "strong"), Span(f"  {len(rows):,} in the window", "dim"))]
     room = height - len(lines) - 1
-    return (
-        lines + table(slow_columns(rows, brief=True, client=False), rows[:room], width) if rows and room > 0 else lines
-    )
+    return lines + table(slow_columns(rows, client=False), rows[:room], width) if rows and room > 0 else lines
 
 
 class Clients(ListPane[ClientRow], MeasurePane):

@@ -44,6 +44,7 @@ class ListPane(Pane, Generic[Row]):
         self.top = 0
         self._chosen: object = None
         self._rows_shown = 1
+        self._ordered: Sequence[Row] | None = None
         self._order: tuple[object, NDArray[np.int64]] = ((), np.zeros(0, dtype=np.int64))
 
     # what a subclass says
@@ -96,12 +97,13 @@ class ListPane(Pane, Generic[Row]):
 
     def order(self, rows: Sequence[Row]) -> NDArray[np.int64]:
         """Positions of the rows in the order shown; kept until rows or sort change."""
-        token = (id(rows), len(rows), self.sort, self.reversed)
-        if self._order[0] != token:
+        choice = (self.sort, self.reversed)
+        if self._ordered is not rows or self._order[0] != choice:
             free = len(rows) - self.pinned(rows)
             keys = self.sort_keys(rows[:free], self.SORTS[self.sort])
             ranked = np.argsort(keys if self.reversed else -keys, kind="stable")
-            self._order = (token, np.concatenate([ranked, np.arange(free, len(rows))]).astype(np.int64))
+            self._ordered = rows
+            self._order = (choice, np.concatenate([ranked, np.arange(free, len(rows))]).astype(np.int64))
         return self._order[1]
 
     def chosen(self, view: View) -> Row | None:

@@ -15,7 +15,7 @@ from bpftop.ui.histogram import histogram
 from bpftop.ui.paint import EMPTY, Line, Role, Span, beside, joined, line, pad
 from bpftop.ui.panes.base import MeasurePane
 from bpftop.ui.panes.clients import client_columns
-from bpftop.ui.panes.slow import slow_columns
+from bpftop.ui.panes.slow import kinds, of_kind, slow_columns
 from bpftop.ui.plot import MIN_HEIGHT, latency_lines
 from bpftop.ui.safe import safe
 from bpftop.ui.table import Column, bar, table
@@ -160,11 +160,12 @@ def clients(shown: MeasureSnapshot, width: int, height: int) -> list[Line]:
 
 def slowest(view: View, width: int, height: int) -> list[Line]:
     """The slowest single requests."""
-    rows = view.snapshot.slow[: max(height - 2, 0)]
-    heading = line(Span("Slowest requests", "strong"), Span(f"  {len(view.snapshot.slow):,} in the window", "dim"))
+    found = of_kind(view.snapshot, next(iter(kinds(view.snapshot)), ""))
+    rows = found[: max(height - 2, 0)]
+    heading = line(Span("Slowest requests", "strong"), Span(f"  {len(found):,} in the window", "dim"))
     if not rows:
         return [heading, line(Span("none sent by the kernel yet", "dim"))]
-    return [heading, *table(slow_columns(rows, brief=True), rows, width)]
+    return [heading, *table(slow_columns(rows), rows, width)]
 
 
 def breakdown(view: View, width: int) -> list[Line]:

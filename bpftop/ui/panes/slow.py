@@ -8,14 +8,29 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from textual.binding import Binding, BindingType
 
 from bpftop import units
-from bpftop.model import SlowRequest
+from bpftop.model import SlowRequest, Snapshot
 from bpftop.ui.paint import EMPTY, Line, Span, line, wrapped
 from bpftop.ui.panes.lists import ListPane
 from bpftop.ui.safe import safe
 from bpftop.ui.table import Column
 from bpftop.ui.view import View
+
+REQUEST = "request"
+"""The kind of event that comes first."""
+
+
+def kinds(snapshot: Snapshot) -> list[str]:
+    """Which kinds of events there are: a connection of an hour is no slow request, so they are not ranked together."""
+    found = dict.fromkeys(each.event for each in snapshot.slow)
+    return sorted(found, key=lambda name: name != REQUEST)
+
+
+def of_kind(snapshot: Snapshot, kind: str) -> list[SlowRequest]:
+    """The events of one kind, slowest first."""
+    return [each for each in snapshot.slow if each.event == kind]
 
 
 def time_of_day(unix_ns: int) -> str:
@@ -23,7 +38,7 @@ def time_of_day(unix_ns: int) -> str:
     return datetime.fromtimestamp(unix_ns / 1e9).strftime("%H:%M:%S.%f")[:12]
 
 
-def slow_columns(rows: Sequence[SlowRequest], *, brief: bool = False, client: bool = True) -> list[Column[SlowRequest]]:
+def slow_columns(rows: Sequence[SlowRequest], *, client: bool = True) -> list[Column[SlowRequest]]:
     """Time, latency, client, and whatever numbers the stream carries."""
     longest = max((len(row.client) for row in rows[:200]), default=15)
     columns: list[Column[SlowRequest]] = [
@@ -36,8 +51,6 @@ def slow_columns(rows: Sequence[SlowRequest], *, brief: bool = False, client: bo
     names = list(dict.fromkeys(name for row in rows[:200] for name in row.fields))
     for rank, name in enumerate(names, 1):
         columns.append(_number_column(name, rank))
-    if not brief and len({row.event for row in rows[:200]}) > 1:
-        columns.append(Column("Event", 10, lambda row: safe(row.event, 20), left=True, rank=len(names) + 1))
     return columns
 
 
@@ -60,18 +73,41 @@ class SlowRequests(ListPane[SlowRequest]):
     ABOUT = (
         "The slowest single requests of the window, at most 1,000. The kernel sends only requests above a threshold "
         "that it adapts to the load, so that a slow one always comes through; those held back are counted (pane 5) "
-        "and are in all percentiles."
+        "and are in all percentiles. Each kind of event (requests, connections) has a list of its own."
     )
     SORTS = ("Latency", "Time")
-    BINDINGS: ClassVar = []
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("v", "next_kind", "Kind", tooltip="show the next kind of event: requests, connections"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._kind = ""
+        self._kept: tuple[object, str, list[SlowRequest]] = ((), "", [])
+
+    def action_next_kind(self) -> None:
+        """The next kind of event, from the top."""
+        if self.view is None:
+            return
+        names = kinds(self.view.snapshot)
+        current = self._shown_kind(self.view)
+        self._kind = names[(names.index(current) + 1) % len(names)] if names else ""
+        self._go(0)
+
+    def _shown_kind(self, view: View) -> str:
+        names = kinds(view.snapshot)
+        return self._kind if self._kind in names else (names[0] if names else "")
 
     def rows(self, view: View) -> Sequence[SlowRequest]:
-        """As the store kept them."""
-        return view.snapshot.slow
+        """Those of the chosen kind, made once for each snapshot."""
+        kind = self._shown_kind(view)
+        if self._kept[0] is not view.snapshot.slow or self._kept[1] != kind:
+            self._kept = (view.snapshot.slow, kind, of_kind(view.snapshot, kind))
+        return self._kept[2]
 
     def columns(self, view: View) -> list[Column[SlowRequest]]:
         """All there is room for."""
-        return slow_columns(view.snapshot.slow)
+        return slow_columns(self.rows(view))
 
     def sort_keys(self, rows: Sequence[SlowRequest], sort: str) -> NDArray[np.float64]:
         """Latency or time."""
@@ -90,7 +126,11 @@ class SlowRequests(ListPane[SlowRequest]):
             first = "oldest first" if self.SORTS[self.sort] == "Time" else "fastest first"
         if not rows:
             return [line(Span("no single requests in this window", "strong"))]
-        lines = [line(Span(f"{len(rows):,} slow requests", "strong"), Span(f"  {first}", "dim"))]
+        kind = safe(self._shown_kind(view), 20)
+        others = len(kinds(view.snapshot)) - 1
+        more = "  (v: other kinds)" if others else ""
+        title = f"{len(rows):,} slow {kind}{'s' * (len(rows) != 1)}"
+        lines = [line(Span(title, "strong"), Span(f"  {first}{more}", "dim"))]
         if accounting.lost:
             said = f"{accounting.lost:,} lost on the way: this list is incomplete, the percentiles are not affected"
             lines += wrapped(said, width, "bad")
