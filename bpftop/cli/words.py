@@ -5,11 +5,11 @@ from __future__ import annotations
 HELP = """\
 bpftop: live request latency of a server, per client, counted in the kernel.
 
-  sudo bpftop nginx              watch nginx: where does the time go, and for whom?
+  sudo bpftop nginx              where does the time go, and for whom?
   sudo bpftop :8080              whatever listens on port 8080
   sudo bpftop 1234               one process and its children
   sudo bpftop /usr/sbin/nginx    whatever runs this program
-  bpftop demo                    a small server with a story; without root it is simulated
+  bpftop demo                    a demo server with a story; no root needed
 
 commands
   watch TARGET       the live screen; `bpftop TARGET` is short for it
