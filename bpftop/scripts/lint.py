@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-MAX_LINES = 65
+MAX_LINES = 70
 """Lines of code: a script is read by a person. The header, comments and blank lines do not count."""
 
 
