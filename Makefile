@@ -61,7 +61,8 @@ $(VENV)/dev.stamp: pyproject.toml | $(BIN)/pip
 
 # PACKAGE or PACKAGE:COMMAND when the command is called otherwise. One missing command is one apt-get for all.
 define missing
-missing=; for p in $(1); do PATH="$(SYSTEM_PATH)" command -v "$${p#*:}" >/dev/null 2>&1 || missing="$$missing $${p%%:*}"; done
+missing=; for p in $(1); do PATH="$(SYSTEM_PATH)" command -v "$${p#*:}" >/dev/null 2>&1 || missing="$$missing $${p%%:*}"; done; \
+missing="$${missing# }"
 endef
 
 # As root on Debian: install. Otherwise: the one command to type.
