@@ -5,7 +5,8 @@ The scripts in ``bt/lib`` follow these rules; simulation writes the same bytes. 
     printf "T <boot_ns>"                      interval probe; the map prints that follow belong to it
     map    @counts     measure<<16|bucket     cumulative, never cleared: global counts, 64 buckets per octave
     map    @clients_a  client<<16|measure<<10|bucket   since this half was last printed: 16 buckets per octave
-           or @clients_b                      the two halves take turns; each is cleared after its print
+           or @clients_b                      a counts in even seconds since boot, b in odd ones; the idle half is
+                                              printed, then cleared
     map    @addresses_a or _b  client -> (high, low)   IPv6 clients seen since the last print of this half
     map    @sent       stream                 cumulative: events sent on the events lane
     map    @untracked                         cumulative: connections that found the socket table full

@@ -75,7 +75,7 @@ def _title(scripts: Sequence[Script], target: Target) -> str:
 
 
 def _begin(target: Target, streams: int) -> str:
-    lines = ["@half = (uint64)0;", f"@follow = (uint64){_FOLLOW[target.kind]};"]
+    lines = ["@second = nsecs / 1000000000;", f"@follow = (uint64){_FOLLOW[target.kind]};"]
     lines += [f"@target_pids[(uint64){int(pid)}] = (uint64)1;" for pid in target.pids or (0,)]
     lines += [f"@target_ports[(uint64){int(port)}] = (uint64)1;" for port in target.ports or (0,)]
     for stream in range(1, streams + 1):
