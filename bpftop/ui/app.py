@@ -146,6 +146,8 @@ def run(session: SnapshotSource, *, save: Save, options: UiOptions, on_forced: C
     ``on_forced`` is called when the process must end without returning from here (the terminal is gone or no longer
     reads); it must be quick.
     """
+    if options.no_color:
+        os.environ["NO_COLOR"] = "1"  # what Textual looks at, for its own widgets too
     app = BpftopApp(session, save=save, options=options)
     with watching(app.leave_from_thread, on_forced):
         code = app.run(mouse=options.mouse)

@@ -124,7 +124,9 @@ class Canvas(Widget):
                 if each:
                     rules = self.get_component_styles(f"canvas--{each}")
                     ground = ground + rules.background if rules.has_rule("background") else ground
-                    ink = rules.color if rules.has_rule("color") else ink
+                    # In a reversed row another ink would become another ground.
+                    if rules.has_rule("color") and not text_style.reverse:
+                        ink = rules.color
                     text_style = text_style + rules.text_style
             style = Style.from_color((ground + ink).rich_color, ground.rich_color) + text_style
             self._styles[fill, role] = style

@@ -54,7 +54,7 @@ def main() -> int:
     if mode == "broken":
         Clients.draw = broken_draw  # type: ignore[assignment, method-assign]
     session = builders.FakeSession(hostile() if mode == "hostile" else builders.live())
-    options = UiOptions(refresh_s=0.25, banner=HOSTILE if mode == "hostile" else "")
+    options = UiOptions(refresh_s=0.25, banner=HOSTILE if mode == "hostile" else "", no_color=mode == "no-color")
     code = run(session, save=lambda snapshot: HOSTILE, options=options)
     with contextlib.suppress(OSError):
         sys.stderr.write(f"left with {code}\n")

@@ -97,12 +97,20 @@ def test_terminals_it_runs_on(term: str) -> None:
         assert terminal.leave() == 0
 
 
-def test_no_color_sends_no_colour() -> None:
-    """Bold, dim, underline and reverse only."""
-    with child_in_terminal([*APP, "plain"], env={"NO_COLOR": "1", "COLORTERM": "truecolor"}) as terminal:
+@pytest.mark.parametrize(
+    ("mode", "env"), [("plain", {"NO_COLOR": "1"}), ("no-color", {})], ids=["environment", "option"]
+)
+def test_no_color_sends_no_colour(mode: str, env: dict[str, str]) -> None:
+    """Bold, dim, underline and reverse only, in all panes, the help and a notification."""
+    with child_in_terminal([*APP, mode], env={"COLORTERM": "truecolor", **env}) as terminal:
         terminal.until(READY)
-        terminal.type("2345")
-        terminal.read(1.0)
+        for key in "2345":
+            terminal.type(key)
+            terminal.read(0.5)
+        terminal.type("?")
+        terminal.until("Help")
+        terminal.type("qet")
+        terminal.until("theme ansi-light")
         terminal.type("q")
         assert terminal.leave() == 0
     codes = {int(code) for found in re.findall(rb"\x1b\[([0-9;]+)m", terminal.sent) for code in found.split(b";")}
