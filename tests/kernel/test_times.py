@@ -28,7 +28,7 @@ def test_request_latency_against_known_delays(delay: str) -> None:
         read_queue = final(session, "read_queue_latency")
         truth = server.truth()
         assert_between(request_latency.histogram, *truth.bounds_ns("request_latency", load.trace))
-        assert_between(read_queue.histogram, *truth.bounds_ns("read_queue_latency", load.trace), soft_share=0.01)
+        assert_between(read_queue.histogram, *truth.bounds_ns("read_queue_latency", load.trace), soft_share=0.1)
         # The percentiles are those of the histogram: nearest rank, within a bucket of what the server recorded.
         recorded = truth.request_latency_ns
         low, high = truth.bounds_ns("request_latency", load.trace)
@@ -77,7 +77,7 @@ def test_a_stopped_server_shows_in_the_read_queue() -> None:
         assert result.complete
         measure = final(session, "read_queue_latency")
         low, high = server.truth().bounds_ns("read_queue_latency", result.trace)
-        assert_between(measure.histogram, low, high, soft_share=0.01)
+        assert_between(measure.histogram, low, high, soft_share=0.1)
         assert measure.summary.max_ns is not None
         assert low[-1] * 0.99 <= measure.summary.max_ns <= high[-1] * 1.01
         waited = int(measure.histogram.counts[measure.histogram.low_ns > 100_000_000].sum())
