@@ -27,8 +27,13 @@ def given_target(options: argparse.Namespace) -> str:
 
 
 @contextmanager
-def live(options: argparse.Namespace, say: Callable[[str], None] = narrate) -> Iterator[Session]:
-    """A session on the target of ``options``, started; stopped on the way out. Raises BpftopError."""
+def live(
+    options: argparse.Namespace, say: Callable[[str], None] = narrate, say_absent: Callable[[str], None] = narrate
+) -> Iterator[Session]:
+    """A session on the target of ``options``, started; stopped on the way out. Raises BpftopError.
+
+    ``say`` gets what stays true, ``say_absent`` what is true until the target runs.
+    """
     require_numpy()
     if options.simulate:
         with simulated() as session:
@@ -40,7 +45,7 @@ def live(options: argparse.Namespace, say: Callable[[str], None] = narrate) -> I
     parse(spec)  # an impossible word is said before anything else
     host = host_of(options.bpftrace, options.verb, spec)
     prepare(host)
-    target = found(spec, say)
+    target = found(spec, say, say_absent)
     with traced(target, host, lambda: resolve(spec), say) as session:
         yield session
 
@@ -110,7 +115,7 @@ def _runnable(host: Host, say: Callable[[str], None]) -> list[Script]:
     return scripts
 
 
-def found(spec: str, say: Callable[[str], None] = narrate) -> Target:
+def found(spec: str, say: Callable[[str], None], say_absent: Callable[[str], None]) -> Target:
     """The target; one that does not run yet is waited for, with a word about what runs instead. Raises TargetError."""
     from bpftop.model import TargetKind
     from bpftop.target import explain, hidden, resolve
@@ -124,7 +129,7 @@ def found(spec: str, say: Callable[[str], None] = narrate) -> Target:
     why = explain(target)
     if target.kind is TargetKind.PID or (target.kind is TargetKind.PATH and not os.path.exists(spec)):
         raise TargetError(why, "ps -e")
-    say(f"{why}; waiting for it")
+    say_absent(why)
     return target
 
 

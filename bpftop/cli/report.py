@@ -40,7 +40,7 @@ def report(options: argparse.Namespace) -> int:
     given_target(options)
     if options.interval and not MIN_INTERVAL_S <= options.interval <= MAX_INTERVAL_S:
         raise UsageError("an interval is between 1 s and 5 min", "bpftop report --help")
-    with _ctrl_c() as stop, live(options) as session:
+    with _ctrl_c() as stop, live(options, say_absent=_say_waiting) as session:
         out = _Printer(options)
         attached = _wait_until_live(session, stop)
         if attached:
@@ -54,6 +54,10 @@ def report(options: argparse.Namespace) -> int:
         return INTERRUPTED
     judge(final)
     return 0
+
+
+def _say_waiting(why: str) -> None:
+    narrate(f"{why}; waiting for it")
 
 
 def _measure(session: Session, options: argparse.Namespace, stop: threading.Event, out: _Printer) -> None:

@@ -20,8 +20,9 @@ def watch(options: argparse.Namespace) -> int:
     """Show the target until the user leaves; the exit code."""
     _need_terminal(given_target(options))
     said: list[str] = []
-    with live(options, said.append) as session:
-        return _show(session, options, " · ".join(said))
+    absent: list[str] = []
+    with live(options, said.append, absent.append) as session:
+        return _show(session, options, " · ".join(said), "".join(absent))
 
 
 def demo(options: argparse.Namespace) -> int:
@@ -37,7 +38,7 @@ def _need_terminal(target: str) -> None:
     refuse_terminal(target)
 
 
-def _show(session: Session, options: argparse.Namespace, banner: str) -> int:
+def _show(session: Session, options: argparse.Namespace, banner: str, absent: str = "") -> int:
     from bpftop.export.snapshot_csv import write_snapshot
     from bpftop.ui.app import run
     from bpftop.ui.options import UiOptions
@@ -57,5 +58,6 @@ def _show(session: Session, options: argparse.Namespace, banner: str) -> int:
         refresh_s=options.refresh,
         window_s=WINDOWS[options.window],
         banner=banner,
+        absent=absent,
     )
     return run(session, save=save, options=ui, on_forced=session.stop)

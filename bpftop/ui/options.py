@@ -36,3 +36,5 @@ class UiOptions:
     window_s: float | None = 60.0
     banner: str = ""
     """A sentence that stays on screen: ``simulation: this host cannot trace (not root)``."""
+    absent: str = ""
+    """A sentence for as long as no process of the target runs: ``no process is named ngnix; similar: nginx``."""

@@ -71,7 +71,9 @@ class MainScreen(Screen[None], inherit_bindings=False):
 
     def __init__(self, options: UiOptions, first: Snapshot) -> None:
         super().__init__()
-        self.view = View(first, refresh_s=options.refresh_s, window_s=options.window_s, banner=options.banner)
+        self.view = View(
+            first, refresh_s=options.refresh_s, window_s=options.window_s, banner=options.banner, absent=options.absent
+        )
         self.front = 0
         self._windows = sorted({*WINDOWS_S, options.window_s}, key=lambda each: each or float("inf"))
         self._intervals = sorted({*REFRESH_S, options.refresh_s})

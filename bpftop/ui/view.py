@@ -22,6 +22,8 @@ class View:
     window_s: float | None = 60.0
     """The window asked for; the snapshot may still show the one before."""
     banner: str = ""
+    absent: str = ""
+    """What to say while no process of the target runs."""
     log_counts: bool = False
     """Bars of counts on a log scale."""
 

@@ -140,8 +140,9 @@ def waiting(view: View) -> list[Line]:
 
 def _first_request(view: View, name: str) -> list[Line]:
     target = view.snapshot.target
-    if not target.processes and not target.ports:
-        return [line(Span(f"waiting for a process named {name}", "strong"))]
+    if not target.processes:
+        lines = [line(Span(f"waiting for {'a process named ' if not target.ports else ''}{name}", "strong"))]
+        return [*lines, line(), line(Span(safe(view.absent), "dim"))] if view.absent else lines
     since = units.span(view.snapshot.quiet_s)
     seen = view.snapshot.accounting.produced > 0
     first = f"no request of {name} for {since}" if seen else f"waiting for the first request of {name}, {since}"
