@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -130,13 +131,15 @@ def fold(keys: Keys, counts: Counts, kept: int) -> tuple[Keys, Counts]:
 
 
 def _clients_that_fit(keys: Keys, counts: Counts) -> int:
-    """How many clients leave half of the room free, at their average number of entries."""
-    clients = len(np.unique(keys >> _SHIFT))
-    return max(1, clients * MAX_KEYS // 2 // len(keys))
+    """How many of the most active clients leave half of the room free; ``keys`` are sorted."""
+    _, starts = np.unique(keys >> _SHIFT, return_index=True)
+    entries = np.diff(np.append(starts, len(keys)))
+    order = np.argsort(-np.add.reduceat(counts, starts))
+    return int(np.searchsorted(np.cumsum(entries[order]), MAX_KEYS // 2, side="right"))
 
 
 def client_rows(
-    totals: KeyedTotals, measure: int, span_s: float, everything: int, names: dict[int, str], incomplete: bool
+    totals: KeyedTotals, measure: int, span_s: float, everything: int, name: Callable[[int], str], incomplete: bool
 ) -> tuple[ClientRow, ...]:
     """The rows of one measure (id from 1), by count, largest first; at most SHOWN, ``others`` last.
 
@@ -155,8 +158,7 @@ def client_rows(
     order = np.argsort(-n, kind="stable")
     rows = []
     for i in order[clients[order] != wire.OTHERS][:SHOWN].tolist():
-        name = names.get(int(clients[i]), "")
-        rows.append(ClientRow(name, int(n[i]), n[i] / span_s, int(p50[i]), int(p99[i]), int(top[i])))
+        rows.append(ClientRow(name(int(clients[i])), int(n[i]), n[i] / span_s, int(p50[i]), int(p99[i]), int(top[i])))
     rest = everything - sum(row.count for row in rows)
     if rest > 0 and (incomplete or len(clients) > len(rows)):
         rows.append(ClientRow("others", rest, rest / span_s, None, None, None))

@@ -98,16 +98,10 @@ class Store:
         out = {}
         for position, measure in enumerate(self._measures):
             mine = counts[position]
-            self._name_clients(clients.keys)
-            rows = client_rows(clients, position + 1, span, int(mine.sum()), self._names, incomplete)
+            rows = client_rows(clients, position + 1, span, int(mine.sum()), self.client_name, incomplete)
             trend = self._series.trend(position, self._last_ns)
             out[measure.name] = MeasureSnapshot(measure, summarize(mine, span), histogram(mine), rows, trend)
         return out
-
-    def _name_clients(self, keys: np.ndarray[tuple[int], np.dtype[np.uint64]]) -> None:
-        for code in np.unique(keys >> np.uint64(wire.CLIENT_SHIFT)).tolist():
-            if code not in self._names:
-                self._names[code] = self.client_name(code)
 
     def client_name(self, code: int) -> str:
         """The address of a client code; an IPv6 hash whose address was lost keeps its number."""

@@ -1,0 +1,313 @@
+"""Counts over time, globally and per client, against plain lists and dicts."""
+
+from __future__ import annotations
+
+import tracemalloc
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from bpftop import wire
+from bpftop.stats import buckets
+from bpftop.stats.clients import MAX_KEYS, SLICE_CLIENTS, ClientSeries, KeyedTotals, client_rows, fold, merge
+from bpftop.stats.series import KEPT_SLICES, WINDOWS_S, GlobalSeries
+
+MEASURES = 3
+OBSERVATIONS = st.lists(
+    st.tuples(st.integers(0, MEASURES - 1), st.sampled_from([0, 5, 700, buckets.BUCKETS - 1]), st.integers(1, 1000)),
+    max_size=4,
+)
+Keys = Any
+LOW = (1 << wire.CLIENT_SHIFT) - 1
+
+
+class SeriesMachine(RuleBasedStateMachine):
+    """A child that counts, repeats itself, prints nothing, and begins again; every window against the list."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.series = GlobalSeries(MEASURES)
+        self.cumulative = np.zeros((MEASURES, buckets.BUCKETS), np.int64)
+        self.slices: list[Counter[tuple[int, int]]] = []
+        self.spans: list[float] = []
+
+    def add(self, observations: list[tuple[int, int, int]], printed: bool, span_s: float) -> None:
+        piece: Counter[tuple[int, int]] = Counter()
+        for measure, bucket, count in observations:
+            self.cumulative[measure, bucket] += count
+            piece[measure, bucket] += count
+        new = self.series.add(len(self.slices) * 10**9, span_s, self.cumulative.copy() if printed else None)
+        self.slices.append(piece)
+        self.spans.append(span_s)
+        assert (new >= 0).all()
+        assert new.sum() == piece.total()
+
+    @rule(observations=OBSERVATIONS, span_s=st.sampled_from([0.0, 0.5, 1.0]))
+    def tick(self, observations: list[tuple[int, int, int]], span_s: float) -> None:
+        self.add(observations, True, span_s)
+
+    @rule(ticks=st.integers(1, 310), observations=OBSERVATIONS)
+    def many_ticks(self, ticks: int, observations: list[tuple[int, int, int]]) -> None:
+        for i in range(ticks):
+            self.add(observations if i % 7 == 0 else [], i % 3 > 0 or i % 7 == 0, 1.0)
+
+    @rule()
+    def nothing_printed(self) -> None:
+        self.add([], False, 1.0)
+
+    @rule()
+    def restart(self) -> None:
+        self.series.source_restarted()
+        self.cumulative[:] = 0
+
+    @rule()
+    def counters_begin_again_unnoticed(self) -> None:
+        """Found by a count that shrinks; what is not smaller than before can't be told from a repetition."""
+        if self.cumulative[0, 5] > 1:
+            self.cumulative[:] = 0
+            self.add([(0, 5, 1)], True, 1.0)
+
+    @invariant()
+    def windows_are_sums_of_slices(self) -> None:
+        for length in (*WINDOWS_S, 7, None):
+            recent = slice(-length, None) if length else slice(None)
+            counts, span = self.series.window(length)
+            expected: Counter[tuple[int, int]] = sum(self.slices[recent], Counter())
+            found = {(int(m), int(b)): int(counts[m, b]) for m, b in np.argwhere(counts)}
+            assert found == dict(expected)
+            if length:
+                assert span == pytest.approx(sum(self.spans[recent]))
+
+    @invariant()
+    def one_point_a_slice(self) -> None:
+        trend = self.series.trend(1, len(self.slices) * 10**9)
+        recent = list(zip(self.slices, self.spans, strict=True))[-KEPT_SLICES:]
+        assert len(trend.age_s) == len(trend.p50_ns) == len(trend.p99_ns) == len(recent)
+        assert (np.diff(trend.age_s) < 0).all()
+        for i, (piece, span) in enumerate(recent[-3:], max(0, len(recent) - 3)):
+            n = sum(count for (measure, _), count in piece.items() if measure == 1)
+            assert np.isnan(trend.p50_ns[i]) == (n == 0)
+            assert np.isnan(trend.rate_per_s[i]) if span == 0 else trend.rate_per_s[i] == pytest.approx(n / span)
+
+
+SeriesMachine.TestCase.settings = settings(max_examples=25, stateful_step_count=20, deadline=None)
+TestSeries = SeriesMachine.TestCase
+
+
+# --- clients ---
+
+
+def keys_of(slice_: dict[tuple[int, int, int], int]) -> tuple[Keys, Keys]:
+    """A slice as sorted arrays; its words are (client, measure, bucket)."""
+    pairs = sorted((wire.clients_key(*words), count) for words, count in slice_.items())
+    return np.array([key for key, _ in pairs], np.uint64), np.array([count for _, count in pairs], np.int64)
+
+
+def by_low(keys: Keys, counts: Keys) -> dict[int, int]:
+    """The sum per measure and bucket, whoever the client is."""
+    low, inverse = np.unique(keys & np.uint64(LOW), return_inverse=True)
+    sums = np.zeros(len(low), np.int64)
+    np.add.at(sums, inverse, counts)
+    return as_dict(low, sums)
+
+
+def as_dict(keys: Keys, counts: Keys) -> dict[int, int]:
+    return {k: c for k, c in zip(keys.tolist(), counts.tolist(), strict=True) if c}
+
+
+CLIENTS = st.one_of(st.integers(1, 6), st.sampled_from([wire.IPV6_BIT | 5, (1 << 48) - 1]))
+SLICES = st.lists(
+    st.dictionaries(st.tuples(CLIENTS, st.integers(1, 3), st.integers(0, 3)), st.integers(1, 9), max_size=12),
+    max_size=20,
+)
+
+
+@given(SLICES, st.integers(1, 4))
+def test_totals_are_a_dict_of_sums(slices: list[dict[tuple[int, int, int], int]], length: int) -> None:
+    totals = KeyedTotals()
+    for i, slice_ in enumerate(slices):
+        totals.add(*keys_of(slice_))
+        if i >= length:
+            totals.subtract(*keys_of(slices[i - length]))
+        expected: Counter[int] = Counter()
+        for recent in slices[max(0, i - length + 1) : i + 1]:
+            expected.update({wire.clients_key(*words): count for words, count in recent.items()})
+        assert as_dict(totals.keys, totals.counts) == dict(expected)
+        assert (np.diff(totals.keys.astype(object)) > 0).all()
+    assert not totals.folded
+
+
+@given(st.lists(st.tuples(CLIENTS, st.integers(1, 3), st.integers(0, 3), st.integers(1, 9)), max_size=30))
+def test_merging_is_adding(rows: list[tuple[int, int, int, int]]) -> None:
+    expected: Counter[int] = Counter()
+    for client, measure, bucket, count in rows:
+        expected[wire.clients_key(client, measure, bucket)] += count
+    keys = np.array([wire.clients_key(*row[:3]) for row in rows], np.uint64)
+    found = merge(keys, np.array([row[3] for row in rows], np.int64))
+    assert as_dict(*found) == dict(expected)
+    assert found[0].tolist() == sorted(expected)
+
+
+@given(
+    st.dictionaries(st.tuples(CLIENTS, st.integers(1, 3), st.integers(0, 3)), st.integers(1, 9), min_size=1),
+    st.integers(0, 10),
+)
+def test_folding_keeps_every_sum_and_the_most_active(slice_: dict[tuple[int, int, int], int], kept: int) -> None:
+    keys, counts = keys_of(slice_)
+    folded = fold(keys, counts, kept)
+    assert by_low(*folded) == by_low(keys, counts)
+    activity: Counter[int] = Counter()
+    for (client, _, _), count in slice_.items():
+        activity[client] += count
+    stay = {int(key) >> wire.CLIENT_SHIFT for key in folded[0]} - {wire.OTHERS}
+    assert len(stay) == min(kept, len(activity))
+    gone = set(activity) - stay
+    if stay and gone:
+        assert min(activity[c] for c in stay) >= max(activity[c] for c in gone)
+
+
+def random_slice(chance: np.random.Generator, clients: Keys, size: int) -> tuple[Keys, Keys]:
+    keys = clients.astype(np.uint64) << np.uint64(wire.CLIENT_SHIFT)
+    low = chance.integers(1, 3, size) << wire.CLIENT_MEASURE_SHIFT | chance.integers(100, 160, size)
+    return merge(keys | low.astype(np.uint64), chance.integers(1, 5, size).astype(np.int64))
+
+
+def test_windows_stay_exact_while_clients_come_fold_and_come_back() -> None:
+    """The same clients return after they were folded; every window's sum per measure and bucket stays exact."""
+    chance = np.random.default_rng(3)
+    series = ClientSeries()
+    slices: list[tuple[Keys, Keys]] = []
+    for tick in range(360):
+        size = 30_000 if tick % 30 < 3 else 200
+        clients = chance.zipf(1.1, size) % 60_000 + 1
+        slices.append(random_slice(chance, clients, size))
+        series.add(*slices[-1], False)
+        if tick % 40 == 39 or tick in (10, 60, 300, 301):
+            for length in (*WINDOWS_S, None):
+                totals, incomplete = series.window(length)
+                recent = slices[-length:] if length else slices
+                joined = [np.concatenate(column) for column in zip(*recent, strict=True)]
+                assert by_low(totals.keys, totals.counts) == by_low(joined[0], joined[1])
+                assert incomplete or length
+                assert len(totals.keys) <= MAX_KEYS
+
+
+def test_an_odd_window_is_summed_from_its_slices() -> None:
+    series = ClientSeries()
+    for tick in range(20):
+        series.add(*keys_of({(tick + 1, 1, 7): tick + 1}), tick == 3)
+    totals, incomplete = series.window(3)
+    assert as_dict(totals.keys, totals.counts) == {wire.clients_key(c, 1, 7): c for c in (18, 19, 20)}
+    assert not incomplete
+    assert series.window(None)[1]
+    assert series.window(17)[1]
+    assert not series.window(10)[1]
+
+
+@pytest.mark.parametrize(("clients", "ticks", "megabytes"), [(100_000, 20, 24), (1_000_000, 60, 24)])
+def test_a_flood_of_addresses_takes_bounded_memory(clients: int, ticks: int, megabytes: int) -> None:
+    chance = np.random.default_rng(5)
+    codes = chance.choice((1 << 32) - 2, clients, replace=False) + 1
+    produced = 0
+    tracemalloc.start()
+    try:
+        series = ClientSeries()
+        for part in np.array_split(codes, ticks):
+            keys, counts = random_slice(chance, part, len(part))
+            produced += int(counts.sum())
+            series.add(keys, counts, False)
+            for length in (*WINDOWS_S, None):
+                assert len(series.window(length)[0].keys) <= MAX_KEYS
+        del keys, counts
+        used, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    total, incomplete = series.window(None)
+    assert incomplete
+    assert total.counts.sum() == produced
+    assert used < megabytes << 20
+
+
+def test_busy_clients_with_many_buckets_do_not_keep_the_totals_above_their_bound() -> None:
+    """The average entries per client say little when a few busy ones have hundreds."""
+    chance = np.random.default_rng(9)
+    totals = KeyedTotals()
+    busy = np.repeat(np.arange(1, 101), 600)
+    low = np.tile(np.arange(600), 100) + (1 << wire.CLIENT_MEASURE_SHIFT)
+    busy_keys = busy.astype(np.uint64) << np.uint64(wire.CLIENT_SHIFT) | low.astype(np.uint64)
+    totals.add(*merge(busy_keys, np.full(len(busy_keys), 50)))
+    for _ in range(3):
+        totals.add(*random_slice(chance, chance.choice(10**9, 40_000, replace=False) + 1000, 40_000))
+        assert len(totals.keys) <= MAX_KEYS
+    assert totals.counts.sum() >= 50 * len(busy_keys)
+
+
+# --- rows ---
+
+
+def rows_of(
+    slices: dict[tuple[int, int, int], int], everything: int, incomplete: bool = False, measure: int = 1
+) -> list[tuple[str, int]]:
+    totals = KeyedTotals()
+    totals.add(*keys_of(slices))
+    rows = client_rows(totals, measure, 2.0, everything, str, incomplete)
+    return [(row.client, row.count) for row in rows]
+
+
+def test_rows_are_of_one_measure_by_count_with_others_last() -> None:
+    slices = {(1, 1, 5): 3, (2, 1, 5): 4, (2, 1, 9): 4, (3, 2, 5): 99, (wire.OTHERS, 1, 5): 100}
+    assert rows_of(slices, 111) == [("2", 8), ("1", 3), ("others", 100)]
+    assert rows_of(slices, 99, measure=2) == [("3", 99)]
+    assert rows_of(slices, 0, measure=3) == []
+
+
+def test_others_hold_what_no_client_accounts_for_and_only_when_something_was_left_out() -> None:
+    assert rows_of({(1, 1, 5): 3}, 10, incomplete=True) == [("1", 3), ("others", 7)]
+    assert rows_of({(1, 1, 5): 3}, 4) == [("1", 3)], "the halves lag behind the counts by what is under way"
+    assert rows_of({(1, 1, 5): 3}, 3, incomplete=True) == [("1", 3)]
+    assert rows_of({(1, 1, 5): 3}, 2, incomplete=True) == [("1", 3)], "never below 0"
+
+
+def test_at_most_a_thousand_rows_and_the_sum_is_everything() -> None:
+    rows = rows_of({(client, 1, 5): client for client in range(1, 1501)}, sum(range(1501)))
+    assert [row[1] for row in rows[:1000]] == list(range(1500, 500, -1))
+    assert rows[1000] == ("others", sum(range(501)))
+    assert len(rows) == 1001
+
+
+@given(
+    st.dictionaries(
+        st.integers(1, 5), st.lists(st.integers(0, 2**40 - 1), min_size=1, max_size=40), min_size=1, max_size=5
+    )
+)
+def test_percentiles_of_a_client_are_those_of_its_list(values: dict[int, list[int]]) -> None:
+    slice_: Counter[tuple[int, int, int]] = Counter()
+    for client, latencies in values.items():
+        slice_.update((client, 1, int(b) >> buckets.CLIENT_SHIFT) for b in buckets.bucket_of(latencies))
+    totals = KeyedTotals()
+    totals.add(*keys_of(slice_))
+    rows = client_rows(totals, 1, 2.0, sum(map(len, values.values())), str, False)
+    assert [row.count for row in rows] == sorted((len(v) for v in values.values()), reverse=True)
+    for row in rows:
+        mine = sorted(values[int(row.client)])
+        n = len(mine)
+        assert row.rate_per_s == n / 2
+        for found, true in ((row.p50_ns, mine[-(-n // 2) - 1]), (row.p99_ns, mine[-(-99 * n // 100) - 1])):
+            assert found is not None
+            assert abs(found - true) <= max(0.032 * true, 2)
+        assert row.max_ns is not None
+        assert abs(row.max_ns - mine[-1]) <= max(0.032 * mine[-1], 2)
+
+
+def test_a_slice_keeps_so_many_clients_and_says_so() -> None:
+    series = ClientSeries()
+    series.add(*keys_of({(client, 1, 5): 1 + (client == 7) for client in range(1, SLICE_CLIENTS + 2)}), False)
+    totals, incomplete = series.window(10)
+    assert incomplete
+    assert len(totals.keys) == SLICE_CLIENTS + 1
+    assert wire.clients_key(7, 1, 5) in totals.keys.tolist()
