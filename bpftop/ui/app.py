@@ -40,7 +40,12 @@ class BpftopApp(App[int]):
         Binding("ctrl+c", "leave", "Quit", show=False, priority=True, tooltip="quit"),
         Binding("ctrl+q", "leave", "Quit", show=False, system=True),
     ]
-    CSS = "ToastRack { margin-bottom: 2; } Toast { max-width: 90%; padding: 0 1; }"
+    CSS = """
+    ToastRack { margin-bottom: 2; }
+    Toast { max-width: 90%; padding: 0 1; }
+    BpftopApp.-ascii Toast { border: none; }
+    BpftopApp.-ascii Help HelpText { border: ascii $primary; }
+    """
 
     def __init__(self, session: SnapshotSource, *, save: Save, options: UiOptions) -> None:
         plain = options.no_color or bool(os.environ.get("NO_COLOR"))
@@ -55,6 +60,7 @@ class BpftopApp(App[int]):
             self.register_theme(theme)
         self.theme = self._first_theme()
         Canvas.ascii = options.ascii
+        self.set_class(options.ascii, "-ascii")
 
     def _first_theme(self) -> str:
         if self._plain:
@@ -85,6 +91,10 @@ class BpftopApp(App[int]):
         main = self.main
         if main is not None and main.is_mounted and not main.view.paused:
             main.take(self._session.snapshot(main.view.window_s))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """No palette in ASCII: Textual draws it with box characters and a magnifying glass."""
+        return not (action == "command_palette" and self._options.ascii)
 
     def action_leave(self) -> None:
         """Quit with exit code 0."""

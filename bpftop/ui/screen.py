@@ -75,6 +75,10 @@ class MainScreen(Screen[None], inherit_bindings=False):
             first, refresh_s=options.refresh_s, window_s=options.window_s, banner=options.banner, absent=options.absent
         )
         self.front = 0
+        # Held here and not looked up: a timer may still fire while the screen is being taken down.
+        self.status, self.accounts = Status(), Accounts()
+        self.tabs = Tabs([pane.TITLE for pane in PANES], [pane.SHORT for pane in PANES])
+        self.panes = [pane() for pane in PANES]
         self._windows = sorted({*WINDOWS_S, options.window_s}, key=lambda each: each or float("inf"))
         self._intervals = sorted({*REFRESH_S, options.refresh_s})
 
@@ -83,19 +87,13 @@ class MainScreen(Screen[None], inherit_bindings=False):
         """The app, by its own type."""
         return cast("BpftopApp", self.app)
 
-    @property
-    def panes(self) -> list[Pane]:
-        """In the order of their keys."""
-        return [self.query_one(f"#{pane.__name__.lower()}", Pane) for pane in PANES]
-
     def compose(self) -> ComposeResult:
         """Top down."""
-        yield Status()
-        yield Tabs([pane.TITLE for pane in PANES], [pane.SHORT for pane in PANES])
-        with ContentSwitcher(initial=PANES[0].__name__.lower()):
-            for pane in PANES:
-                yield pane()
-        yield Accounts()
+        yield self.status
+        yield self.tabs
+        with ContentSwitcher(initial=self.panes[0].id):
+            yield from self.panes
+        yield self.accounts
         yield Keys()
         yield TooSmall()
 
@@ -119,8 +117,8 @@ class MainScreen(Screen[None], inherit_bindings=False):
 
     def show(self) -> None:
         """Draw the view: the rows around, and the pane in front."""
-        self.query_one(Status).show(self.view)
-        self.query_one(Accounts).show(self.view)
+        self.status.show(self.view)
+        self.accounts.show(self.view)
         self.panes[self.front].show(self.view)
 
     def action_pane(self, index: int) -> None:
@@ -129,9 +127,8 @@ class MainScreen(Screen[None], inherit_bindings=False):
         pane = self.panes[index]
         self.query_one(ContentSwitcher).current = pane.id
         pane.focus()
-        tabs = self.query_one(Tabs)
-        tabs.front = index
-        tabs.redraw()
+        self.tabs.front = index
+        self.tabs.redraw()
         pane.show(self.view)
 
     def action_next_pane(self, step: int) -> None:

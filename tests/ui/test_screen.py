@@ -486,3 +486,29 @@ def test_ascii_is_ascii(key: str) -> None:
     for snapshot in (builders.live(), builders.failed(builders.live()), builders.empty()):
         screen = screen_text(snapshot, key, options=replace(SLOW, ascii=True))
         assert screen.isascii(), [line for line in screen.splitlines() if not line.isascii()]
+
+
+def test_ascii_help_and_notifications_are_ascii() -> None:
+    seen: list[str] = []
+
+    async def steps(app: BpftopApp, pilot: Pilot[int]) -> None:
+        await pilot.press("t", "ctrl+p", "question_mark")
+        seen.append(await until(app, pilot, "theme"))
+        seen.append(await until(app, pilot, "Help"))
+
+    drive(builders.live(), steps, options=replace(SLOW, ascii=True), size=(120, 40))
+    for screen in seen:
+        assert screen.isascii(), [line for line in screen.splitlines() if not line.isascii()]
+
+
+def test_a_poll_while_the_screen_is_taken_down_does_no_harm() -> None:
+    kept: list[BpftopApp] = []
+
+    async def steps(app: BpftopApp, pilot: Pilot[int]) -> None:
+        assert app.main is not None
+        await app.main.query("*").remove()
+        app.poll()
+        kept.append(app)
+
+    drive(builders.live(), steps)
+    kept[0].poll()
