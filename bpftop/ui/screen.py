@@ -17,7 +17,6 @@ from bpftop.ui.chrome import Accounts, Keys, Status, Tabs
 from bpftop.ui.help import Help, HelpText, KeyHelp
 from bpftop.ui.options import REFRESH_S, WINDOWS_S, UiOptions
 from bpftop.ui.paint import Line, Span, centred, line
-from bpftop.ui.panes.base import Pane
 from bpftop.ui.panes.registry import PANES
 from bpftop.ui.view import View, after
 
