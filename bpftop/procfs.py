@@ -49,20 +49,22 @@ def pids(proc: Path = PROC) -> list[int]:
 
 def read(pid: int, proc: Path = PROC) -> Seen | None:
     """One process, or ``None`` when there is none (or a kernel thread, or a zombie)."""
-    base = proc / str(pid)
+    base = f"{proc}/{pid}"
     try:
-        parent, start_ticks, alive = _stat((base / "stat").read_bytes())
-        comm = os.fsdecode((base / "comm").read_bytes().removesuffix(b"\n"))
-        argv = _argv((base / "cmdline").read_bytes())
+        parent, start_ticks, alive = _stat(_bytes(f"{base}/stat"))
+        if not alive:
+            return None
+        comm = os.fsdecode(_bytes(f"{base}/comm").removesuffix(b"\n"))
+        argv = _argv(_bytes(f"{base}/cmdline"))
     except (OSError, ValueError, IndexError):
         return None
-    return Seen(pid, parent, start_ticks, comm, argv, exe(pid, proc)) if alive else None
+    return Seen(pid, parent, start_ticks, comm, argv, exe(pid, proc))
 
 
 def start_ticks(pid: int, proc: Path = PROC) -> int | None:
     """When the process started, in clock ticks since boot."""
     try:
-        return _stat((proc / str(pid) / "stat").read_bytes())[1]
+        return _stat(_bytes(f"{proc}/{pid}/stat"))[1]
     except (OSError, ValueError, IndexError):
         return None
 
@@ -70,7 +72,7 @@ def start_ticks(pid: int, proc: Path = PROC) -> int | None:
 def exe(pid: int, proc: Path = PROC) -> str:
     """The path of the program that runs; empty when we may not know."""
     try:
-        return os.readlink(proc / str(pid) / "exe").removesuffix(_DELETED)
+        return os.readlink(f"{proc}/{pid}/exe").removesuffix(_DELETED)
     except OSError:
         return ""
 
@@ -102,7 +104,7 @@ def working_directory(pid: int, proc: Path = PROC) -> str:
 
 def socket_inodes(pid: int, proc: Path = PROC) -> frozenset[int] | None:
     """The sockets that the process holds, inherited ones too; ``None`` when we may not look."""
-    folder = proc / str(pid) / "fd"
+    folder = f"{proc}/{pid}/fd"
     try:
         names = os.listdir(folder)
     except PermissionError:
@@ -128,6 +130,18 @@ def network(pid: int, proc: Path = PROC) -> str:
         return ""
 
 
+def _bytes(path: str) -> bytes:
+    """A whole small file. Without pathlib and buffers: a host may have thousands of processes."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        parts = []
+        while part := os.read(fd, 65536):
+            parts.append(part)
+        return b"".join(parts)
+    finally:
+        os.close(fd)
+
+
 def _stat(raw: bytes) -> tuple[int, int, bool]:
     """Parent, start time, and whether it is a living process of user space."""
     # The name in parentheses may itself hold blanks and parentheses: what follows the last one is safe.
@@ -141,10 +155,10 @@ def _argv(raw: bytes) -> tuple[str, ...]:
     return tuple(os.fsdecode(word) for word in raw.rstrip(b"\0").split(b"\0")) if raw.strip(b"\0") else ()
 
 
-def _inodes(folder: Path, names: list[str]) -> Iterator[int]:
+def _inodes(folder: str, names: list[str]) -> Iterator[int]:
     for name in names:
         try:
-            link = os.readlink(folder / name)
+            link = os.readlink(f"{folder}/{name}")
         except OSError:
             continue
         if link.startswith("socket:["):

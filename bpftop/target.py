@@ -48,7 +48,8 @@ def parse(spec: str) -> Target:
 def resolve(spec: str, proc: Path = PROC) -> Target:
     """The processes and listening ports behind the word, now. Never bpftop itself, never bpftrace."""
     target = parse(spec)
-    seen = [p for p in procfs.processes(proc) if p.pid != procfs.own_pid(proc) and p.comm != _TRACER]
+    own = procfs.own_pid(proc)
+    seen = [p for p in procfs.processes(proc) if p.pid != own and p.comm != _TRACER]
     if target.kind is TargetKind.PORT:
         found = _holders(target.ports[0], seen, proc)
     elif target.kind is TargetKind.PID:

@@ -13,8 +13,10 @@ import pytest
 from bpftop import __version__
 from bpftop.cli import doctor as doctor_module
 from bpftop.cli import main
+from bpftop.cli.live import Sparing
 from bpftop.cli.parser import VERBS, parse, seconds, with_verb
 from bpftop.errors import UsageError
+from bpftop.model import Target, TargetKind
 from tests.processes import as_nobody, server
 
 BPFTOP = [sys.executable, "-P", "-m", "bpftop"]
@@ -260,6 +262,27 @@ def test_a_target_that_cannot_be_is_not_waited_for(words: list[str]) -> None:
     code, _, said = _main_with_stderr(["report", "-d", "1", *words]).partition("|")
     assert code == "2", said
     assert said.startswith("bpftop: ")
+
+
+def test_looking_again_takes_a_hundredth_of_the_time_at_most() -> None:
+    now = 0.0
+    calls = 0
+
+    def slow() -> Target:
+        nonlocal now, calls
+        now += 0.5  # a host with thousands of processes
+        calls += 1
+        return Target(str(calls), TargetKind.NAME, "x")
+
+    look = Sparing(slow, lambda: now)
+    specs = []
+    while now < 1000:
+        specs.append(look().spec)
+        now += 2
+    assert calls <= 1000 / 0.5 * Sparing.SHARE + 1
+    assert specs[0] == "1"
+    assert specs == sorted(specs, key=int)
+    assert specs[-1] == str(calls)
 
 
 def _main_with_stderr(words: list[str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -83,13 +84,37 @@ def traced(
         from bpftop.session import Session
 
         program, version = compose(scripts, target), bpftrace_version(path)
-        session = Session(source, program, target, renew=renew, rescan=rescan, bpftrace_version=version)
+        session = Session(source, program, target, renew=renew, rescan=Sparing(rescan), bpftrace_version=version)
     except BaseException:
         source.kill()
         source.wait(1.0)
         raise
     with _running(session):
         yield session
+
+
+class Sparing:
+    """Calls ``resolve`` for at most one hundredth of the time: between, the last answer stands.
+
+    Reading /proc takes milliseconds on most hosts and half a second where thousands of processes run.
+    """
+
+    SHARE = 0.01
+
+    def __init__(self, resolve: Callable[[], Target], clock: Callable[[], float] = time.monotonic) -> None:
+        self._resolve = resolve
+        self._clock = clock
+        self._answer: Target | None = None
+        self._due = 0.0
+
+    def __call__(self) -> Target:
+        """The target, as fresh as it may be."""
+        began = self._clock()
+        if self._answer is None or began >= self._due:
+            self._answer = self._resolve()
+            ended = self._clock()
+            self._due = ended + (ended - began) / self.SHARE
+        return self._answer
 
 
 @contextmanager
