@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
-
 import numpy as np
 
 from bpftop import wire
@@ -17,6 +15,8 @@ from bpftop.stats.tick import TickData
 
 SLOW_SHOWN = 300
 KNOWN_ADDRESSES = 65_536
+READ_LATE_NS = 50_000_000
+"""bpftrace reads the maps of a tick up to so much after its time."""
 
 
 class Store:
@@ -71,13 +71,13 @@ class Store:
         np.add.at(dense, (measure[known], bucket[known]), tick.counts[known])
         return dense
 
-    def _take_records(self, tick: TickData) -> int:
-        """Put the records into their rings; returns how many were not as declared."""
-        wrong = 0
-        for stream, numbers in tick.records:
-            if not 1 <= stream <= len(self._rings) or not self._rings[stream - 1].append(numbers):
-                wrong += 1
-        return wrong
+    def _take_records(self, tick: TickData) -> list[int]:
+        """Put the records into their rings; returns the times of those that were as declared."""
+        return [
+            numbers[0]
+            for stream, numbers in tick.records
+            if 1 <= stream <= len(self._rings) and self._rings[stream - 1].append(numbers)
+        ]
 
     @property
     def accounting(self) -> Accounting:
@@ -132,50 +132,48 @@ class Ledger:
     """The accounts of the events lane: produced = shown + suppressed + lost + rejected.
 
     A tick's ``@sent`` may count events that are still on their way, so the accounts are settled one tick late: an
-    event that was sent before the previous tick and has not arrived by now is lost. The dump at the end settles all.
+    event that was sent before the previous tick and has not arrived by now is lost. bpftrace reads the map when it gets
+    to it, so events from shortly after the tick are taken as counted too. The dump at the end settles all.
     """
 
     def __init__(self, measure_of_stream: list[int]) -> None:
         self._measure_of_stream = measure_of_stream
-        self._before = Accounting()
-        """Of earlier runs of bpftrace."""
         self.accounting = Accounting()
         self.restarted()
 
     def restarted(self) -> None:
         """Close the books of a run."""
         self._before = self.accounting
-        self._produced_before = self.accounting.produced
         self._arrived = self._rejected = 0
-        self._young: deque[int] = deque()
+        self._young: list[int] = []
         self._previous = (0, 0, 0)
         self._untracked = 0
 
-    def settle(self, tick: TickData, wrong: int, totals: Counts) -> None:
-        """Take a tick's events, ``wrong`` of them not as declared; ``totals`` (measures,): counts since the start."""
-        self._arrived += len(tick.records) - wrong
-        self._rejected += tick.rejected + wrong
+    def settle(self, tick: TickData, arrived: list[int], totals: Counts) -> None:
+        """Take a tick and the boot times of its readable events; ``totals`` (measures,): counts since the start."""
+        self._arrived += len(arrived)
+        self._rejected += tick.rejected + len(tick.records) - len(arrived)
         self._untracked = max(self._untracked, tick.untracked)
-        self._young.extend(numbers[0] for _, numbers in tick.records if numbers)
         previous_ns, produced, sent = self._previous
         now_produced = int(sum(totals[m] for m in self._measure_of_stream))
         self._previous = (tick.boot_ns, now_produced, sum(tick.sent.values()) if tick.sent else sent)
         if tick.final:
             _, produced, sent = self._previous
-            self._young.clear()
+            self._young = []
         elif not previous_ns:
+            self._young = arrived
             return
-        while self._young and self._young[0] <= previous_ns:
-            self._young.popleft()
-        settled = self._arrived - len(self._young)
-        lost = max(0, sent - settled - self._rejected)
-        shown = max(0, sent - lost - self._rejected)
+        else:
+            self._young = [at_ns for at_ns in (*self._young, *arrived) if at_ns > previous_ns + READ_LATE_NS]
         before = self._before
+        shown = before.shown + self._arrived - len(self._young)
+        lost = before.lost + max(0, sent - (shown - before.shown) - self._rejected)
+        rejected = before.rejected + self._rejected
         self.accounting = Accounting(
-            produced=produced,
-            shown=before.shown + shown,
-            suppressed=max(0, produced - before.shown - before.lost - before.rejected - shown - lost - self._rejected),
-            lost=before.lost + lost,
-            rejected=before.rejected + self._rejected,
+            produced=max(produced, shown + lost + rejected),
+            shown=shown,
+            suppressed=max(0, produced - shown - lost - rejected),
+            lost=lost,
+            rejected=rejected,
             untracked=before.untracked + self._untracked,
         )

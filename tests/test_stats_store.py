@@ -1,0 +1,344 @@
+"""The store from ticks to figures, the ring of events, and the accounts against a model child that loses things."""
+
+from __future__ import annotations
+
+import math
+import random
+import tracemalloc
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bpftop import wire
+from bpftop.model import Accounting, EventStream, Measure, SlowRequest
+from bpftop.stats import buckets
+from bpftop.stats.events import EventRing
+from bpftop.stats.store import SLOW_SHOWN, Store
+from bpftop.stats.tick import TickData
+
+SECOND = 10**9
+MEASURES = tuple(Measure(name, name, "start", "end") for name in ("request_latency", "response_time"))
+FIELDS = ("timestamp_ns", "latency_ns", "read_queue_ns", "client", "client_port_be", "pid")
+STREAMS = (
+    EventStream("request", "request_latency", FIELDS),
+    EventStream("response", "response_time", ("timestamp_ns", "latency_ns")),
+)
+
+
+# --- ring ---
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 40), st.integers(0, 9)), max_size=60),
+    st.integers(1, 12),
+    st.integers(0, 40),
+    st.integers(1, 20),
+)
+def test_the_ring_keeps_the_newest_and_gives_the_slowest(
+    rows: list[tuple[int, int]], size: int, since: int, most: int
+) -> None:
+    ring = EventRing(2, size)
+    for row in rows:
+        assert ring.append(row)
+    assert ring.taken == len(rows)
+    kept = [row for row in rows[-size:] if row[0] >= since]
+    found = [tuple(row) for row in ring.slowest(since, most).tolist()]
+    assert [latency for _, latency in found] == sorted((row[1] for row in kept), reverse=True)[:most]
+    assert not Counter(found) - Counter(kept)
+
+
+def test_the_ring_refuses_what_is_not_as_declared() -> None:
+    ring = EventRing(2)
+    for wrong in ((), (1,), (1, 2, 3), (1, 1 << 63), (-(1 << 63) - 1, 1)):
+        assert not ring.append(wrong)
+    assert ring.append((-1, (1 << 63) - 1))
+    assert ring.taken == 1
+
+
+# --- accounts ---
+
+
+class ModelChild:
+    """One run of bpftrace on a clock of its own; it knows what really happened to every event.
+
+    ``late_s``: maps are read so much after the tick's time, as bpftrace reads them when it gets to it.
+    """
+
+    def __init__(self, chance: random.Random, start_ns: int, late_s: float) -> None:
+        self.chance = chance
+        self.now_ns = start_ns
+        self.late_s = late_s
+        self.produced = Counter[int]()
+        self.sent = Counter[int]()
+        self.truth = Counter[str]()
+        self._pending: list[tuple[int, tuple[int, tuple[int, ...]] | None]] = []
+        self._later: list[tuple[int, int]] = []
+
+    def second(self, busy: bool) -> TickData:
+        """What happens up to the next tick, and that tick as it arrives."""
+        start, self.now_ns = self.now_ns, self.now_ns + SECOND
+        happened = self._later
+        if busy:
+            moments = (start + int(self.chance.random() * SECOND * 1.2) for _ in range(self.chance.randrange(60)))
+            happened = sorted([*happened, *((at, self.chance.choice((1, 1, 2))) for at in moments)])
+        read_ns = self.now_ns + int(self.late_s * self.chance.random() * SECOND)
+        self._later = [event for event in happened if event[0] > read_ns]
+        for at, stream in happened:
+            if at <= read_ns:
+                self._happens(at, stream)
+        return self._tick(read_ns, False)
+
+    def end(self, maps: bool = True) -> TickData:
+        """The dump at the end; after a SIGKILL only what was under way."""
+        for at, stream in self._later:
+            self._happens(at, stream)
+        self._later = []
+        tick = self._tick(1 << 62, True)
+        return tick if maps else replace(tick, counts_keys=tick.counts_keys[:0], counts=tick.counts[:0], sent={})
+
+    def _happens(self, at: int, stream: int) -> None:
+        self.produced[stream] += 1
+        fate = self.chance.random()
+        if fate < 0.3:
+            self.truth["suppressed"] += 1
+            return
+        self.sent[stream] += 1
+        if fate < 0.4:
+            self.truth["lost"] += 1
+            return
+        fields = len(STREAMS[stream - 1].fields)
+        wrong = fate < 0.45
+        self.truth["rejected" if wrong else "shown"] += 1
+        record = None if fate < 0.42 else (stream, (at, 5000, *[7] * (fields - 2 + wrong)))
+        self._pending.append((at + int(self.chance.random() * 0.8 * SECOND), record))
+
+    def _tick(self, until_ns: int, final: bool) -> TickData:
+        arrived = [record for at, record in self._pending if at <= until_ns]
+        self._pending = [pending for pending in self._pending if pending[0] > until_ns]
+        self.chance.shuffle(arrived)  # a buffer for each CPU: no order among them
+        keys = [wire.counts_key(measure, 700) for measure in sorted(self.produced)]
+        return TickData(
+            self.now_ns,
+            np.array(keys, np.uint64),
+            np.array([self.produced[measure] for measure in sorted(self.produced)], np.int64),
+            sent=dict(self.sent),
+            records=tuple(record for record in arrived if record is not None),
+            rejected=sum(record is None for record in arrived),
+            final=final,
+        )
+
+
+def settled(accounts: Accounting) -> int:
+    return accounts.shown + accounts.suppressed + accounts.lost + accounts.rejected
+
+
+@pytest.mark.parametrize("late_s", [0.0, 0.04])
+@pytest.mark.parametrize("seed", range(60))
+def test_the_accounts_add_up_at_every_tick_and_are_exact_at_the_end(seed: int, late_s: float) -> None:
+    chance = random.Random(seed)
+    store = Store(MEASURES, STREAMS, 65_536)
+    truth = Counter[str]()
+    now_ns = 77 * SECOND
+    for _ in range(chance.randrange(1, 4)):
+        store.started(now_ns)
+        child = ModelChild(chance, now_ns, late_s)
+        for _ in range(chance.randrange(12)):
+            store.ingest(child.second(chance.random() < 0.8))
+            accounts = store.accounting
+            assert accounts.produced == settled(accounts)
+            assert accounts.lost <= truth["lost"] + child.truth["lost"], "a loss that never was"
+            assert accounts.shown <= truth["shown"] + child.truth["shown"]
+        store.ingest(child.end())
+        truth += child.truth
+        now_ns = child.now_ns + 3 * SECOND
+        accounts = store.accounting
+        assert accounts == Accounting(
+            truth.total(), truth["shown"], truth["suppressed"], truth["lost"], truth["rejected"]
+        )
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_loss_is_known_a_tick_after_it_gets_quiet(seed: int) -> None:
+    store, child = Store(MEASURES, STREAMS, 65_536), ModelChild(random.Random(seed), SECOND, 0)
+    for busy in (True, True, True, False, False, False):
+        store.ingest(child.second(busy))
+    assert child.truth["lost"] > 0
+    assert store.accounting.lost == child.truth["lost"]
+    assert store.accounting.produced == child.truth.total()
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_accounts_add_up_after_a_run_that_was_killed(seed: int) -> None:
+    chance = random.Random(seed)
+    store = Store(MEASURES, STREAMS, 65_536)
+    before = Accounting()
+    for run in range(3):
+        store.started((1 + 20 * run) * SECOND)
+        child = ModelChild(chance, (1 + 20 * run) * SECOND, 0.02)
+        for _ in range(5):
+            store.ingest(child.second(True))
+        store.ingest(child.end(maps=False))
+        accounts = store.accounting
+        assert accounts.produced == settled(accounts)
+        assert accounts.shown == before.shown + child.truth["shown"], "all that arrived is shown"
+        assert accounts.rejected == before.rejected + child.truth["rejected"]
+        assert accounts.produced >= before.produced
+        before = accounts
+
+
+def test_garbage_on_stdout_is_rejected_and_takes_nothing_from_what_is_shown() -> None:
+    store = Store(MEASURES, STREAMS, 65_536)
+    one = np.array([wire.counts_key(2, 700)], np.uint64)
+    store.ingest(
+        TickData(SECOND, one, np.array([1]), sent={2: 1}, records=((2, (SECOND // 2, 5000)),), rejected=4, final=True)
+    )
+    assert store.accounting == Accounting(5, 1, 0, 0, 4)
+
+
+def test_untracked_connections_add_up_over_restarts_and_a_tick_without_the_map_loses_none() -> None:
+    store = Store(MEASURES, STREAMS, 65_536)
+    for run in range(2):
+        store.started((1 + run * 9) * SECOND)
+        for second, untracked in enumerate((0, 3, 0, 5), 2 + run * 9):
+            store.ingest(TickData(second * SECOND, untracked=untracked))
+        store.ingest(TickData((7 + run * 9) * SECOND, final=True))
+    assert store.accounting.untracked == 10
+
+
+# --- figures ---
+
+
+def tick(at_s: float, counts: dict[tuple[int, int], int], clients: dict[tuple[str, int, int], int]) -> TickData:
+    """A tick from words: counts by (measure, value), clients by (address, measure, value)."""
+    client_keys = {
+        wire.clients_key(wire.client_code(a), m, int(buckets.bucket_of(v)) >> buckets.CLIENT_SHIFT): n
+        for (a, m, v), n in clients.items()
+    }
+    counts_keys = {wire.counts_key(m, int(buckets.bucket_of(v))): n for (m, v), n in counts.items()}
+    return TickData(
+        int(at_s * SECOND),
+        np.array(list(counts_keys), np.uint64),
+        np.array(list(counts_keys.values()), np.int64),
+        np.array(list(client_keys), np.uint64),
+        np.array(list(client_keys.values()), np.int64),
+    )
+
+
+def test_windows_and_the_whole_run_from_the_same_ticks() -> None:
+    store = Store(MEASURES, STREAMS, 65_536)
+    store.started(100 * SECOND)
+    for i in range(1, 21):
+        value = 1_000_000 if i <= 10 else 3_000_000
+        new = {("10.0.0.1" if i % 2 else "::1", 1, value): 5}
+        cumulative = {(1, 1_000_000): 5 * min(i, 10), (1, 3_000_000): 5 * max(0, i - 10)}
+        store.ingest(tick(100 + i, cumulative, new))
+    ten, everything = store.measures(10)["request_latency"], store.measures(None)["request_latency"]
+    assert (ten.summary.count, everything.summary.count) == (50, 100)
+    assert store.span_s(10) == 10
+    assert store.span_s(None) == 20
+    assert (ten.summary.rate_per_s, everything.summary.rate_per_s) == (5, 5)
+    assert ten.summary.p50_ns == pytest.approx(3_000_000, rel=0.008)
+    assert everything.summary.p50_ns == pytest.approx(1_000_000, rel=0.008)
+    assert everything.summary.p90_ns == pytest.approx(3_000_000, rel=0.008)
+    assert [(row.count, row.rate_per_s) for row in ten.clients] == [(25, 2.5), (25, 2.5)]
+    assert {row.client for row in ten.clients} == {"10.0.0.1", f"ipv6#{wire.client_code('::1') & ~wire.IPV6_BIT:012x}"}
+    assert ten.histogram.counts.tolist() == [50]
+    assert len(ten.trend.age_s) == 20
+    assert ten.trend.age_s[-1] == 0
+    assert store.measures(10)["response_time"].summary.count == 0
+    assert math.isnan(store.measures(10)["response_time"].trend.p50_ns[-1])
+    assert store.ticks == 20
+    assert store.last_seen_ns == 120 * SECOND
+
+
+def test_counters_of_a_new_run_are_added_to_those_before() -> None:
+    store = Store(MEASURES, STREAMS, 65_536)
+    store.started(SECOND)
+    store.ingest(tick(2, {(1, 500): 8}, {}))
+    store.started(5 * SECOND)
+    store.ingest(tick(6, {(1, 500): 9}, {}))
+    store.ingest(replace(tick(6.5, {(1, 500): 11}, {}), final=True))
+    assert store.measures(None)["request_latency"].summary.count == 19
+    assert store.ticks == 2
+    assert store.span_s(10) == pytest.approx(1 + 1 + 0.5), "the gap between the runs is not in a window"
+
+
+def test_keys_of_nothing_we_know_change_nothing() -> None:
+    store = Store(MEASURES, STREAMS, 65_536)
+    keys = [wire.counts_key(0, 5), wire.counts_key(3, 5), wire.counts_key(2, 0xFFFF), (1 << 64) - 1]
+    store.ingest(TickData(SECOND, np.array(keys, np.uint64), np.ones(4, np.int64)))
+    assert store.measures(None)["request_latency"].summary.count == 0
+    response = store.measures(None)["response_time"]
+    assert response.summary.count == 1, "a value beyond the last bucket counts in the last"
+    assert response.histogram.high_ns.tolist() == [1 << buckets.OCTAVES]
+
+
+def test_a_full_map_shows_as_others_with_the_exact_rest() -> None:
+    store = Store(MEASURES, STREAMS, 4)
+    store.ingest(tick(1, {(1, 500): 100}, {(f"10.0.0.{i}", 1, 500): 2 for i in range(4)}))
+    rows = store.measures(10)["request_latency"].clients
+    assert [row.count for row in rows] == [2, 2, 2, 2, 92]
+    assert rows[-1].client == "others"
+    assert rows[-1].p99_ns is None
+
+
+def test_addresses_of_ipv6_clients_are_remembered() -> None:
+    store = Store(MEASURES, STREAMS, 65_536)
+    code = wire.client_code("2001:db8::7")
+    high, low = 0xB80D0120, 0x0700000000000000
+    assert wire.ipv6_text(high, low) == "2001:db8::7"
+    store.ingest(replace(tick(1, {(1, 500): 1}, {("2001:db8::7", 1, 500): 1}), addresses={code: (high, low)}))
+    store.ingest(tick(2, {(1, 500): 2}, {("2001:db8::7", 1, 500): 1}))
+    assert [(row.client, row.count) for row in store.measures(10)["request_latency"].clients] == [("2001:db8::7", 2)]
+
+
+def test_slow_requests_are_the_slowest_of_the_window_in_words() -> None:
+    store = Store(MEASURES, STREAMS, 65_536)
+    store.started(SECOND)
+    code = wire.client_code("10.0.0.9")
+    for i in range(2, 30):
+        records = ((1, (i * SECOND - 1, i * 1000, 17, code, 0x901F, 42)), (2, (i * SECOND - 2, i * 999)))
+        store.ingest(TickData(i * SECOND, records=records))
+    slow = store.slow(10, 5 * SECOND)
+    assert slow[0] == SlowRequest(
+        34 * SECOND - 1, "request", 29_000, "10.0.0.9", {"read_queue_ns": 17, "client_port": 8080, "pid": 42}
+    )
+    assert slow[1].event == "response"
+    assert slow[1].client == "others"
+    assert [s.latency_ns for s in slow] == sorted((s.latency_ns for s in slow), reverse=True)
+    assert len(slow) == 20
+    assert len(store.slow(None, 0)) == 56
+
+
+def test_only_so_many_slow_requests_are_shown() -> None:
+    store = Store(MEASURES, STREAMS, 65_536)
+    store.ingest(TickData(9 * SECOND, records=tuple((2, (SECOND, i)) for i in range(SLOW_SHOWN + 50))))
+    slow = store.slow(None, 0)
+    assert len(slow) == SLOW_SHOWN
+    assert slow[-1].latency_ns == 50
+
+
+def test_an_hour_of_ever_new_clients_with_a_screen_that_looks_takes_bounded_memory() -> None:
+    chance = np.random.default_rng(4)
+    store = Store(MEASURES, STREAMS, 65_536)
+    sizes = []
+    tracemalloc.start()
+    try:
+        for i in range(1, 241):
+            clients = chance.integers(1, 1 << 32, 2500).astype(np.uint64) << np.uint64(wire.CLIENT_SHIFT)
+            keys = clients | np.uint64(1 << wire.CLIENT_MEASURE_SHIFT | 150)
+            counted = np.array([wire.counts_key(1, 600)], np.uint64), np.array([2500 * i])
+            store.ingest(TickData(i * SECOND, *counted, keys, np.ones(2500, np.int64)))
+            if i % 10 == 0:
+                shown = store.measures(60)["request_latency"].clients
+                assert sum(row.count for row in shown) == 2500 * min(i, 60)
+                del shown
+                sizes.append(tracemalloc.get_traced_memory()[0])
+    finally:
+        tracemalloc.stop()
+    assert max(sizes) < 24 << 20
+    assert store.measures(None)["request_latency"].summary.count == 600_000
