@@ -36,6 +36,7 @@ from bpftop.units import span
 
 WINDOW_LABELS = {10.0: "10 s", 60.0: "1 min", 300.0: "5 min", None: "all"}
 _STALLED_AFTER_NS = 2_500_000_000
+_TICK_NS = 1_000_000_000
 _RESTARTS = 3
 _RESCAN_S = 2.0
 _LADDER_S = 1.0
@@ -185,7 +186,8 @@ class Session:
 
     def _ingest(self, tick: TickData) -> None:
         if self._store.ticks == 0:
-            self._store.started(self._started_ns)
+            # The kernel's first tick comes one period after the attach: compiling and attaching is not measured time.
+            self._store.started(max(self._started_ns, tick.boot_ns - _TICK_NS))
         self._store.ingest(tick)
         pids, ports = tick.target_pids, tick.target_ports
         if pids is not None:
