@@ -47,9 +47,11 @@ def status(view: View, width: int) -> Line:
 
 def _window(view: View) -> list[Span]:
     window = view.snapshot.window
-    short = window.length_s is not None and window.span_s < window.length_s * 0.95
-    filled = f" ({units.span(window.span_s)} so far)" if short or window.length_s is None else ""
-    return [Span("window ", "dim"), Span(window.label, "strong"), Span(filled, "dim")]
+    there = units.span(window.span_s)
+    if window.length_s is None:
+        return [Span("window ", "dim"), Span(window.label, "strong"), Span(f", {there}", "dim")]
+    filling = f"{there} of " if window.span_s < window.length_s * 0.95 else ""
+    return [Span(f"window {filling}", "dim"), Span(window.label, "strong")]
 
 
 def _rate(snapshot: Snapshot) -> list[Span]:

@@ -130,7 +130,8 @@ def waiting(view: View) -> list[Line]:
     if state is State.WAITING:
         return [line(Span(detail or f"waiting for a process named {name}", "strong"))]
     if state is State.ATTACHING:
-        return [line(Span(f"{detail or 'attaching'} to {name} …", "strong"))]
+        doing = detail or "attaching"
+        return [line(Span(f"{doing} {'to' if doing.startswith('attaching') else 'for'} {name} …", "strong"))]
     if state is State.FAILED:
         return [line(Span("no figures: the tracer failed (pane 5 says more)", "dim"))]
     if state is State.STOPPED:

@@ -149,13 +149,14 @@ def test_stderr_is_shown_to_the_last_line() -> None:
     [
         (builders.empty(), "waiting for the first request of nginx, 12 s"),
         (builders.empty(State.ATTACHING, "attaching 9 probes"), "attaching 9 probes to nginx …"),
+        (builders.empty(State.ATTACHING, "starting bpftrace"), "starting bpftrace for nginx …"),
         (builders.empty(State.WAITING, target=builders.target(0, ())), "waiting for a process named nginx"),
         (builders.empty(target=builders.target(0, ())), "waiting for a process named nginx"),
         (builders.empty(accounting=builders.live().accounting), "no request of nginx for 12 s"),
         (builders.empty(State.STOPPED), "the run has ended without an observation"),
         (builders.failed(builders.empty()), "failed: bpftrace ended with exit code 255"),
     ],
-    ids=["empty", "attaching", "waiting", "gone", "quiet", "stopped", "failed"],
+    ids=["empty", "attaching", "starting", "waiting", "gone", "quiet", "stopped", "failed"],
 )
 @pytest.mark.parametrize("key", ["1", "2", "3", "4"])
 def test_a_pane_without_figures_says_what_it_waits_for(snapshot: Snapshot, said: str, key: str) -> None:
@@ -282,8 +283,8 @@ def test_plus_and_minus_change_the_window() -> None:
     session = builders.FakeSession(builders.live())
     screens = shots(session, ["plus", "plus", "plus", "minus", "minus", "minus"])
     assert session.asked[1:] == [300.0, None, None, 300.0, 60.0, 10.0]
-    assert "window 5 min (90 s so far)" in screens[0]
-    assert "window all (90 s so far)" in screens[1]
+    assert "window 90 s of 5 min" in screens[0]
+    assert "window all, 90 s" in screens[1]
     assert "window 10 s ·" in screens[-1]
 
 
