@@ -246,7 +246,7 @@ def test_without_root_the_command_to_type_is_whole() -> None:
     assert words.splitlines()[0].startswith("bpftop: tracing needs root")
     hint = words.splitlines()[1].strip()
     assert hint.startswith("sudo /")
-    assert hint.endswith("report nginx")
+    assert hint.endswith("report nginx -d 1"), "every word is repeated"
 
 
 @pytest.mark.parametrize("words", [["999999999"], ["/tmp"], ["a\0b"], [""], ["--", "-x"]])

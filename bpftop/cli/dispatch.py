@@ -81,6 +81,7 @@ def _run(given: list[str]) -> int:
         options = parse(with_verb(given))
     except SystemExit as helped:  # --help of a verb
         return int(helped.code or 0)
+    options.words = given
     # Each verb is imported when it is wanted: the screen, numpy and the tracer cost half a second together.
     if options.verb in ("watch", "demo"):
         from bpftop.cli import watch

@@ -12,7 +12,7 @@ from pathlib import Path
 from bpftop import __version__
 from bpftop.cli.host import host_of, require_numpy
 from bpftop.errors import BpftopError, HostError
-from bpftop.preflight import Check, Host, Problem, checks, missing, mount_tracefs
+from bpftop.preflight import Check, Host, Problem, checks, missing, mount_tracefs, tracefs
 from bpftop.text import safe
 
 CANNOT_TRACE = HostError.exit_code
@@ -20,7 +20,7 @@ CANNOT_TRACE = HostError.exit_code
 
 def doctor(options: argparse.Namespace) -> int:
     """Print the checks; 0 when this host can trace, 3 when not."""
-    host = host_of(options.bpftrace, "doctor")
+    host = host_of(options.bpftrace, *options.words)
     try:
         mounted = mount_tracefs(host)
     except HostError:
@@ -72,8 +72,9 @@ def _scripts(host: Host) -> list[Check]:
         return [Check("scripts", error.message, Problem(error.message, error.hint))]
     reasons = {script: missing(script, host) for script in scripts}
     none = all(reasons.values())
+    unknown = "" if tracefs(host) else ": only root can tell whether it runs here"
     return [
-        Check(f"script {script.name}", script.title, Problem(why, fatal=none) if why else None)
+        Check(f"script {script.name}", script.title + unknown, Problem(why, fatal=none) if why else None)
         for script, why in reasons.items()
     ]
 

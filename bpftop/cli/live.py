@@ -44,7 +44,7 @@ def live(
 
     spec = given_target(options)
     parse(spec)  # an impossible word is said before anything else
-    host = host_of(options.bpftrace, options.verb, spec)
+    host = host_of(options.bpftrace, *options.words)
     prepare(host)
     target = found(spec, say, say_absent)
     with traced(target, host, lambda: resolve(spec), say) as session:
@@ -162,7 +162,7 @@ def found(spec: str, say: Callable[[str], None], say_absent: Callable[[str], Non
 def demo(options: argparse.Namespace) -> Iterator[tuple[Session, str]]:
     """A session on the demo, and a sentence for the screen when it is simulated and nobody asked for that."""
     require_numpy()
-    why = "" if options.simulate else _cannot_trace(host_of(options.bpftrace, "demo"))
+    why = "" if options.simulate else _cannot_trace(host_of(options.bpftrace, *options.words))
     if options.simulate or why:
         with simulated() as session:
             yield session, f"simulation: {why}" if why else ""
@@ -175,7 +175,7 @@ def demo(options: argparse.Namespace) -> Iterator[tuple[Session, str]]:
         def rescan() -> Target:
             return replace(resolve(f":{server.port}"), name=NAME)
 
-        with traced(rescan(), host_of(options.bpftrace, "demo"), rescan) as session:
+        with traced(rescan(), host_of(options.bpftrace, *options.words), rescan) as session:
             yield session, ""
 
 
