@@ -21,7 +21,8 @@ GONE = 128 + signal.SIGHUP
 _SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 _CHECK_S = 0.25
 _GRACE_S = 0.75
-_RESTORE = b"\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?1015l\x1b[?2004l\x1b[?1049l\x1b[?25h\x1b[<u\x1b[0m"
+# CAN first: it ends a sequence that was cut in the middle.
+_RESTORE = b"\x18\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?1015l\x1b[?2004l\x1b[?1049l\x1b[?25h\x1b[<u\x1b[0m"
 
 
 class Watch:
@@ -97,12 +98,20 @@ def _attributes() -> list[object] | None:
 
 
 def _restore(attributes: list[object] | None) -> None:
-    """Put the terminal back without waiting for it."""
+    """Put the terminal back without waiting for it.
+
+    A terminal whose buffer is full cannot be told to leave the alternate screen: it gets its modes back, and ``reset``
+    is the cure for the rest.
+    """
+    if sys.__stdin__ is None or sys.__stderr__ is None:
+        return
     with contextlib.suppress(termios.error, OSError, ValueError):
-        if sys.__stdin__ is not None and attributes is not None:
-            termios.tcflush(sys.__stdin__.fileno(), termios.TCOFLUSH)
+        if attributes is not None:
             termios.tcsetattr(sys.__stdin__.fileno(), termios.TCSANOW, attributes)  # type: ignore[arg-type]
     with contextlib.suppress(OSError, ValueError):
-        if sys.__stderr__ is not None:
-            os.set_blocking(sys.__stderr__.fileno(), False)
-            os.write(sys.__stderr__.fileno(), _RESTORE)
+        descriptor = sys.__stderr__.fileno()
+        os.set_blocking(descriptor, False)
+        with contextlib.suppress(BlockingIOError):
+            os.write(descriptor, _RESTORE)
+        # The terminal is the shell's too, and a shell does not expect it to be non-blocking.
+        os.set_blocking(descriptor, True)

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import termios
+import time
 from pathlib import Path
 
 import pytest
@@ -81,12 +82,15 @@ def test_a_terminal_that_vanishes_ends_it(mode: str) -> None:
 
 def test_a_terminal_that_does_not_read_can_be_ended() -> None:
     """After ctrl+s or on a hung connection the event loop is stuck in a write; SIGTERM still ends it."""
-    with child_in_terminal([*APP, "plain"]) as terminal:
+    with child_in_terminal([*APP, "plain"], size=(160, 50), env={"COLORTERM": "truecolor"}) as terminal:
+        before = termios.tcgetattr(terminal.slave)
         terminal.until(READY)
-        for _ in range(400):
-            os.write(terminal.master, b"\t")
+        for _ in range(200):
+            os.write(terminal.master, b"t")
+            time.sleep(0.02)
         terminal.child.send_signal(signal.SIGTERM)
         assert terminal.child.wait(timeout=60) == 128 + signal.SIGTERM
+        assert termios.tcgetattr(terminal.slave) == before
 
 
 @pytest.mark.parametrize("term", ["xterm", "linux", "tmux-256color"])
