@@ -15,9 +15,11 @@ from bpftop.model import Attached, Heartbeat, Lost, MapPrint, Message, Record, R
 
 MAX_LINE = 16 << 20
 """A keyed histogram of bpftrace can be a line of hundreds of KB; beyond this a line is rejected in pieces."""
-_TAGGED = re.compile(r"[THEt]( -?\d{1,20})+\n?\Z")
-_SIGN_EXTENDED = re.compile("\uffff([fF]{2}[0-9a-fA-F]{2})")
+_TAGGED = re.compile(r"(?:E( -?[0-9]{1,20})+|[THt] [0-9]{1,18})\n?\Z")
+_SIGN_EXTENDED = re.compile("\uffff[fF]{2}([89a-fA-F][0-9a-fA-F])")
+_NO_BYTES = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 _MASK = (1 << 64) - 1
+_MAX_COUNT = (1 << 63) - 1
 
 
 class LineSplitter:
@@ -128,7 +130,7 @@ def unsigned_items(values: object) -> Iterator[tuple[int, int]]:
     if isinstance(values, dict):
         for key, value in values.items():
             whole, count = number(key), number(value)
-            if whole is not None and count is not None:
+            if whole is not None and count is not None and abs(count) <= _MAX_COUNT:
                 yield whole & _MASK, count
 
 
@@ -136,5 +138,5 @@ def repair(text: str) -> str:
     """Undo the sign extension of bytes above 0x7f: ``\\uffffffc3`` was the byte c3 (all versions to 0.27)."""
     if "\uffff" not in text:
         return text
-    raw = _SIGN_EXTENDED.sub(lambda found: chr(0xDC00 + int(found[1][2:], 16)), text)
+    raw = _SIGN_EXTENDED.sub(lambda found: chr(0xDC00 + int(found[1], 16)), _NO_BYTES.sub("\ufffd", text))
     return raw.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
