@@ -180,7 +180,9 @@ def test_an_unexpected_error_is_a_sentence_and_a_traceback_on_demand(
         (["--help"], {"numpy", "textual", "rich", "plotext", "subprocess"}),
         (["--version"], {"numpy", "textual", "rich", "plotext", "subprocess"}),
         (["report", "--help"], {"numpy", "textual", "rich", "plotext"}),
-        (["scripts"], {"textual", "rich", "plotext"}),
+        (["scripts"], {"numpy", "textual", "rich", "plotext"}),
+        (["script", "requests", "1"], {"numpy", "textual", "rich", "plotext"}),
+        (["report", "4194304"], {"numpy", "textual", "rich", "plotext"}),
         (["doctor"], {"textual", "rich", "plotext"}),
         (["nginx"], {"textual", "rich", "plotext"}),
         (["report", "--simulate", "-d", "1"], {"textual", "rich", "plotext"}),
@@ -236,6 +238,29 @@ def test_the_doctor_finds_the_other_bpftop(tmp_path: Path) -> None:
     done = run("doctor", PATH=f"{tmp_path}:{os.environ['PATH']}")
     assert f"{other}" in done.stdout
     assert "bpftop-latency" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("raised", "said"),
+    [
+        (
+            "RuntimeError('NumPy was built with baseline optimizations: (X86_V2) but your machine does not.')",
+            "numpy does not load here: NumPy was built with baseline optimizations: (X86_V2)",
+        ),
+        (
+            r"ImportError('\n\nIMPORTANT: READ THIS\n\nOriginal error was: libopenblas is gone\n')",
+            "numpy does not load here: libopenblas is gone",
+        ),
+    ],
+)
+def test_a_numpy_that_does_not_load_is_said_with_the_cure(tmp_path: Path, raised: str, said: str) -> None:
+    (tmp_path / "numpy.py").write_text(f"raise {raised}\n")
+    for words in (["doctor"], ["report", "--simulate", "-d", "1"]):
+        done = run(*words, PYTHONPATH=f"{tmp_path}:{Path(__file__).parents[1]}")
+        assert done.returncode == 3
+        assert said in done.stdout + done.stderr
+        assert "-m pip install 'numpy<2.4'" in done.stdout + done.stderr
+        assert "Traceback" not in done.stderr
 
 
 @root

@@ -62,8 +62,6 @@ def _numpy() -> Check:
 
 def _scripts(host: Host) -> list[Check]:
     """Each script and why it cannot run here. One that cannot is a note: others may."""
-    if "numpy" not in sys.modules:
-        return []
     from bpftop.scripts import catalog
 
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -42,9 +43,15 @@ def require_numpy() -> None:
     try:
         import numpy  # noqa: F401
     except (ImportError, RuntimeError) as error:
-        why = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         hint = f"{shlex.quote(sys.executable)} -m pip install 'numpy<2.4'"
-        raise HostError(f"numpy does not load here: {why}", hint) from error
+        raise HostError(f"numpy does not load here: {_reason(error)}", hint) from error
+
+
+def _reason(error: Exception) -> str:
+    """The one line that matters of numpy's page of advice."""
+    said = str(error).strip()
+    match = re.search(r"^Original error was: (.+)$", said, re.MULTILINE)
+    return match[1] if match else said.partition("\n")[0] or type(error).__name__
 
 
 def narrate(sentence: str) -> None:

@@ -15,9 +15,9 @@ from bpftop.cli.host import host_of, narrate, prepare, require_numpy
 from bpftop.errors import BpftopError, HostError, TargetError, UsageError
 from bpftop.preflight import Host, bpftrace_path, bpftrace_version, missing
 
-if TYPE_CHECKING:  # numpy comes with these: not before require_numpy has spoken
+if TYPE_CHECKING:
     from bpftop.model import Script, Target
-    from bpftop.session import Session
+    from bpftop.session import Session  # numpy comes with it: not before require_numpy has spoken
 
 
 def given_target(options: argparse.Namespace) -> str:
@@ -35,7 +35,6 @@ def live(
 
     ``say`` gets what stays true, ``say_absent`` what is true until the target runs.
     """
-    require_numpy()
     if options.simulate:
         with simulated() as session:
             yield session
@@ -54,6 +53,7 @@ def live(
 @contextmanager
 def simulated() -> Iterator[Session]:
     """A session on the demo's story, without a kernel."""
+    require_numpy()
     from bpftop.scripts import catalog, compose
     from bpftop.session import Session
     from bpftop.tracer.simulate import SimulatedSource, simulated_target
@@ -79,8 +79,9 @@ def traced(
         return BpftraceSource(compose(scripts, target), bpftrace_path=str(path))
 
     source = renew(target)
-    source.start()  # it compiles and attaches while the rest of us is imported
+    source.start()  # it compiles and attaches while numpy and the rest of us are imported
     try:
+        require_numpy()
         from bpftop.session import Session
 
         program, version = compose(scripts, target), bpftrace_version(path)
@@ -161,7 +162,6 @@ def found(spec: str, say: Callable[[str], None], say_absent: Callable[[str], Non
 @contextmanager
 def demo(options: argparse.Namespace) -> Iterator[tuple[Session, str]]:
     """A session on the demo, and a sentence for the screen when it is simulated and nobody asked for that."""
-    require_numpy()
     why = "" if options.simulate else _cannot_trace(host_of(options.bpftrace, *options.words))
     if options.simulate or why:
         with simulated() as session:

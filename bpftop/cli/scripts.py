@@ -6,14 +6,13 @@ import argparse
 import difflib
 import sys
 
-from bpftop.cli.host import host_of, require_numpy
+from bpftop.cli.host import host_of
 from bpftop.errors import UsageError
 from bpftop.preflight import Host, missing, tracefs
 
 
 def listing() -> int:
     """Print every script, what it measures, and whether this host can run it."""
-    require_numpy()
     from bpftop.scripts import catalog
 
     host = host_of(None, "scripts")
@@ -35,7 +34,6 @@ def _verdict(why: str | None, host: Host) -> str:
 
 def show(options: argparse.Namespace) -> int:
     """Print the composed program: plain bpftrace, to read, to keep, to run without bpftop."""
-    require_numpy()
     from bpftop.model import Target, TargetKind
     from bpftop.scripts import catalog, compose
     from bpftop.target import resolve

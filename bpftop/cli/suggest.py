@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bpftop.target import listeners
 from bpftop.text import safe
 
 _ROWS = 12
@@ -9,11 +10,6 @@ _ROWS = 12
 
 def listening() -> str:
     """Processes with listening ports, one a line; empty when none can be seen."""
-    try:
-        from bpftop.target import listeners
-    except (ImportError, RuntimeError):  # numpy does not load here; `bpftop doctor` tells
-        return ""
-
     found = list(listeners().items())
     if not found:
         return ""
