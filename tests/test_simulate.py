@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,7 +20,7 @@ from bpftop.tracer.simulate.probes import Probes
 from bpftop.tracer.simulate.traffic import ACCEPT_QUEUE, MEASURES, READ_QUEUE, REQUEST, Traffic, awake
 from bpftop.tracer.source import Source
 
-REQUEST_FIELDS = ("timestamp_ns", "latency_ns", "read_queue_ns", "client", "client_port", "pid", "of_the_future")
+REQUEST_FIELDS = ("timestamp_ns", "latency_ns", "read_queue_ns", "client", "client_port_be", "pid", "of_the_future")
 
 
 def program(*names: str) -> Program:
@@ -163,7 +164,7 @@ def test_events_are_counted_capped_and_complete(told: tuple[Reading, Truth]) -> 
         assert reading.ticks[0] - 10**9 < at_ns < reading.ticks[-1] + 10**9
         assert 0 < queue_ns < latency_ns
         assert client in codes
-        assert 32768 <= port < 61000
+        assert 32768 <= socket.ntohs(port) < 61000
 
 
 def test_only_declared_measures_are_counted() -> None:

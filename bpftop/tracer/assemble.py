@@ -33,7 +33,8 @@ class Assembler:
                 finished = self._build(False) if self._boot_ns else None
                 self._boot_ns = message.boot_ns
                 return finished
-            case TickEnd() if self._boot_ns:
+            case TickEnd() if self._boot_ns or self._maps:
+                self._boot_ns = self._boot_ns or message.boot_ns  # its beginning was lost
                 return self._build(False)
             case _:
                 pass

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import socket
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -164,7 +165,7 @@ class Probes:
                 "latency_ns": latency_ns,
                 "read_queue_ns": int(row["read_queue_ns"]),
                 "client": int(self._codes[row["client"]]),
-                "client_port": int(row["client_port"]),
+                "client_port_be": socket.htons(int(row["client_port"])),
                 "pid": self._pid,
             }
             numbers = " ".join(str(values.get(name, 0)) for name in stream.fields)
