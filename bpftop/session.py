@@ -100,10 +100,11 @@ class Session:
     def stop(self) -> None:
         """End the source within 3 s: SIGINT, then SIGTERM, then SIGKILL. The last counts are in the next snapshot."""
         self._stopping.set()
-        for step in (self._source.stop, getattr(self._source, "terminate", self._source.kill), self._source.kill):
+        for step in ("stop", "terminate", "kill"):
             if not self._thread.is_alive():
                 break
-            step()
+            source = self._source  # a restart may just have put another in its place
+            getattr(source, step, source.kill)()
             self._thread.join(_LADDER_S)
         self._meter.close()
 
@@ -130,6 +131,9 @@ class Session:
         while True:
             pump(self._source, self._message, self._stderr_line, self._idle)
             code = self._source.wait(_LADDER_S)
+            if code is None:  # it closed its pipes and lives on
+                self._source.kill()
+                code = self._source.wait(_LADDER_S)
             with self._lock:
                 self._exit_code = code
                 self._ingest(self._assembler.finish(boot_ns()))
@@ -152,12 +156,15 @@ class Session:
                 return False
             self._state = State.ATTACHING
             if self._stopping.wait(2**self._restarts):
+                self._state = State.STOPPED
                 return False
             self._restarts += 1
         assert self._renew is not None
         try:
             self._source = self._renew(self._target)
             self._source.start()
+            if self._stopping.is_set():
+                self._source.stop()
         except BpftopError as error:
             self._state, self._detail, self._hint = State.FAILED, error.message, error.hint
             return False
