@@ -41,7 +41,7 @@ def field_offset(struct_name: str, field: str, path: Path = BTF_PATH) -> int:
     known = _KNOWN.get((struct_name, field))
     try:
         types, strings = _load(path)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, struct.error) as error:
         if known is not None:
             return known
         raise HostError(f"this kernel has no readable type information ({path}): {error}") from error
@@ -74,7 +74,9 @@ def _find(types: bytes, strings: bytes, struct_name: str, field: str) -> int | N
         if at % 4 == 0 and at + 12 <= len(types):
             (info,) = struct.unpack_from("=I", types, at + 4)
             if info >> 24 & 0x1F == _KIND_STRUCT:
-                return _member(types, strings, at + 12, info, field)
+                offset = _member(types, strings, at + 12, info, field)
+                if offset is not None:  # a name may stand for several structs
+                    return offset
         at = types.find(needle, at + 1)
     return None
 

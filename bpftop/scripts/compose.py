@@ -41,8 +41,9 @@ def compose(scripts: Sequence[Script], target: Target) -> Program:
     if ticks:
         body += "\n\n" + macros.expand(f"interval:ms:100 {{\n{ticks}\n}}", shared, names)
     text = "\n\n".join((_title(scripts, target), _begin(target, len(streams)), body, _library_text(library, body)))
-    text = place_offsets(re.sub(r"\n{3,}", "\n\n", merge_probes(text)))
-    return Program(text + "\n\n" + _end(text) + "\n", tuple(scripts), measures, streams, _argv(target))
+    text = merge_probes(f"{text}\n\n{_end(text)}\n")
+    text = place_offsets(re.sub(r"\n{3,}", "\n\n", text))
+    return Program(text, tuple(scripts), measures, streams, _argv(target))
 
 
 def _shared() -> tuple[str, dict[str, macros.Macro]]:

@@ -15,7 +15,7 @@ from bpftop.errors import ScriptError
 from bpftop.model import EventStream, Measure, Script
 
 _BLOCK = re.compile(r"(?m)^// /// bpftop$\n(?P<content>(?:^//(?: .*)?$\n)+?)^// ///$")
-_SUMMARY = re.compile(r"(?m)\A(?:#!.*\n)?(?://\s*(?:\S+\.bt\s+-\s+)?(?P<text>\S.*)$)?")
+_SUMMARY = re.compile(r"(?m)\A(?:#!.*\n)?(?://[ \t]*(?!/// )(?:\S+\.bt[ \t]+-[ \t]+)?(?P<text>\S.*)$)?")
 _NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
 _TOP = ("title", "requires", "measures", "streams")
 _MEASURE = ("title", "start", "end", "tells")
@@ -27,7 +27,10 @@ def parse_script(text: str, name: str, path: str) -> Script:
     match = _BLOCK.search(text)
     summary = _SUMMARY.match(text)
     data: dict[str, Any] = {}
-    first_line = 0
+    content, first_line = "", 0
+    if opened := re.search(r"(?m)^// /// bpftop$", text) if not match else None:
+        line = text.count("\n", 0, opened.start()) + 1
+        raise ScriptError(f"{path}:{line}: the header must be comment lines and end with '// ///'")
     if match:
         first_line = text.count("\n", 0, match.start("content"))
         content = re.sub(r"(?m)^// ?", "", match["content"])
@@ -35,7 +38,7 @@ def parse_script(text: str, name: str, path: str) -> Script:
             data = tomllib.loads(content)
         except tomllib.TOMLDecodeError as error:
             raise ScriptError(f"{path}:{_toml_line(error, first_line)}: the header is not TOML: {error}") from error
-    check = _Checker(path, text, first_line)
+    check = _Checker(path, content, first_line)
     check.keys(data, _TOP, "")
     return Script(
         name=name,
@@ -55,19 +58,21 @@ def _toml_line(error: tomllib.TOMLDecodeError, first_line: int) -> int:
 
 
 class _Checker:
-    """Strict reading of a header; every complaint names the line."""
+    """Strict reading of a header; every complaint names the line. ``where``: the table, as ``measures.some_name``."""
 
-    def __init__(self, path: str, text: str, first_line: int) -> None:
+    def __init__(self, path: str, content: str, first_line: int) -> None:
         self._path = path
-        self._lines = text.splitlines()
-        self._first_line = first_line
+        self._lines = list(enumerate(content.splitlines(), first_line + 1))
 
-    def fail(self, word: str, why: str) -> ScriptError:
-        """The error, at the first header line that has ``word``."""
-        for number, line in enumerate(self._lines[self._first_line :], self._first_line + 1):
-            if word in line:
-                return ScriptError(f"{self._path}:{number}: {why}")
-        return ScriptError(f"{self._path}: {why}")
+    def fail(self, key: str, why: str, where: str = "") -> ScriptError:
+        """The error, at the line that sets ``key`` in its table, or else where the table begins."""
+        at = next((i for i, (_, line) in enumerate(self._lines) if line.strip() == f"[{where}]"), 0)
+        setting = re.compile(rf"\s*\"?{re.escape(key)}\"?\s*=")
+        number = next((n for n, line in self._lines[at:] if setting.match(line)), 0)
+        later = next((n for n, line in self._lines[at + 1 :] if line.lstrip().startswith("[")), number)
+        if not number or (where and number > later):
+            number = self._lines[at][0] if where else next((n for n, line in self._lines if key in line), 0)
+        return ScriptError(f"{self._path}:{number}: {why}" if number else f"{self._path}: {why}")
 
     def keys(self, table: Mapping[str, Any], known: Iterable[str], where: str) -> None:
         """Every key of ``table`` must be known."""
@@ -75,20 +80,21 @@ class _Checker:
             if key not in known:
                 near = difflib.get_close_matches(key, list(known), 1, 0.4)
                 hint = f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(known)}"
-                raise self.fail(key, f"unknown key {key!r}{where}{hint}")
+                raise self.fail(key, f"unknown key {key!r}{_in_words(where)}{hint}", where)
 
-    def text(self, table: Mapping[str, Any], key: str, default: str | None = None) -> str:
+    def text(self, table: Mapping[str, Any], key: str, default: str | None = None, where: str = "") -> str:
         """A text value; required when there is no default."""
         value = table.get(key, default)
         if not isinstance(value, str):
-            raise self.fail(key, f"{key!r} must be a text" if key in table else f"a measure lacks {key!r}")
+            why = f"{key!r} must be a text" if key in table else f"{where.partition('.')[2]!r} lacks {key!r}"
+            raise self.fail(key, why, where)
         return value
 
-    def texts(self, table: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    def texts(self, table: Mapping[str, Any], key: str, where: str = "") -> tuple[str, ...]:
         """A list of texts, empty when absent."""
         value = table.get(key, [])
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-            raise self.fail(key, f"{key!r} must be a list of texts")
+            raise self.fail(key, f"{key!r} must be a list of texts", where)
         return tuple(value)
 
     def tables(self, data: Mapping[str, Any], key: str) -> list[tuple[str, dict[str, Any]]]:
@@ -103,17 +109,24 @@ class _Checker:
 
     def measure(self, name: str, table: Mapping[str, Any]) -> Measure:
         """One measure."""
-        self.keys(table, _MEASURE, f" in measure {name!r}")
-        title, start, end = (self.text(table, key) for key in ("title", "start", "end"))
-        return Measure(name, title, start, end, self.text(table, "tells", ""))
+        where = f"measures.{name}"
+        self.keys(table, _MEASURE, where)
+        title, start, end = (self.text(table, key, where=where) for key in ("title", "start", "end"))
+        return Measure(name, title, start, end, self.text(table, "tells", "", where))
 
     def stream(self, name: str, table: Mapping[str, Any], data: Mapping[str, Any]) -> EventStream:
         """One event stream; its measure must be declared in the same file."""
-        self.keys(table, _STREAM, f" in stream {name!r}")
-        measure = self.text(table, "measure")
+        where = f"streams.{name}"
+        self.keys(table, _STREAM, where)
+        measure = self.text(table, "measure", where=where)
         if measure not in data.get("measures", {}):
-            raise self.fail(measure, f"stream {name!r}: no measure {measure!r} in this script")
-        fields = self.texts(table, "fields")
+            raise self.fail("measure", f"stream {name!r}: no measure {measure!r} in this script", where)
+        fields = self.texts(table, "fields", where)
         if fields[:2] != ("timestamp_ns", "latency_ns"):
-            raise self.fail("fields", f"stream {name!r}: fields must begin with timestamp_ns, latency_ns")
+            raise self.fail("fields", f"stream {name!r}: fields must begin with timestamp_ns, latency_ns", where)
         return EventStream(name, measure, fields)
+
+
+def _in_words(where: str) -> str:
+    kind, _, name = where.partition(".")
+    return f" in {kind.removesuffix('s')} {name!r}" if name else ""

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from bpftop.errors import ScriptError
 
 _HEAD = re.compile(r"(?m)^macro\s+(?P<name>[a-z_]\w*)\((?P<parameters>[^)]*)\)\s*(?P<open>[{(])")
+_QUIET = r'"(?:\\.|[^"\\])*"|//[^\n]*|/\*[\s\S]*?\*/'
+"""Strings and comments: brackets and names in them mean nothing."""
 _SIMPLE = re.compile(r"[\w$.@]+\Z")
 _MAX_DEPTH = 8
 
@@ -47,10 +49,12 @@ def expand(text: str, macros: Mapping[str, Macro], names: Mapping[str, int]) -> 
     """
     if not macros:
         return text
-    call = re.compile(r"(?<![\w$@.:])(?P<name>" + "|".join(map(re.escape, macros)) + r")\(")
+    call = re.compile(_QUIET + r"|(?<![\w$@.:])(?P<name>" + "|".join(map(re.escape, macros)) + r")\(")
     for _ in range(_MAX_DEPTH):
         out, at = [], 0
-        while match := call.search(text, at):
+        for match in call.finditer(text):
+            if match["name"] is None or match.start() < at:
+                continue
             out.append(text[at : match.start()])
             close = closing(text, match.end() - 1)
             macro = macros[match["name"]]
@@ -59,7 +63,7 @@ def expand(text: str, macros: Mapping[str, Macro], names: Mapping[str, int]) -> 
             if macro.is_statement:
                 at += len(text[at:]) - len(text[at:].lstrip(" ;"))
                 body = _indented(body, text, match.start())
-            out.append(body)
+            out.append(body if macro.is_statement else f"({body})")
         if not out:
             return text
         text = "".join(out) + text[at:]
@@ -70,7 +74,7 @@ def closing(text: str, start: int) -> int:
     """The index of the bracket that closes the one at ``start``; strings and comments are passed over."""
     pairs = {"(": ")", "{": "}", "[": "]"}
     stack: list[str] = []
-    for token in re.finditer(r'"(?:\\.|[^"\\])*"|//[^\n]*|[(){}\[\]]', text[start:]):
+    for token in re.finditer(_QUIET + r"|[(){}\[\]]", text[start:]):
         char = token[0]
         if char in pairs:
             stack.append(pairs[char])
@@ -115,7 +119,8 @@ def _indented(body: str, text: str, at: int) -> str:
     """The body, moved to the column of its call."""
     line = text[text.rfind("\n", 0, at) + 1 : at]
     if line.strip():
-        return " ".join(part.strip() for part in body.splitlines() if not part.strip().startswith("//"))
+        code = re.sub(_QUIET, lambda found: found[0] if found[0].startswith('"') else "", body)
+        return " ".join(part.strip() for part in code.splitlines() if part.strip())
     lines = body.splitlines()
     own = min((len(part) - len(part.lstrip()) for part in lines if part.strip()), default=0)
     return ("\n" + line).join(part[own:] for part in lines)

@@ -7,13 +7,17 @@ import re
 
 from bpftop.scripts.macros import closing
 
-_HEAD = re.compile(r"(?m)^(?P<head>(?:tracepoint|kprobe|kretprobe|uprobe|uretprobe|usdt|interval|profile):[^{]*)\{")
+_HEAD = re.compile(
+    r"(?m)^(?P<head>(?:BEGIN|END)\s*|(?:tracepoint|kprobe|kretprobe|uprobe|uretprobe|usdt|interval|profile):[^{]*)\{"
+)
+_RETURN = re.compile(r"(?m)^(?:(?!//).)*\breturn\b")
 
 
 def merge_probes(text: str) -> str:
     """``text`` with the bodies of probes of equal head (attach points and filter) put behind each other.
 
-    The bodies share their ``$variables``: each must set what it reads, which bpftrace demands anyway.
+    The bodies share their ``$variables``: each must set what it reads, which bpftrace demands anyway. A body that may
+    return early stays a probe of its own.
     """
     bodies: dict[str, list[str]] = {}
     out, at = [], 0
@@ -21,7 +25,9 @@ def merge_probes(text: str) -> str:
         close = closing(text, match.end() - 1)
         key = " ".join(match["head"].split())
         body = re.sub(r"\A[^\S\n]*(//[^\n]*)?\n", "", text[match.end() : close])
-        if key in bodies:
+        if _RETURN.search(body):
+            out.append(text[at : close + 1])
+        elif key in bodies:
             bodies[key].append(body)
             out.append(text[at : match.start()])
         else:
