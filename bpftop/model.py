@@ -361,7 +361,7 @@ class Snapshot:
     measures: Mapping[str, MeasureSnapshot]
     """By name, in the order of the scripts."""
     slow: tuple[SlowRequest, ...]
-    """Slowest first, inside the window, at most 1,000."""
+    """Slowest first, inside the window, at most 300 of each stream."""
     accounting: Accounting
     overhead: Overhead
     tracer: TracerStatus

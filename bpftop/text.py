@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import unicodedata
 
-REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+REPLACEMENT = "?"
+"""Plain ASCII: it is right in every terminal and every font."""
 # Control, format (bidi, zero width), surrogate, private, unassigned; marks that pile up; line and paragraph separators.
-_UNSAFE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Mn", "Me", "Zl", "Zp"})
+_UNSAFE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Mn", "Mc", "Me", "Zl", "Zp"})
 
 
 def safe(foreign: str, cells: int | None = None) -> str:

@@ -24,7 +24,9 @@ def count(n: float) -> str:
 
 
 def rate(per_s: float) -> str:
-    """Events per second: ``0.5/s``, ``12.3k/s``."""
+    """Events per second: ``0.5/s``, ``12.3k/s``; one a minute is ``0.02/s``, not nothing."""
+    if 0 < per_s < 0.095:
+        return f"{per_s:.2f}/s" if per_s >= 0.005 else "<.01/s"
     if per_s < 10:
         return f"{per_s:.1f}/s"
     return f"{count(per_s)}/s"

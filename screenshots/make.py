@@ -1,8 +1,8 @@
 """Pictures of every pane as SVG and PNG: ``python screenshots/make.py [--from MODULE:FACTORY] [--out DIR]``.
 
-FACTORY is a function without arguments that returns a SnapshotSource; the default one is the hand-made nginx of the
-tests. PNGs need resvg-py and the Fira Code font (``apt-get install fonts-firacode``); without resvg-py only SVGs are
-written.
+FACTORY is a function without arguments that returns a SnapshotSource; the default one watches the demo with real
+bpftrace (as root); ``tests.ui.builders:sample`` is a hand-made nginx. PNGs need resvg-py and the Fira Code font
+(``apt-get install fonts-firacode``); without resvg-py only SVGs are written.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def to_png(svg: str, path: Path) -> None:
 def main() -> None:
     """Every pane, in every size asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--from", dest="source", default="tests.ui.builders:sample", metavar="MODULE:FACTORY")
+    parser.add_argument("--from", dest="source", default="screenshots.real:demo", metavar="MODULE:FACTORY")
     parser.add_argument("--out", type=Path, default=ROOT / "screenshots")
     parser.add_argument("--sizes", default="100x30", help="comma-separated, as 80x24,160x50")
     parser.add_argument("--theme")

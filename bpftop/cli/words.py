@@ -31,6 +31,7 @@ exit codes
   2  wrong words, or a file that cannot be read or written
   3  this host cannot trace: bpftop doctor tells why
   4  no sample, or more than 0.1 % of the events lost: nothing is proven
+  70 a defect of bpftop itself
   129, 130, 143  ended by SIGHUP, ctrl+c, SIGTERM
 """
 

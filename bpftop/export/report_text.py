@@ -108,13 +108,14 @@ def _clients(snapshot: Snapshot) -> Iterator[str]:
 
 
 def _slow(snapshot: Snapshot) -> Iterator[str]:
-    if not snapshot.slow:
+    requests = [slow for slow in snapshot.slow if slow.event == "request"]
+    if not requests:
         return
-    yield "Slowest requests (UTC)"
-    for slow in snapshot.slow[:SLOW]:
+    yield "Slowest requests (UTC), from the arrival of the data to the first byte sent"
+    for slow in requests[:SLOW]:
         moment = datetime.fromtimestamp(slow.unix_ns / 1e9, UTC)
         line = f"  {moment:%H:%M:%S}.{moment.microsecond // 1000:03d} {units.duration(slow.latency_ns):>8}"
-        line += f"  {safe(slow.event, 12)}  {safe(slow.client, 39)}"
+        line += f"  {safe(slow.client, 39)}"
         for further in (_field(name, value) for name, value in slow.fields.items() if value):
             if len(line) + 2 + len(further) <= WIDTH:
                 line += "  " + further

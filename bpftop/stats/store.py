@@ -110,14 +110,14 @@ class Store:
         return f"ipv6#{code & ~wire.IPV6_BIT:012x}" if code & wire.IPV6_BIT else wire.ipv4_text(code & 0xFFFFFFFF)
 
     def slow(self, length_s: float | None, unix_offset_ns: int) -> tuple[SlowRequest, ...]:
-        """The slowest events of all streams inside a window, slowest first. ``unix_offset_ns``: unix - boot time."""
+        """The slowest events of each stream inside a window, slowest first. ``unix_offset_ns``: unix - boot time."""
         since = 0 if length_s is None else self._last_ns - int(self.span_s(length_s) * 1e9)
         found = []
         for stream, ring in zip(self._streams, self._rings, strict=True):
             for row in ring.slowest(since, SLOW_SHOWN).tolist():
                 found.append(self._slow_request(stream, row, unix_offset_ns))
         found.sort(key=lambda event: -event.latency_ns)
-        return tuple(found[:SLOW_SHOWN])
+        return tuple(found)
 
     def _slow_request(self, stream: EventStream, row: list[int], unix_offset_ns: int) -> SlowRequest:
         fields = dict(zip(stream.fields[2:], row[2:], strict=True))

@@ -150,8 +150,13 @@ class BpftopApp(App[int]):
         self._close_messages_no_wait()
 
 
+INTERNAL_ERROR = 70
+"""A defect of ours: neither a verdict nor the user's words (sysexits.h, EX_SOFTWARE)."""
+
+
 def run(session: SnapshotSource, *, save: Save, options: UiOptions, on_forced: Callable[[], None] | None = None) -> int:
-    """Show the screen until the user leaves; the exit code is 0, 128 + signal, 129 for a lost terminal, 1 for a crash.
+    """Show the screen until the user leaves; the exit code is 0, 128 + signal, 129 for a lost
+    terminal, 70 for a crash.
 
     ``on_forced`` is called when the process must end without returning from here (the terminal is gone or no longer
     reads); it must be quick.
@@ -163,7 +168,7 @@ def run(session: SnapshotSource, *, save: Save, options: UiOptions, on_forced: C
         code = app.run(mouse=options.mouse)
     if app.crash is not None:
         _report(app.crash)
-        return 1
+        return INTERNAL_ERROR
     return app.return_code or 0 if code is None else code
 
 

@@ -6,18 +6,16 @@ become ``?``: they move the cursor, reorder the line or hang on the neighbour's 
 
 from __future__ import annotations
 
-import unicodedata
-
 from rich.cells import cell_len, set_cell_size
 
-_REFUSED = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Mn", "Mc", "Me", "Zl", "Zp"})
+from bpftop import text as foreign
+
 _LONGEST = 4096
 
 
 def safe(text: str, cells: int = 200) -> str:
-    """The text with every risky character as ``?``, cut to at most ``cells`` cells with an ellipsis."""
-    clean = "".join(_one(char) for char in text[:_LONGEST])
-    return cut(clean, cells)
+    """The text with every risky character as ``?`` (the rule is bpftop.text's), cut to at most ``cells`` cells."""
+    return cut(foreign.safe(text[:_LONGEST].replace("\t", " ")), cells)
 
 
 def cut(text: str, cells: int) -> str:
@@ -27,12 +25,3 @@ def cut(text: str, cells: int) -> str:
     if cell_len(text) <= cells:
         return text
     return set_cell_size(text, cells - 1).rstrip() + "…"
-
-
-def _one(char: str) -> str:
-    """One character, or ``?``."""
-    if " " <= char <= "~":
-        return char
-    if char == "\t":
-        return " "
-    return "?" if unicodedata.category(char) in _REFUSED else char

@@ -71,8 +71,9 @@ class SlowRequests(ListPane[SlowRequest]):
     TITLE = "Slow requests"
     SHORT = "Slow"
     ABOUT = (
-        "The slowest single requests of the window, at most 1,000. The kernel sends only requests above a threshold "
-        "that it adapts to the load, so that a slow one always comes through; those held back are counted (pane 5) "
+        "The slowest single requests of the window, at most 300. Latency is the whole wait, from the arrival of the "
+        "request's data to the first byte of the answer: read queue and request latency together. The kernel sends "
+        "only requests above a threshold that it adapts to the load, so that a slow one always comes through; those held back are counted (pane 5) "
         "and are in all percentiles. Each kind of event (requests, connections) has a list of its own."
     )
     SORTS = ("Latency", "Time")
@@ -130,6 +131,8 @@ class SlowRequests(ListPane[SlowRequest]):
         others = len(kinds(view.snapshot)) - 1
         more = "  (v: other kinds)" if others else ""
         title = f"{len(rows):,} slow {kind}{'s' * (len(rows) != 1)}"
+        if kind == "request" and width >= 76:
+            first += ", arrival to first byte"
         lines = [line(Span(title, "strong"), Span(f"  {first}{more}", "dim"))]
         if accounting.lost:
             said = f"{accounting.lost:,} lost on the way: this list is incomplete, the percentiles are not affected"
