@@ -200,12 +200,19 @@ def _cpu_ns(pid: int) -> int:
 def _table(rows: list[Row], rounds: int) -> str:
     base = statistics.median(rows[0].per_s)
     halves = [statistics.median(part) for part in (rows[0].per_s[: rounds // 2 + 1], rows[0].per_s[rounds // 2 :])]
-    lines = ["| | requests/s | of untraced | worker CPU per request | ns per probe hit |", "|---|---|---|---|---|"]
+    lines = [
+        "| | requests/s | of untraced | worker CPU per request | untraced / this | ns per probe hit |",
+        "|---|---|---|---|---|---|",
+    ]
     for row in rows:
         ratio = statistics.median(ours / none for ours, none in zip(row.per_s, rows[0].per_s, strict=True))
         hit = f"{statistics.median(row.ns_per_hit):.0f}" if row.ns_per_hit else "–"
         worker = statistics.median(row.worker_ns) / 1e3
-        lines.append(f"| {row.name} | {statistics.median(row.per_s):,.0f} | {ratio:.3f} | {worker:.2f} µs | {hit} |")
+        share = statistics.median(rows[0].worker_ns) / 1e3 / worker
+        lines.append(
+            f"| {row.name} | {statistics.median(row.per_s):,.0f} | {ratio:.3f} "
+            f"| {worker:.2f} µs | {share:.3f} | {hit} |"
+        )
     swing = abs(halves[0] - halves[1]) / base
     lines += [
         "",

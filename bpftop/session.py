@@ -128,6 +128,16 @@ class Session:
     # --- the reader's thread ---
 
     def _run(self) -> None:
+        try:
+            self._follow()
+        except Exception as error:  # the boundary of the thread: a defect must show as a state, not on the terminal
+            self._state, self._hint = State.FAILED, "please report it"
+            self._detail = f"reading bpftrace failed: {type(error).__name__}: {error}"
+            self._source.kill()
+            self._source.wait(_LADDER_S)
+
+    def _follow(self) -> None:
+        """One run after the other, until nobody wants another."""
         while True:
             pump(self._source, self._message, self._stderr_line, self._idle)
             code = self._source.wait(_LADDER_S)

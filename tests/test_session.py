@@ -408,3 +408,15 @@ def test_snapshots_taken_while_figures_come_in_are_whole() -> None:
     assert session.snapshot(None).tracer.source == "simulation"
     truth = simulated.truth()
     assert {name: m.summary.count for name, m in session.snapshot(None).measures.items()} == truth.counts
+
+
+def test_a_defect_in_the_reading_shows_as_a_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The thread's end must not be a traceback across the screen, nor a screen that says LIVE for ever."""
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("no such luck")
+
+    monkeypatch.setattr(session_module, "pump", broken)
+    fake = FakeBpftrace(tmp_path, "time.sleep(60)")
+    with watching(fake) as session:
+        assert "RuntimeError: no such luck" in reaches(session, State.FAILED).tracer.detail
