@@ -58,6 +58,10 @@ interval:s:1 {{ printf("T %llu\\n", nsecs); }}
 """
 
 
+bpftrace = ""
+"""The path of the one that is measured."""
+
+
 @dataclass
 class Row:
     """One way of tracing and its rounds."""
@@ -74,18 +78,21 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=int, default=2, help="of load in each round")
+    parser.add_argument("--bpftrace", default=None, help="the bpftrace to run")
     parser.add_argument("--write", action="store_true", help="put the table into benchmarks/README.md")
     options = parser.parse_args()
+    global bpftrace
     preflight.mount_tracefs()
     fatal = [problem for problem in preflight.problems() if problem.fatal]
     if fatal:
         print(f"bench: {fatal[0].message}\n  {fatal[0].hint}", file=sys.stderr)
         return 3
+    bpftrace = options.bpftrace or str(preflight.bpftrace_path())
     tables = []
     for title, path in WORKLOADS:
         with tempfile.TemporaryDirectory(prefix="bpftop-bench-") as folder, _nginx(Path(folder)) as nginx:
             rows = _measure(nginx, path, options.rounds, options.seconds)
-        tables.append(f"### nginx saturated: {title}\n\n" + _table(rows, options.rounds))
+        tables.append(f"nginx saturated: {title}\n\n" + _table(rows, options.rounds))
     text = "\n\n".join(tables)
     print(text)
     if options.write:
@@ -168,7 +175,7 @@ def _tracing(row: Row) -> Iterator[int | None]:
     if row.program is None:
         yield None
         return
-    source = BpftraceSource(row.program, str(preflight.bpftrace_path()))
+    source = BpftraceSource(row.program, bpftrace)
     source.start()
     assert source.pid is not None
     subprocess.run(["taskset", "-acp", _elsewhere()[2], str(source.pid)], check=True, capture_output=True)
@@ -207,8 +214,8 @@ def _table(rows: list[Row], rounds: int) -> str:
     for row in rows:
         ratio = statistics.median(ours / none for ours, none in zip(row.per_s, rows[0].per_s, strict=True))
         hit = f"{statistics.median(row.ns_per_hit):.0f}" if row.ns_per_hit else "–"
-        worker = statistics.median(row.worker_ns) / 1e3
-        share = statistics.median(rows[0].worker_ns) / 1e3 / worker
+        worker = min(row.worker_ns) / 1e3  # of the least disturbed round
+        share = min(rows[0].worker_ns) / 1e3 / worker
         lines.append(
             f"| {row.name} | {statistics.median(row.per_s):,.0f} | {ratio:.3f} "
             f"| {worker:.2f} µs | {share:.3f} | {hit} |"
@@ -223,10 +230,15 @@ def _table(rows: list[Row], rounds: int) -> str:
 
 
 def _write(text: str) -> None:
+    """Renew the tables of this version of bpftrace, between its two marks."""
+    version = preflight.bpftrace_version(Path(bpftrace))
     readme = HERE / "README.md"
-    old = readme.read_text() if readme.exists() else "# Benchmarks\n\n<!-- overhead -->\n<!-- /overhead -->\n"
-    new = f"<!-- overhead -->\n{text}\n<!-- /overhead -->"
-    readme.write_text(re.sub(r"<!-- overhead -->.*<!-- /overhead -->", lambda _: new, old, flags=re.S))
+    old = readme.read_text()
+    begin, end = f"<!-- bpftrace {version} -->", f"<!-- /bpftrace {version} -->"
+    if begin not in old:
+        old = old.replace("How to read it:", f"{begin}\n{end}\n\nHow to read it:")
+    new = f"{begin}\n### bpftrace {version}\n\n{text}\n{end}"
+    readme.write_text(re.sub(f"{re.escape(begin)}.*{re.escape(end)}", lambda _: new, old, flags=re.DOTALL))
 
 
 if __name__ == "__main__":
