@@ -20,7 +20,7 @@ from bpftop.model import Counts, EventStream, Program
 from bpftop.stats.buckets import BUCKETS, CLIENT_SHIFT, bucket_of
 from bpftop.tracer.simulate.traffic import MEASURES, REQUEST
 
-EVENTS_CAP = 8
+EVENTS_CAP = 3
 """Per stream and 100 ms, as in ``bt/lib/events.bt``."""
 
 
