@@ -32,6 +32,10 @@ __all__ = ["BpftopApp", "SnapshotSource", "UiOptions", "run"]
 Save = Callable[[Snapshot], str]
 
 
+FIRST_FIGURES_S = 0.2
+"""Between two looks until the first figures are there."""
+
+
 class BpftopApp(App[int]):
     """Pulls a snapshot at an interval and hands it to the screen."""
 
@@ -54,6 +58,8 @@ class BpftopApp(App[int]):
         self._session, self._save, self._options = session, save, options
         self._plain = plain
         self._timer: Timer | None = None
+        self._eager = True
+        """Nothing has been seen yet: look more often, so that the first figures come without delay."""
         self._event_loop: asyncio.AbstractEventLoop | None = None
         self.crash: Exception | None = None
         for theme in OURS:
@@ -78,7 +84,9 @@ class BpftopApp(App[int]):
         self._event_loop = asyncio.get_running_loop()
         first = self._session.snapshot(self._options.window_s)
         self.push_screen(MainScreen(self._options, first))
-        self.poll_every(self._options.refresh_s)
+        self._eager = not _has_figures(first)
+        refresh_s = self._options.refresh_s
+        self.poll_every(min(refresh_s, FIRST_FIGURES_S) if self._eager else refresh_s)
 
     def poll_every(self, seconds: float) -> None:
         """Pull at this interval from now on."""
@@ -90,7 +98,11 @@ class BpftopApp(App[int]):
         """Pull a snapshot and draw it; nothing while paused."""
         main = self.main
         if main is not None and main.is_mounted and not main.view.paused:
-            main.take(self._session.snapshot(main.view.window_s))
+            snapshot = self._session.snapshot(main.view.window_s)
+            main.take(snapshot)
+            if self._eager and _has_figures(snapshot):
+                self._eager = False
+                self.poll_every(main.view.refresh_s)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """No palette in ASCII: Textual draws it with box characters and a magnifying glass."""
@@ -148,6 +160,11 @@ class BpftopApp(App[int]):
         if self.crash is None and isinstance(error, Exception):
             self.crash = error
         self._close_messages_no_wait()
+
+
+def _has_figures(snapshot: Snapshot) -> bool:
+    """Something has been counted, or the kernel has reported often enough to show that there is nothing."""
+    return snapshot.ticks > 2 or any(m.summary.count for m in snapshot.measures.values())
 
 
 INTERNAL_ERROR = 70
