@@ -78,13 +78,14 @@ def traced(
     def renew(target: Target) -> BpftraceSource:
         return BpftraceSource(compose(scripts, target), bpftrace_path=str(path))
 
-    source = renew(target)
+    program = compose(scripts, target)
+    source = BpftraceSource(program, bpftrace_path=str(path))
     source.start()  # it compiles and attaches while numpy and the rest of us are imported
     try:
         require_numpy()
         from bpftop.session import Session
 
-        program, version = compose(scripts, target), bpftrace_version(path)
+        version = bpftrace_version(path)
         session = Session(source, program, target, renew=renew, rescan=Sparing(rescan), bpftrace_version=version)
     except BaseException:
         source.kill()
