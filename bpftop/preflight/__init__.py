@@ -1,0 +1,53 @@
+"""What this host lacks for tracing, before anything heavy runs. Every problem names the next command to type.
+
+The world is a ``Host``: tests give other directories, another user, other capabilities.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bpftop.attach_points import lacking
+from bpftop.preflight.bpftrace import OLDEST, bpftrace_path, bpftrace_version, installed, temporary_files
+from bpftop.preflight.kernel import lockdown, mount_tracefs, process_ids, tracefs, tracepoints, types
+from bpftop.preflight.rights import rights
+from bpftop.preflight.values import TRUSTED_DIRECTORIES, Check, Host, Problem
+
+if TYPE_CHECKING:  # the vocabulary brings numpy; what is said here must not need it
+    from bpftop.model import Script
+
+__all__ = [
+    "OLDEST",
+    "TRUSTED_DIRECTORIES",
+    "Check",
+    "Host",
+    "Problem",
+    "bpftrace_path",
+    "bpftrace_version",
+    "checks",
+    "missing",
+    "mount_tracefs",
+    "problems",
+    "tracefs",
+]
+
+
+_CHECKS = (rights, installed, tracepoints, types, process_ids, lockdown, temporary_files)
+
+
+def problems(host: Host | None = None) -> list[Problem]:
+    """What stands in the way, gravest first; empty when all is well."""
+    found = [check.problem for check in checks(host) if check.problem is not None]
+    return sorted(found, key=lambda problem: not problem.fatal)
+
+
+def checks(host: Host | None = None) -> list[Check]:
+    """Everything that can be known without running a script."""
+    host = host or Host()
+    return [check(host) for check in _CHECKS]
+
+
+def missing(script: Script, host: Host | None = None) -> str | None:
+    """Why the script cannot run here, in one sentence; ``None`` when it can, or when only root could tell."""
+    host = host or Host()
+    return lacking(script.requires, tracefs(host), host.sys)

@@ -1,0 +1,119 @@
+"""Which bpftrace runs here, and what is known of its version."""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+import subprocess
+import tempfile
+from pathlib import Path
+
+from bpftop.errors import HostError
+from bpftop.preflight.values import Check, Host, Problem
+
+OLDEST = (0, 17)
+"""The oldest bpftrace that the scripts were run on."""
+_TROUBLED = {
+    (0, 24): "0.24 rejects scripts for the sign of numbers",
+    (0, 27, 0): "0.27.0 cannot compare strings",
+}
+
+
+def bpftrace_path(host: Host | None = None) -> Path:
+    """The absolute path of bpftrace. Root runs only what root owns, except a path that the user named."""
+    host = host or Host()
+    if host.bpftrace is not None:
+        if not _runnable(host.bpftrace):
+            raise HostError(f"there is no program {host.bpftrace}", "bpftop doctor")
+        return host.bpftrace.absolute()
+    refused = None
+    for path in _candidates(host):
+        if host.euid != 0 or _belongs_to_root(path):
+            return path
+        refused = refused or path
+    if refused is not None:
+        raise HostError(f"{refused} can be changed by others, so root does not run it", f"--bpftrace {refused}")
+    raise HostError("bpftrace is not installed", "sudo apt-get install -y bpftrace")
+
+
+def bpftrace_version(path: Path) -> str:
+    """``0.17.0``; empty when the program does not say."""
+    try:
+        return _version(path, path.stat().st_mtime_ns)
+    except OSError:
+        return ""
+
+
+@functools.cache
+def _version(path: Path, _modified_ns: int) -> str:
+    try:
+        run = subprocess.run(
+            [path, "--version"], capture_output=True, timeout=10, check=False, env={"PATH": os.defpath, "LANG": "C"}
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    match = re.search(rb"v?(\d+\.\d+(?:\.\d+)?)", run.stdout)
+    return match[1].decode() if match else ""
+
+
+def _candidates(host: Host) -> list[Path]:
+    """Every bpftrace, trusted directories first, then the caller's PATH."""
+    folders = dict.fromkeys([*host.directories, *map(Path, os.environ.get("PATH", "").split(os.pathsep))])
+    found = [folder / "bpftrace" for folder in folders if folder.is_absolute()]
+    return [path for path in found if _runnable(path)]
+
+
+def _runnable(path: Path) -> bool:
+    try:
+        return path.is_file() and os.access(path, os.X_OK)
+    except OSError:
+        return False
+
+
+def _belongs_to_root(path: Path) -> bool:
+    """Whether only root can change the program, its folder included."""
+    real = Path(os.path.realpath(path))
+    try:
+        return all(one.stat().st_uid == 0 and not one.stat().st_mode & 0o022 for one in (real, real.parent))
+    except OSError:
+        return False
+
+
+def parts(version: str) -> tuple[int, ...]:
+    """The numbers of a version; none when it is unknown."""
+    return tuple(int(part) for part in version.split(".")) if version else ()
+
+
+def installed(host: Host) -> Check:
+    """Whether bpftrace is there, and a version that works."""
+    try:
+        path = bpftrace_path(host)
+    except HostError as error:
+        return Check("bpftrace", error.message, Problem(error.message, error.hint))
+    version = bpftrace_version(path)
+    if not version:
+        problem = Problem(f"{path} does not tell its version", f"{path} --version")
+        return Check("bpftrace", problem.message, problem)
+    number = parts(version)
+    trouble = _TROUBLED.get(number[:2]) or _TROUBLED.get(number)
+    if number < OLDEST:
+        trouble = f"{version} is older than 0.17, the oldest that was tried"
+    detail = f"{path} {version}"
+    return Check("bpftrace", detail, Problem(f"bpftrace {trouble}", fatal=False) if trouble else None)
+
+
+def temporary_files(host: Host) -> Check:
+    """bpftrace 0.27 writes a file there before it compiles."""
+    folder = _temporary()
+    if folder is None:
+        message = "no temporary directory can be written: bpftrace 0.27 needs one"
+        return Check("temporary files", message, Problem(message, "mount -o remount,rw /tmp", fatal=False))
+    return Check("temporary files", folder)
+
+
+def _temporary() -> str | None:
+    try:
+        return tempfile.gettempdir()
+    except OSError:
+        return None

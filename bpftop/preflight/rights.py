@@ -1,0 +1,41 @@
+"""Whether this process may trace: root, or the capabilities that the installed version accepts."""
+
+from __future__ import annotations
+
+import re
+
+from bpftop.errors import HostError
+from bpftop.preflight.bpftrace import bpftrace_path, bpftrace_version, parts
+from bpftop.preflight.values import Check, Host, Problem, read
+
+_CAPABILITIES = {"CAP_BPF": 39, "CAP_PERFMON": 38}
+_CAP_SYS_ADMIN = 21
+_CAPABILITIES_WITHOUT_ROOT = {**_CAPABILITIES, "CAP_DAC_READ_SEARCH": 2, "CAP_DAC_OVERRIDE": 1}
+_RULES_WITHOUT_ROOT_SINCE = (0, 25)
+
+
+def rights(host: Host) -> Check:
+    """Root with the two capabilities, or from bpftrace 0.25 on four capabilities without root."""
+    mask = _effective(host)
+    if host.euid == 0:
+        absent = [name for name, bit in _CAPABILITIES.items() if not mask >> bit & 1]
+        if absent and not mask >> _CAP_SYS_ADMIN & 1:
+            message = f"root without {' and '.join(absent)} cannot trace: this container is confined"
+            return Check("rights", message, Problem(message, "docker run --privileged --pid=host …"))
+        return Check("rights", "root")
+    if all(mask >> bit & 1 for bit in _CAPABILITIES_WITHOUT_ROOT.values()) and _knows_capabilities(host):
+        return Check("rights", "capabilities " + ", ".join(_CAPABILITIES_WITHOUT_ROOT))
+    return Check("rights", f"user id {host.euid}", Problem("tracing needs root", f"sudo {host.command}"))
+
+
+def _knows_capabilities(host: Host) -> bool:
+    try:
+        return parts(bpftrace_version(bpftrace_path(host))) >= _RULES_WITHOUT_ROOT_SINCE
+    except HostError:
+        return False
+
+
+def _effective(host: Host) -> int:
+    """The effective capabilities as bits; all when the kernel does not say."""
+    match = re.search(r"^CapEff:\s*([0-9a-f]+)$", read(host.proc / "self" / "status"), re.MULTILINE)
+    return int(match[1], 16) if match else -1

@@ -1,0 +1,49 @@
+"""What a check says, and where it looks."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+TRUSTED_DIRECTORIES = tuple(map(Path, ("/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin", "/bin", "/sbin")))
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something missing: one sentence, the next command to type, and whether nothing can be traced without it."""
+
+    message: str
+    hint: str = ""
+    fatal: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at: for the table of ``bpftop doctor``."""
+
+    name: str
+    detail: str
+    problem: Problem | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """Where to look."""
+
+    sys: Path = Path("/sys")
+    proc: Path = Path("/proc")
+    directories: tuple[Path, ...] = TRUSTED_DIRECTORIES
+    euid: int = field(default_factory=os.geteuid)
+    command: str = "bpftop"
+    """How the user would call this program again, for hints: an absolute path and its arguments."""
+    bpftrace: Path | None = None
+    """The bpftrace the user named; none looks for one."""
+
+
+def read(path: Path) -> str:
+    """The text of a small file; empty when it cannot be read."""
+    try:
+        return path.read_text(errors="replace")
+    except OSError:
+        return ""
