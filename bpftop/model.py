@@ -25,6 +25,8 @@ class TargetKind(Enum):
     PID = "pid"
     PORT = "port"
     PATH = "path"
+    CGROUP = "cgroup"
+    """A cgroup, a systemd unit or a container, with everything below it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,8 @@ class Target:
     """The name to follow through exec, at most 15 bytes as the kernel keeps it; empty when none is followed."""
     processes: tuple[Process, ...] = ()
     ports: tuple[int, ...] = ()
+    places: tuple[tuple[int, int], ...] = ()
+    """Network namespace (its inode, 0 for any) and listening port. A port without a place is meant in any namespace."""
 
     @property
     def pids(self) -> tuple[int, ...]:
@@ -61,9 +65,13 @@ class Target:
 # --- scripts ----------------------------------------------------------------------------------------------------------
 
 
+KEY_KINDS = ("client", "peer", "pid", "tid", "syscall", "label", "device", "route", "none")
+"""What the 48-bit key of an observation can stand for; ``none``: it has no key."""
+
+
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """One latency that a script observes."""
+    """One latency that a script observes, or (``unit`` is ``count``) one thing that it only counts."""
 
     name: str
     """``request_latency``: the key in JSON and CSV."""
@@ -75,6 +83,12 @@ class Measure:
     """The moment the clock stops, in words."""
     tells: str = ""
     """What a high value means, in words."""
+    key: str = "client"
+    """By what it is split in a table: one of KEY_KINDS."""
+    labels: tuple[str, ...] = ()
+    """The names of the keys 1, 2, …, when ``key`` is ``label``."""
+    unit: str = "ns"
+    """``ns`` for a latency, ``count`` for a counter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +100,10 @@ class EventStream:
     measure: str
     """The measure whose observations are its candidates: produced = the count of that measure."""
     fields: tuple[str, ...]
-    """Names of the numbers in each record; ``timestamp_ns`` (boot) and ``latency_ns`` come first."""
+    """Names of the numbers in each record; ``timestamp_ns`` (boot) and ``latency_ns`` come first.
+
+    One that is called like a kind of key (``client``, ``peer``, ``route``, ``syscall``) is shown by its name.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +119,20 @@ class Script:
     requires: tuple[str, ...]
     """Attach points that must exist: ``tracepoint:sock:sk_data_ready``."""
     body: str
+    counters: tuple[Measure, ...] = ()
+    """Things that are counted, not timed: measures whose unit is ``count``."""
+    default: bool = False
+    """It runs without being asked for."""
+    pane: str = ""
+    """The short title of its pane; empty for those that the fixed panes show."""
 
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """Scripts composed for one target: plain bpftrace. Measure and stream ids are positions in these tuples, from 1."""
+    """Scripts composed for one target: plain bpftrace. Measure and stream ids are positions in these tuples, from 1.
+
+    ``measures`` has the latencies of all scripts and then their counters.
+    """
 
     text: str
     scripts: tuple[Script, ...]
@@ -212,6 +238,10 @@ class ScriptStatus:
     probes: int = 0
     detail: str = ""
     """Why it failed or what it waits for: one sentence."""
+    pane: str = ""
+    """The short title of its pane; empty when the fixed panes show its figures."""
+    measures: tuple[str, ...] = ()
+    """The names of its measures and counters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +281,8 @@ class Summary:
     p99_ns: int | None = None
     p999_ns: int | None = None
     max_ns: int | None = None
+    total_ns: int | None = None
+    """The time of all observations together, from the middles of the buckets: within 0.8 %."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,15 +296,17 @@ class Histogram:
 
 @dataclass(frozen=True, slots=True)
 class ClientRow:
-    """One client over the window; percentiles within 3 %."""
+    """One client, or whatever else the measure is keyed by, over the window; percentiles within 3 %."""
 
     client: str
-    """An address, or ``others`` for the rest beyond the clients kept one by one."""
+    """The key's name: an address, a syscall … or ``others`` for the rest beyond those kept one by one."""
     count: int
     rate_per_s: float
     p50_ns: int | None
     p99_ns: int | None
     max_ns: int | None
+    total_ns: int | None = None
+    """The time of all observations together, within 3 %."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,6 +333,17 @@ class MeasureSnapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class CounterSnapshot:
+    """One counter over the window."""
+
+    measure: Measure
+    count: int
+    rate_per_s: float
+    rows: tuple[ClientRow, ...] = ()
+    """By key, largest count first; ``others`` last when there are any. They have counts and rates only."""
+
+
+@dataclass(frozen=True, slots=True)
 class SlowRequest:
     """One event of the events lane, ready to show."""
 
@@ -308,6 +353,8 @@ class SlowRequest:
     client: str
     fields: Mapping[str, int] = field(default_factory=dict)
     """The stream's further numbers by name: ``read_queue_ns``, ``client_port``, ``pid``."""
+    texts: Mapping[str, str] = field(default_factory=dict)
+    """The stream's further keys by name, in words: ``route``, ``syscall``, ``peer``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -372,3 +419,5 @@ class Snapshot:
     """How many times the kernel has reported since the start; 0 = nothing yet."""
     quiet_s: float = 0.0
     """Seconds since the last observation of any measure (since attach when there was none)."""
+    counters: Mapping[str, CounterSnapshot] = field(default_factory=dict)
+    """What the scripts only count, by name."""

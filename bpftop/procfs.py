@@ -61,6 +61,14 @@ def read(pid: int, proc: Path = PROC) -> Seen | None:
     return Seen(pid, parent, start_ticks, comm, argv, exe(pid, proc))
 
 
+def comm_of(pid: int, proc: Path = PROC) -> str:
+    """What a process or thread is called now; empty when it is gone."""
+    try:
+        return _bytes(f"{proc}/{pid}/comm").decode("utf-8", "replace").rstrip("\n")
+    except OSError:
+        return ""
+
+
 def start_ticks(pid: int, proc: Path = PROC) -> int | None:
     """When the process started, in clock ticks since boot."""
     try:
@@ -128,6 +136,12 @@ def network(pid: int, proc: Path = PROC) -> str:
         return os.readlink(proc / str(pid) / "ns" / "net")
     except OSError:
         return ""
+
+
+def network_number(pid: int, proc: Path = PROC) -> int:
+    """The number of the network namespace of the process, as the kernel has it; 0 when we may not know."""
+    match = re.fullmatch(r"net:\[(\d+)\]", network(pid, proc))
+    return int(match[1]) if match else 0
 
 
 def _bytes(path: str) -> bytes:

@@ -25,9 +25,11 @@ from bpftop.model import (
     TracerStatus,
     Window,
 )
+from bpftop.procfs import comm_of
 from bpftop.stats.store import Store
 from bpftop.stats.tick import TickData
 from bpftop.tracer.assemble import Assembler
+from bpftop.tracer.failures import explain
 from bpftop.tracer.overhead import OverheadMeter
 from bpftop.tracer.reader import pump
 from bpftop.tracer.source import Source
@@ -66,7 +68,7 @@ class Session:
         self._renew = renew
         self._rescan = rescan
         self._version = bpftrace_version
-        self._store = Store(program.measures, program.streams, map_keys())
+        self._store = Store(program.measures, program.streams, map_keys(), comm_of)
         self._meter = OverheadMeter()
         self._assembler = Assembler()
         self._lock = threading.Lock()
@@ -159,10 +161,11 @@ class Session:
         if found is not None:
             self._target = found
         else:
-            self._detail = f"bpftrace ended with exit code {self._exit_code}"
+            cause, hint = explain(self._stderr, self._exit_code)
+            self._detail = f"{cause} (exit code {self._exit_code})"
             if self._store.ticks == 0 or self._restarts >= _RESTARTS or self._renew is None:
                 self._state = State.FAILED
-                self._hint = "sudo bpftop doctor"
+                self._hint = hint
                 return False
             self._state = State.ATTACHING
             if self._stopping.wait(2**self._restarts):
@@ -266,6 +269,7 @@ class Session:
                 kernel=os.uname().release,
                 ticks=store.ticks,
                 quiet_s=max(0.0, (now_boot - seen) / 1e9),
+                counters=store.counters(window_s),
             )
 
     def _status(self) -> TracerStatus:
@@ -286,7 +290,15 @@ class Session:
 
     def _script_states(self) -> tuple[ScriptStatus, ...]:
         return tuple(
-            ScriptStatus(script.name, script.title, self._state, _probe_count(script.body), script.summary)
+            ScriptStatus(
+                script.name,
+                script.title,
+                self._state,
+                _probe_count(script.body),
+                script.summary,
+                script.pane,
+                tuple(measure.name for measure in (*script.measures, *script.counters)),
+            )
             for script in self._program.scripts
         )
 

@@ -8,6 +8,7 @@ The scripts in ``bt/lib`` follow these rules; simulation writes the same bytes. 
            or @clients_b                      a counts in even seconds since boot, b in odd ones; the idle half is
                                               printed, then cleared
     map    @addresses_a or _b  client -> (high, low)   IPv6 clients seen since the last print of this half
+    map    @names_a or _b      key -> eight words      what Python makes the names of other keys from, likewise
     map    @sent       stream                 cumulative: events sent on the events lane
     map    @untracked                         cumulative: connections that found the socket table full
     map    @target_pids, @target_ports        the target as the kernel follows it
@@ -15,8 +16,9 @@ The scripts in ``bt/lib`` follow these rules; simulation writes the same bytes. 
     printf "E <stream> <number> ..."          one event, at any time
     printf "H <cpu>"                          heartbeat, at any time
 
-A client is 48 bits: an IPv4 address as the kernel keeps it (network order, read as a little-endian integer), or for
-IPv6 bit 47 and a 47-bit hash whose address is in ``@addresses``.
+A key of ``@clients_*`` is 48 bits; its measure says what it stands for. A client is an IPv4 address as the kernel keeps
+it (network order, read as a little-endian integer), or for IPv6 bit 47 and a 47-bit hash whose address is in
+``@addresses``.
 """
 
 from __future__ import annotations
@@ -32,6 +34,8 @@ EVENT = "E"
 COUNTS = "@counts"
 CLIENTS = ("@clients_a", "@clients_b")
 ADDRESSES = ("@addresses_a", "@addresses_b")
+NAMES = ("@names_a", "@names_b")
+NAME_WORDS = 8
 SENT = "@sent"
 UNTRACKED = "@untracked"
 TARGET_PIDS = "@target_pids"

@@ -19,7 +19,7 @@ sys.path.insert(0, str(ROOT))
 
 from bpftop.ui.app import BpftopApp  # noqa: E402
 from bpftop.ui.options import SnapshotSource, UiOptions  # noqa: E402
-from bpftop.ui.panes.registry import PANES  # noqa: E402
+from bpftop.ui.panes.registry import panes_for  # noqa: E402
 
 
 async def picture(source: SnapshotSource, pane: int, size: tuple[int, int], options: UiOptions, keys: str) -> str:
@@ -62,7 +62,7 @@ def main() -> None:
     sizes = chosen.sizes.split(",")
     for each in sizes:
         width, height = (int(part) for part in each.split("x"))
-        for index, pane in enumerate(PANES):
+        for index, pane in enumerate(panes_for(source.snapshot(60.0))):
             options = UiOptions(theme=chosen.theme, refresh_s=60.0)
             svg = asyncio.run(picture(source, index, (width, height), options, chosen.keys))
             name = pane.TITLE.lower().replace(" ", "-") + (f"-{each}" if len(sizes) > 1 else "")

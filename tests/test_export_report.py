@@ -37,6 +37,7 @@ def test_json_is_the_schema_to_the_letter() -> None:
                 "p99_ns": 2000000,
                 "p999_ns": 2000000,
                 "max_ns": 2000001,
+                "total_ns": None,
                 "histogram": [[990000, 1010000, 3], [1990000, 2010000, 1]],
                 "clients": [
                     {
@@ -46,6 +47,7 @@ def test_json_is_the_schema_to_the_letter() -> None:
                         "p50_ns": 1000000,
                         "p99_ns": 1000000,
                         "max_ns": 1000000,
+                        "total_ns": None,
                     },
                     {
                         "client": "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff",
@@ -54,10 +56,12 @@ def test_json_is_the_schema_to_the_letter() -> None:
                         "p50_ns": 2000000,
                         "p99_ns": 2000000,
                         "max_ns": 2000001,
+                        "total_ns": None,
                     },
                 ],
             }
         },
+        "counters": {},
         "accounting": {"produced": 10, "shown": 4, "suppressed": 6, "lost": 0, "rejected": 0, "untracked": 0},
         "overhead": {"ns_per_hit": 260.0, "hits_per_s": 1000.0, "cpu_percent": 0.026},
         "bpftrace": {"version": "0.17.0"},

@@ -56,7 +56,7 @@ def test_a_header_is_read_whole() -> None:
     ("old", "new", "line", "words"),
     [
         ('// requires = ["', '// require = ["', 7, "unknown key 'require'; did you mean 'requires'?"),
-        ("// title = \"Good things\"", "// colour = 3", 6, "unknown key 'colour'; known are title, requires"),
+        ("// title = \"Good things\"", "// hue = 3", 6, "unknown key 'hue'; known are title, default, pane, requires"),
         ("// end = \"it ends badly\"", "// ends = \"x\"", 17, "did you mean 'end'?"),
         ("// start = \"it starts badly\"", "// star = \"x\"", 16, "did you mean 'start'?"),
         ("// tells = \"bad\"", "// fields = []", 18, "unknown key 'fields' in measure 'bad_latency'"),
@@ -133,3 +133,51 @@ def test_shipped_scripts_have_whole_headers() -> None:
         assert script.summary
         assert script.requires
         assert all(m.start and m.end and m.tells for m in script.measures)
+
+
+KEYED = """// x.bt - Things.
+//
+// /// bpftop
+// title = "Things"
+// pane = "Things"
+//
+// [measures.thing_latency]
+// title = "Thing latency"
+// start = "a"
+// end = "b"
+// key = "label"
+// labels = ["one", "two"]
+//
+// [counters.failures]
+// title = "Failures"
+// key = "peer"
+// ///
+
+interval:s:1 { }
+"""
+
+
+def test_keys_and_counters_are_declared() -> None:
+    script = parse_script(KEYED, "x", "x.bt")
+    assert (script.pane, script.default) == ("Things", False)
+    assert (script.measures[0].key, script.measures[0].labels, script.measures[0].unit) == (
+        "label",
+        ("one", "two"),
+        "ns",
+    )
+    assert (script.counters[0].name, script.counters[0].key, script.counters[0].unit) == ("failures", "peer", "count")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ('key = "peer"', 'key = "pear"', "x.bt:16: there is no kind of key 'pear'; did you mean 'peer'?"),
+        ('key = "label"', 'key = "peer"', 'x.bt:12: labels need key = "label"'),
+        ('pane = "Things"', "default = 1", "x.bt:5: 'default' must be true or false"),
+        ('key = "peer"', 'start = "now"', "x.bt:16: unknown key 'start' in counter 'failures'"),
+    ],
+)
+def test_wrong_keys_are_said_with_their_line(old: str, new: str, words: str) -> None:
+    with pytest.raises(ScriptError) as caught:
+        parse_script(KEYED.replace(old, new), "x", "x.bt")
+    assert words in caught.value.message

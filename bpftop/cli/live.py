@@ -5,15 +5,16 @@ from __future__ import annotations
 import argparse
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bpftop.cli import words
+from bpftop.cli.choice import runnable, wanted
 from bpftop.cli.host import host_of, narrate, prepare, require_numpy
-from bpftop.errors import BpftopError, HostError, TargetError, UsageError
-from bpftop.preflight import Host, bpftrace_path, bpftrace_version, missing
+from bpftop.errors import BpftopError, TargetError, UsageError
+from bpftop.preflight import Host, bpftrace_path, bpftrace_version
 
 if TYPE_CHECKING:
     from bpftop.model import Script, Target
@@ -36,44 +37,46 @@ def live(
     ``say`` gets what stays true, ``say_absent`` what is true until the target runs.
     """
     if options.simulate:
-        with simulated() as session:
+        with simulated(options) as session:
             yield session
         return
     from bpftop.target import parse, resolve
 
     spec = given_target(options)
     parse(spec)  # an impossible word is said before anything else
+    wanted(options)
     host = host_of(options.bpftrace, *options.words)
     prepare(host)
     target = found(spec, say, say_absent)
-    with traced(target, host, lambda: resolve(spec), say) as session:
+    with traced(target, host, lambda: resolve(spec), runnable(options, host, say)) as session:
         yield session
 
 
 @contextmanager
-def simulated() -> Iterator[Session]:
+def simulated(options: argparse.Namespace) -> Iterator[Session]:
     """A session on the demo's story, without a kernel."""
     require_numpy()
-    from bpftop.scripts import catalog, compose
+    from bpftop.scripts import compose
     from bpftop.session import Session
     from bpftop.tracer.simulate import SimulatedSource, simulated_target
 
+    unknown = [name for name, script in wanted(options).items() if not script.default]
+    if unknown:
+        raise UsageError(f"the simulation has no figures for {', '.join(unknown)}", "bpftop demo --simulate")
     target = simulated_target()
-    program = compose(list(catalog().values()), target)
+    program = compose(list(wanted(options).values()), target)
     session = Session(SimulatedSource(program), program, target)
     with _running(session):
         yield session
 
 
 @contextmanager
-def traced(
-    target: Target, host: Host, rescan: Callable[[], Target], say: Callable[[str], None] = narrate
-) -> Iterator[Session]:
+def traced(target: Target, host: Host, rescan: Callable[[], Target], scripts: Sequence[Script]) -> Iterator[Session]:
     """A session on the target with real bpftrace. The host has been prepared; ``rescan`` resolves the target again."""
     from bpftop.scripts import compose
     from bpftop.tracer.supervisor import BpftraceSource
 
-    scripts, path = _runnable(host, say), bpftrace_path(host)
+    path = bpftrace_path(host)
 
     def renew(target: Target) -> BpftraceSource:
         return BpftraceSource(compose(scripts, target), bpftrace_path=str(path))
@@ -128,20 +131,6 @@ def _running(session: Session) -> Iterator[None]:
         session.stop()
 
 
-def _runnable(host: Host, say: Callable[[str], None]) -> list[Script]:
-    """The scripts whose attach points exist here; those that cannot run are said once."""
-    from bpftop.scripts import catalog
-
-    reasons = {script: missing(script, host) for script in catalog().values()}
-    scripts = [script for script, why in reasons.items() if not why]
-    if not scripts:
-        raise HostError("no script can run here: " + "; ".join(filter(None, reasons.values())), "bpftop doctor")
-    for script, why in reasons.items():
-        if why:
-            say(f"without {script.name}: {why}")
-    return scripts
-
-
 def found(spec: str, say: Callable[[str], None], say_absent: Callable[[str], None]) -> Target:
     """The target; one that does not run yet is waited for, with a word about what runs instead. Raises TargetError."""
     from bpftop.model import TargetKind
@@ -163,9 +152,10 @@ def found(spec: str, say: Callable[[str], None], say_absent: Callable[[str], Non
 @contextmanager
 def demo(options: argparse.Namespace) -> Iterator[tuple[Session, str]]:
     """A session on the demo, and a sentence for the screen when it is simulated and nobody asked for that."""
-    why = "" if options.simulate else _cannot_trace(host_of(options.bpftrace, *options.words))
+    host = host_of(options.bpftrace, *options.words)
+    why = "" if options.simulate else _cannot_trace(options, host)
     if options.simulate or why:
-        with simulated() as session:
+        with simulated(options) as session:
             yield session, f"simulation: {why}" if why else ""
         return
     from bpftop.demo import NAME, start_demo
@@ -176,15 +166,15 @@ def demo(options: argparse.Namespace) -> Iterator[tuple[Session, str]]:
         def rescan() -> Target:
             return replace(resolve(f":{server.port}"), name=NAME)
 
-        with traced(rescan(), host_of(options.bpftrace, *options.words), rescan) as session:
+        with traced(rescan(), host, rescan, runnable(options, host, narrate)) as session:
             yield session, ""
 
 
-def _cannot_trace(host: Host) -> str:
+def _cannot_trace(options: argparse.Namespace, host: Host) -> str:
     """Why this host cannot trace, with the command to type; empty when it can."""
     try:
         prepare(host)
-        _runnable(host, lambda _: None)
+        runnable(options, host, lambda _: None)
     except BpftopError as error:
         return f"{error.message} ({error.hint})" if error.hint else error.message
     return ""

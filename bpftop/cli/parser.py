@@ -66,6 +66,7 @@ def _parsers() -> dict[str, Parser]:
 def _watch() -> Parser:
     parser = Parser("bpftop watch", description="The live screen. `bpftop TARGET` is short for it.")
     _target(parser)
+    _choice(parser)
     _source(parser)
     _screen(parser)
     return parser
@@ -78,6 +79,7 @@ def _report() -> Parser:
     parser.add_argument("-i", "--interval", type=seconds, metavar="TIME", help="print every TIME; json: one per line")
     parser.add_argument("--format", choices=("text", "json", "csv"), default="text", help="default: text")
     parser.add_argument("--ascii", action="store_true", help="text in ASCII only")
+    _choice(parser)
     _source(parser)
     return parser
 
@@ -91,6 +93,7 @@ def _script() -> Parser:
 
 def _demo() -> Parser:
     parser = Parser("bpftop demo", description="Watch a small server with a story: slow spells, stalls, many clients.")
+    _choice(parser)
     _source(parser)
     _screen(parser)
     return parser
@@ -106,6 +109,14 @@ def _target(parser: Parser) -> None:
     parser.add_argument("target", metavar="TARGET", nargs="?", help="process name, process id, :PORT or path")
 
 
+def _choice(parser: Parser) -> None:
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument(
+        "--with", dest="also", type=names, default=(), metavar="NAMES", help="more scripts: syscalls,tcp"
+    )
+    which.add_argument("--scripts", type=names, metavar="NAMES", help="these scripts only; `bpftop scripts` lists them")
+
+
 def _source(parser: Parser) -> None:
     parser.add_argument("--simulate", action="store_true", help="the demo's story without a kernel: no root needed")
     parser.add_argument("--bpftrace", type=Path, metavar="FILE", help="the bpftrace to run")
@@ -119,6 +130,14 @@ def _screen(parser: Parser) -> None:
     parser.add_argument("--no-mouse", action="store_true", help="leave the mouse to the terminal")
     parser.add_argument("--ascii", action="store_true", help="draw with ASCII only")
     parser.add_argument("--save", type=Path, default=Path(), metavar="DIR", help="where `e` saves; default: here")
+
+
+def names(text: str) -> tuple[str, ...]:
+    """``syscalls,tcp`` as its names."""
+    found = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+    if not found:
+        raise argparse.ArgumentTypeError("name one or more scripts, as syscalls,tcp")
+    return found
 
 
 def seconds(text: str) -> float:

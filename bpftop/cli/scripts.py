@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import sys
+import textwrap
 
+from bpftop.cli.choice import unknown_script
 from bpftop.cli.host import host_of
-from bpftop.errors import UsageError
 from bpftop.preflight import Host, missing, tracefs
 
 
@@ -18,12 +18,20 @@ def listing() -> int:
     host = host_of(None, "scripts")
     blocks = []
     for script in catalog().values():
-        lines = [f"{script.name}: {script.summary}"]
-        lines += [f"  {m.name:20} {m.start} … {m.end}" for m in script.measures]
-        lines.append(f"  {_verdict(missing(script, host), host)}")
+        lines = _wrapped(f"{script.name}: {script.summary}", 2)
+        for measure in script.measures:
+            lines += _wrapped(f"  {measure.name:22} {measure.start} … {measure.end}", 25)
+        for counter in script.counters:
+            lines += _wrapped(f"  {counter.name:22} how often: {counter.title.lower()}", 25)
+        asked = "runs always" if script.default else f"runs with --with {script.name}"
+        lines.append(f"  {asked}; {_verdict(missing(script, host), host)}")
         blocks.append("\n".join(lines))
     print("\n\n".join(blocks))
     return 0
+
+
+def _wrapped(text: str, indent: int) -> list[str]:
+    return textwrap.wrap(text, 100, subsequent_indent=" " * indent, drop_whitespace=True)
 
 
 def _verdict(why: str | None, host: Host) -> str:
@@ -42,9 +50,7 @@ def show(options: argparse.Namespace) -> int:
     names = options.name.split(",")
     for name in names:
         if name not in known:
-            near = difflib.get_close_matches(name, known, 1, 0.4)
-            hint = f"bpftop script {near[0]}" if near else "bpftop scripts"
-            raise UsageError(f"there is no script {name}; there are {', '.join(known)}", hint)
+            raise unknown_script(name, known, "script")
     target = resolve(options.target) if options.target else Target("", TargetKind.PID, "no target")
     program = compose([known[name] for name in names], target)
     print(program.text, end="" if program.text.endswith("\n") else "\n")

@@ -6,7 +6,7 @@ import math
 from datetime import UTC, datetime
 from typing import Any
 
-from bpftop.model import MeasureSnapshot, Snapshot
+from bpftop.model import ClientRow, CounterSnapshot, MeasureSnapshot, Snapshot
 from bpftop.text import safe
 
 SCHEMA = 1
@@ -26,6 +26,7 @@ def to_json(snapshot: Snapshot) -> dict[str, Any]:
         "started_at": iso_utc(snapshot.unix_ns - span_ns),
         "duration_s": round(snapshot.window.span_s, 3),
         "measures": {name: _measure(measure) for name, measure in snapshot.measures.items()},
+        "counters": {name: _counter(counter) for name, counter in snapshot.counters.items()},
         "accounting": {
             "produced": a.produced,
             "shown": a.shown,
@@ -63,19 +64,35 @@ def _measure(measure: MeasureSnapshot) -> dict[str, Any]:
         "p99_ns": _whole(s.p99_ns),
         "p999_ns": _whole(s.p999_ns),
         "max_ns": _whole(s.max_ns),
+        "total_ns": _whole(s.total_ns),
         "histogram": [list(bucket) for bucket in edges],
-        "clients": [
-            {
-                "client": safe(row.client),
-                "count": int(row.count),
-                "rate_per_s": _number(row.rate_per_s),
-                "p50_ns": _whole(row.p50_ns),
-                "p99_ns": _whole(row.p99_ns),
-                "max_ns": _whole(row.max_ns),
-            }
-            for row in measure.clients
-        ],
+        **_rows(measure.measure.key, measure.clients, timed=True),
     }
+
+
+def _counter(counter: CounterSnapshot) -> dict[str, Any]:
+    return {
+        "count": counter.count,
+        "rate_per_s": _number(counter.rate_per_s),
+        **_rows(counter.measure.key, counter.rows, timed=False),
+    }
+
+
+def _rows(key: str, rows: tuple[ClientRow, ...], *, timed: bool) -> dict[str, Any]:
+    """``clients``, or ``keys`` with the name of their kind; nothing where a measure has no table."""
+    if key == "none":
+        return {}
+    name = "client" if key == "client" else "key"
+    table = [{name: safe(row.client), **_row(row, timed)} for row in rows]
+    return {"clients": table} if key == "client" else {"key": key, "keys": table}
+
+
+def _row(row: ClientRow, timed: bool) -> dict[str, Any]:
+    counted = {"count": int(row.count), "rate_per_s": _number(row.rate_per_s)}
+    if not timed:
+        return counted
+    times = {"p50_ns": row.p50_ns, "p99_ns": row.p99_ns, "max_ns": row.max_ns, "total_ns": row.total_ns}
+    return counted | {name: _whole(value) for name, value in times.items()}
 
 
 def _whole(value: int | None) -> int | None:

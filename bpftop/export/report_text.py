@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from bpftop import units
 from bpftop.export.bars import histogram_lines
+from bpftop.export.report_keys import counters, keyed
 from bpftop.model import MeasureSnapshot, Snapshot, Summary
 from bpftop.text import safe
 
@@ -26,6 +27,8 @@ def to_text(snapshot: Snapshot, ascii_only: bool = False) -> str:
         list(_percentiles(snapshot)),
         *(_histogram(measure, ascii_only) for measure in _drawn(snapshot)),
         list(_clients(snapshot)),
+        *(list(keyed(measure)) for measure in snapshot.measures.values()),
+        list(counters(snapshot)),
         list(_slow(snapshot)),
         list(_accounting(snapshot)),
     ]
@@ -92,7 +95,7 @@ def _histogram(measure: MeasureSnapshot, ascii_only: bool) -> list[str]:
 
 def _clients(snapshot: Snapshot) -> Iterator[str]:
     main = _main(snapshot)
-    if main is None or not main.clients:
+    if main is None or not main.clients or main.measure.key != "client":
         return
     rows = main.clients[:CLIENTS]
     total = max(main.summary.count, 1)
@@ -116,7 +119,8 @@ def _slow(snapshot: Snapshot) -> Iterator[str]:
         moment = datetime.fromtimestamp(slow.unix_ns / 1e9, UTC)
         line = f"  {moment:%H:%M:%S}.{moment.microsecond // 1000:03d} {units.duration(slow.latency_ns):>8}"
         line += f"  {safe(slow.client, 39)}"
-        for further in (_field(name, value) for name, value in slow.fields.items() if value):
+        texts = [safe(text, 40) for text in slow.texts.values() if text]
+        for further in (*texts, *(_field(name, value) for name, value in slow.fields.items() if value)):
             if len(line) + 2 + len(further) <= WIDTH:
                 line += "  " + further
         yield line

@@ -16,7 +16,7 @@ _TRIES = 100
 
 
 def write_snapshot(snapshot: Snapshot, directory: Path) -> tuple[Path, ...]:
-    """Write percentiles, histogram, clients, slow requests and accounting: all five or none.
+    """Write percentiles, histogram, clients, slow requests, accounting, and the other tables by key: all or none.
 
     Returns their paths. Never overwrites: when the names are taken it takes others. Raises FileError.
     """
@@ -27,6 +27,8 @@ def write_snapshot(snapshot: Snapshot, directory: Path) -> tuple[Path, ...]:
         "slow_requests": to_csv(slow_requests(snapshot)),
         "accounting": to_csv(accounting(snapshot)),
     }
+    if any(m.measure.key != "client" for m in snapshot.measures.values()) or snapshot.counters:
+        tables["keys"] = to_csv(keys(snapshot))
     for number in range(1, _TRIES + 1):
         stem = file_stem(snapshot) + (f"-{number}" if number > 1 else "")
         try:
@@ -67,17 +69,33 @@ def clients(snapshot: Snapshot) -> Iterator[Sequence[Cell]]:
     """One row per measure and client."""
     yield "measure", "client", "count", "rate_per_s", "p50_ns", "p99_ns", "max_ns"
     for name, measure in snapshot.measures.items():
-        for row in measure.clients:
+        for row in measure.clients if measure.measure.key == "client" else ():
             yield name, row.client, row.count, float(row.rate_per_s), row.p50_ns, row.p99_ns, row.max_ns
+
+
+def keys(snapshot: Snapshot) -> Iterator[Sequence[Cell]]:
+    """One row per measure and key that is no client, and per counter and key; a counter's total has an empty key."""
+    yield "measure", "kind", "key", "count", "rate_per_s", "p50_ns", "p99_ns", "max_ns", "total_ns"
+    for name, measure in snapshot.measures.items():
+        kind = measure.measure.key
+        for row in measure.clients if kind != "client" else ():
+            times = (row.p50_ns, row.p99_ns, row.max_ns, row.total_ns)
+            yield name, kind, row.client, row.count, float(row.rate_per_s), *times
+    for name, counter in snapshot.counters.items():
+        kind = counter.measure.key
+        yield name, kind, "", counter.count, float(counter.rate_per_s), *(None,) * 4
+        for row in counter.rows:
+            yield name, kind, row.client, row.count, float(row.rate_per_s), *(None,) * 4
 
 
 def slow_requests(snapshot: Snapshot) -> Iterator[Sequence[Cell]]:
     """One row per event, slowest first; ``timestamp_ns`` is Unix time, further numbers follow."""
     first = ("timestamp_ns", "latency_ns", "event", "client")
-    further = list(dict.fromkeys(name for slow in snapshot.slow for name in slow.fields if name not in first))
+    more: list[dict[str, Cell]] = [{**slow.fields, **slow.texts} for slow in snapshot.slow]
+    further = list(dict.fromkeys(name for fields in more for name in fields if name not in first))
     yield *first, *further
-    for slow in snapshot.slow:
-        yield slow.unix_ns, slow.latency_ns, slow.event, slow.client, *(slow.fields.get(name) for name in further)
+    for slow, fields in zip(snapshot.slow, more, strict=True):
+        yield slow.unix_ns, slow.latency_ns, slow.event, slow.client, *(fields.get(name) for name in further)
 
 
 def accounting(snapshot: Snapshot) -> Iterator[Sequence[Cell]]:

@@ -10,7 +10,10 @@ from bpftop.errors import ScriptError
 from bpftop.model import Script
 from bpftop.scripts.header import parse_script
 
-SHIPPED = ("requests", "connections")
+SHIPPED = (
+    *("requests", "connections", "syscalls", "tcp", "upstream", "eventloop"),
+    *("scheduler", "disk", "http", "usdt", "function"),
+)
 """In the order of the screen; other files follow by name."""
 
 

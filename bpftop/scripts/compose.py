@@ -13,18 +13,22 @@ from bpftop import wire
 from bpftop.errors import ScriptError
 from bpftop.model import Program, Script, Target, TargetKind
 from bpftop.scripts import macros
-from bpftop.scripts.btf import place_offsets
+from bpftop.scripts.btf import has_types, place_offsets
 from bpftop.scripts.catalog import library as shared_parts
 from bpftop.scripts.merge import merge_probes
 
-_KEPT = {wire.COUNTS, wire.SENT, wire.UNTRACKED, *wire.CLIENTS, *wire.ADDRESSES}
+_KEPT = {wire.COUNTS, wire.SENT, wire.UNTRACKED, *wire.CLIENTS, *wire.ADDRESSES, *wire.NAMES}
 _MAP = re.compile(r"(?<![\w@])@[a-z_]\w*")
-_FOLLOW = {TargetKind.NAME: 1, TargetKind.PATH: 1, TargetKind.PORT: 2, TargetKind.PID: 0}
+_FOLLOW = {TargetKind.NAME: 1, TargetKind.PATH: 1, TargetKind.PORT: 2, TargetKind.PID: 0, TargetKind.CGROUP: 0}
+
+_ANY_NET = macros.Macro("net_of", ("$sk",), "(uint64)0", is_statement=False)
+"""For kernels without BTF: where struct net keeps its number is not known there, so a port counts in any namespace."""
 
 
 def compose(scripts: Sequence[Script], target: Target) -> Program:
     """One program for all ``scripts`` on ``target``. Raises ScriptError when they don't fit together."""
     measures = tuple(measure for script in scripts for measure in script.measures)
+    measures += tuple(counter for script in scripts for counter in script.counters)
     streams = tuple(stream for script in scripts for stream in script.streams)
     names = {m.name: i for i, m in enumerate(measures, 1)} | {s.name: i for i, s in enumerate(streams, 1)}
     if len(names) != len(measures) + len(streams):
@@ -32,6 +36,8 @@ def compose(scripts: Sequence[Script], target: Target) -> Program:
     if len(measures) > wire.MAX_MEASURES:
         raise ScriptError(f"at most {wire.MAX_MEASURES} measures fit in one program, not {len(measures)}")
     library, shared = _shared()
+    if not has_types():
+        shared["net_of"] = _ANY_NET
     parts = []
     for script in scripts:
         body, own = macros.extract(_without_header(script.body))
@@ -40,7 +46,8 @@ def compose(scripts: Sequence[Script], target: Target) -> Program:
     ticks = "\n".join(f"  adapt({i});" for i in range(1, len(streams) + 1))
     if ticks:
         body += "\n\n" + macros.expand(f"interval:ms:100 {{\n{ticks}\n}}", shared, names)
-    text = "\n\n".join((_title(scripts, target), _begin(target, len(streams)), body, _library_text(library, body)))
+    filter_and_tick = macros.expand(_library_text(library, body), shared, names)
+    text = "\n\n".join((_title(scripts, target), _begin(target, len(streams)), body, filter_and_tick))
     text = merge_probes(f"{text}\n\n{_end(text)}\n")
     text = place_offsets(re.sub(r"\n{3,}", "\n\n", text))
     return Program(text, tuple(scripts), measures, streams, _argv(target))
@@ -79,9 +86,19 @@ def _begin(target: Target, streams: int) -> str:
     lines = ["@second = nsecs / 1000000000;", f"@follow = (uint64){_FOLLOW[target.kind]};"]
     lines += [f"@target_pids[(uint64){int(pid)}] = (uint64)1;" for pid in target.pids or (0,)]
     lines += [f"@target_ports[(uint64){int(port)}] = (uint64)1;" for port in target.ports or (0,)]
+    lines += [f"@target_places[(uint64){place}] = (uint64)1;" for place in _places(target)]
     for stream in range(1, streams + 1):
         lines += [f"@slow[(uint64){stream}] = (uint64)0;", f"@passed[(uint64){stream}] = (uint64)0;"]
     return "BEGIN {\n  " + "\n  ".join(lines) + "\n}"
+
+
+def _places(target: Target) -> list[int]:
+    """Network namespace and port in one number each, as ``serves`` of lib/target.bt looks them up."""
+    known = {port for _, port in target.places}
+    anywhere = [(0, port) for port in target.ports if port not in known]
+    if not has_types():
+        anywhere = [(0, port) for port in target.ports]
+    return sorted({(int(net) << 16) + int(port) for net, port in (*target.places, *anywhere)}) or [0]
 
 
 def _library_text(library: str, body: str) -> str:

@@ -12,13 +12,14 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from bpftop.errors import ScriptError
-from bpftop.model import EventStream, Measure, Script
+from bpftop.model import KEY_KINDS, EventStream, Measure, Script
 
 _BLOCK = re.compile(r"(?m)^// /// bpftop$\n(?P<content>(?:^//(?: .*)?$\n)+?)^// ///$")
 _SUMMARY = re.compile(r"(?m)\A(?:#!.*\n)?(?://[ \t]*(?!/// )(?:\S+\.bt[ \t]+-[ \t]+)?(?P<text>\S.*)$)?")
 _NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
-_TOP = ("title", "requires", "measures", "streams")
-_MEASURE = ("title", "start", "end", "tells")
+_TOP = ("title", "default", "pane", "requires", "measures", "counters", "streams")
+_MEASURE = ("title", "start", "end", "tells", "key", "labels")
+_COUNTER = ("title", "tells", "key", "labels")
 _STREAM = ("measure", "fields")
 
 
@@ -49,6 +50,9 @@ def parse_script(text: str, name: str, path: str) -> Script:
         streams=tuple(check.stream(key, value, data) for key, value in check.tables(data, "streams")),
         requires=check.texts(data, "requires"),
         body=text,
+        counters=tuple(check.counter(key, value) for key, value in check.tables(data, "counters")),
+        default=check.flag(data, "default"),
+        pane=check.text(data, "pane", ""),
     )
 
 
@@ -90,6 +94,13 @@ class _Checker:
             raise self.fail(key, why, where)
         return value
 
+    def flag(self, table: Mapping[str, Any], key: str) -> bool:
+        """true or false; false when absent."""
+        value = table.get(key, False)
+        if not isinstance(value, bool):
+            raise self.fail(key, f"{key!r} must be true or false")
+        return value
+
     def texts(self, table: Mapping[str, Any], key: str, where: str = "") -> tuple[str, ...]:
         """A list of texts, empty when absent."""
         value = table.get(key, [])
@@ -112,7 +123,25 @@ class _Checker:
         where = f"measures.{name}"
         self.keys(table, _MEASURE, where)
         title, start, end = (self.text(table, key, where=where) for key in ("title", "start", "end"))
-        return Measure(name, title, start, end, self.text(table, "tells", "", where))
+        return Measure(name, title, start, end, self.text(table, "tells", "", where), *self.key(table, where))
+
+    def counter(self, name: str, table: Mapping[str, Any]) -> Measure:
+        """One counter."""
+        where = f"counters.{name}"
+        self.keys(table, _COUNTER, where)
+        title, tells = self.text(table, "title", where=where), self.text(table, "tells", "", where)
+        return Measure(name, title, "", "", tells, *self.key(table, where), unit="count")
+
+    def key(self, table: Mapping[str, Any], where: str) -> tuple[str, tuple[str, ...]]:
+        """By what a measure or counter is split, and the names when these are labels."""
+        kind, labels = self.text(table, "key", "client", where), self.texts(table, "labels", where)
+        if kind not in KEY_KINDS:
+            near = difflib.get_close_matches(kind, KEY_KINDS, 1, 0.4)
+            hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(KEY_KINDS)}"
+            raise self.fail("key", f"there is no kind of key {kind!r}; {hint}", where)
+        if labels and kind != "label":
+            raise self.fail("labels", 'labels need key = "label"', where)
+        return kind, labels
 
     def stream(self, name: str, table: Mapping[str, Any], data: Mapping[str, Any]) -> EventStream:
         """One event stream; its measure must be declared in the same file."""

@@ -103,7 +103,7 @@ def _substitute(macro: Macro, arguments: list[str], names: Mapping[str, int]) ->
     rest = arguments[len(fixed) :]
     if len(arguments) < len(fixed) or (rest and "..." not in macro.parameters):
         raise ScriptError(f"{macro.name}() takes {len(fixed)} arguments, not {len(arguments)}")
-    if arguments and macro.parameters[0] in ("$measure", "$stream"):
+    if arguments and macro.parameters[0] in ("$measure", "$counter", "$stream"):
         if arguments[0] not in names and not arguments[0].isdigit() and not arguments[0].startswith("$"):
             raise ScriptError(f"{macro.name}(): {arguments[0]!r} is not declared in the header")
         arguments = [str(names.get(arguments[0], arguments[0])), *arguments[1:]]

@@ -20,6 +20,7 @@ SLICE_CLIENTS = 1024
 MAX_KEYS = 65_536
 """(client, measure, bucket) entries in a total; beyond it the least active clients are folded."""
 SHOWN = 1000
+OTHERS = "others"
 _LOW = np.uint64((1 << wire.CLIENT_SHIFT) - 1)
 _SHIFT = np.uint64(wire.CLIENT_SHIFT)
 
@@ -155,11 +156,13 @@ def client_rows(
     index = (keys & np.uint64(wire.CLIENT_BUCKET_MASK)).astype(np.int64)
     p50, p99 = (buckets.client_middle(index[grouped_ranks(counts, starts, q)]) for q in (0.5, 0.99))
     top = buckets.client_middle(index[np.append(starts[1:], len(index)) - 1])
+    total = np.add.reduceat(counts * buckets.client_middle(index), starts)
     order = np.argsort(-n, kind="stable")
     rows = []
     for i in order[clients[order] != wire.OTHERS][:SHOWN].tolist():
-        rows.append(ClientRow(name(int(clients[i])), int(n[i]), n[i] / span_s, int(p50[i]), int(p99[i]), int(top[i])))
+        figures = (int(column[i]) for column in (p50, p99, top, total))
+        rows.append(ClientRow(name(int(clients[i])), int(n[i]), n[i] / span_s, *figures))
     rest = everything - sum(row.count for row in rows)
     if rest > 0 and (incomplete or len(clients) > len(rows)):
-        rows.append(ClientRow("others", rest, rest / span_s, None, None, None))
+        rows.append(ClientRow(OTHERS, rest, rest / span_s, None, None, None))
     return tuple(rows)

@@ -29,7 +29,9 @@ def summarize(counts: Counts, span_s: float) -> Summary:
         return Summary(0, 0.0)
     indices = nearest_rank(counts, (*QUANTILES, 1.0))
     p50, p90, p95, p99, p999, top = (int(v) for v in buckets.middle(indices))
-    return Summary(n, n / span_s if span_s > 0 else 0.0, p50, p90, p95, p99, p999, top)
+    filled = np.flatnonzero(counts)
+    total = int(np.dot(buckets.middle(filled), counts[filled]))
+    return Summary(n, n / span_s if span_s > 0 else 0.0, p50, p90, p95, p99, p999, top, total)
 
 
 def histogram(counts: Counts) -> Histogram:

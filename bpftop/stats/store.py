@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+
 import numpy as np
 
 from bpftop import wire
-from bpftop.model import Accounting, Counts, EventStream, Measure, MeasureSnapshot, SlowRequest
+from bpftop.model import (
+    Accounting,
+    ClientRow,
+    CounterSnapshot,
+    Counts,
+    EventStream,
+    Measure,
+    MeasureSnapshot,
+    SlowRequest,
+)
 from bpftop.stats import buckets
 from bpftop.stats.clients import ClientSeries, client_rows
 from bpftop.stats.events import EventRing
+from bpftop.stats.keys import KeyNames
 from bpftop.stats.quantiles import histogram, summarize
 from bpftop.stats.series import GlobalSeries
 from bpftop.stats.tick import TickData
 
 SLOW_SHOWN = 300
-KNOWN_ADDRESSES = 65_536
 READ_LATE_NS = 50_000_000
 """bpftrace reads the maps of a tick up to so much after its time."""
 
@@ -22,13 +35,19 @@ READ_LATE_NS = 50_000_000
 class Store:
     """The mutable heart: one ``ingest`` a tick, figures out at any time. Not thread-safe: the session locks."""
 
-    def __init__(self, measures: tuple[Measure, ...], streams: tuple[EventStream, ...], map_keys: int) -> None:
+    def __init__(
+        self,
+        measures: tuple[Measure, ...],
+        streams: tuple[EventStream, ...],
+        map_keys: int,
+        comm_of: Callable[[int], str] = lambda _: "",
+    ) -> None:
         self._measures = measures
         self._streams = streams
         self._map_keys = map_keys
         self._series = GlobalSeries(len(measures))
         self._clients = ClientSeries()
-        self._names: dict[int, str] = {wire.OTHERS: "others"}
+        self._names = KeyNames(comm_of)
         self._rings = [EventRing(len(stream.fields)) for stream in streams]
         self._ledger = Ledger([self._position(stream.measure) for stream in streams])
         self._first_ns = self._last_ns = 0
@@ -55,9 +74,7 @@ class Store:
         new = self._series.add(tick.boot_ns, span_s, self._cumulative(tick))
         if new.any():
             self.last_seen_ns = tick.boot_ns
-        for code, (high, low) in tick.addresses.items():
-            if len(self._names) < KNOWN_ADDRESSES:
-                self._names[code] = wire.ipv6_text(high, low)
+        self._names.learn(tick.addresses, tick.names)
         self._clients.add(tick.client_keys, tick.client_counts, len(tick.client_keys) >= self._map_keys * 0.97)
         self._ledger.settle(tick, self._take_records(tick), self._series.total.sum(axis=1))
 
@@ -91,23 +108,34 @@ class Store:
         return self._series.window(length_s)[1]
 
     def measures(self, length_s: float | None) -> dict[str, MeasureSnapshot]:
-        """All measures over a window of ``length_s`` seconds (None: everything), by name."""
-        counts, _ = self._series.window(length_s)
-        clients, incomplete = self._clients.window(length_s)
-        span = max(self.span_s(length_s), 1e-9)
-        out = {}
-        for position, measure in enumerate(self._measures):
-            mine = counts[position]
-            rows = client_rows(clients, position + 1, span, int(mine.sum()), self.client_name, incomplete)
+        """All latencies over a window of ``length_s`` seconds (None: everything), by name."""
+        span, out = self._divisor(length_s), {}
+        for position, measure, mine, rows in self._each(length_s, "ns"):
             trend = self._series.trend(position, self._last_ns)
             out[measure.name] = MeasureSnapshot(measure, summarize(mine, span), histogram(mine), rows, trend)
         return out
 
-    def client_name(self, code: int) -> str:
-        """The address of a client code; an IPv6 hash whose address was lost keeps its number."""
-        if code in self._names:
-            return self._names[code]
-        return f"ipv6#{code & ~wire.IPV6_BIT:012x}" if code & wire.IPV6_BIT else wire.ipv4_text(code & 0xFFFFFFFF)
+    def counters(self, length_s: float | None) -> dict[str, CounterSnapshot]:
+        """All counters over a window of ``length_s`` seconds (None: everything), by name."""
+        span, out = self._divisor(length_s), {}
+        for _, measure, mine, rows in self._each(length_s, "count"):
+            bare = tuple(replace(row, p50_ns=None, p99_ns=None, max_ns=None, total_ns=None) for row in rows)
+            out[measure.name] = CounterSnapshot(measure, int(mine.sum()), mine.sum() / span, bare)
+        return out
+
+    def _divisor(self, length_s: float | None) -> float:
+        return max(self.span_s(length_s), 1e-9)
+
+    def _each(self, length_s: float | None, unit: str) -> Iterator[tuple[int, Measure, Counts, tuple[ClientRow, ...]]]:
+        """Position, measure, counts (buckets,) and rows by key of every measure of this unit."""
+        counts, _ = self._series.window(length_s)
+        keyed, incomplete = self._clients.window(length_s)
+        for position, measure in enumerate(self._measures):
+            if measure.unit == unit:
+                mine, name = counts[position], partial(self._names.name, measure)
+                everything = int(mine.sum())
+                rows = client_rows(keyed, position + 1, self._divisor(length_s), everything, name, incomplete)
+                yield position, measure, mine, rows
 
     def slow(self, length_s: float | None, unix_offset_ns: int) -> tuple[SlowRequest, ...]:
         """The slowest events of each stream inside a window, slowest first. ``unix_offset_ns``: unix - boot time."""
@@ -121,11 +149,13 @@ class Store:
 
     def _slow_request(self, stream: EventStream, row: list[int], unix_offset_ns: int) -> SlowRequest:
         fields = dict(zip(stream.fields[2:], row[2:], strict=True))
-        client = self.client_name(fields.pop("client", 0))
+        client = self._names.of_kind("client", fields.pop("client")) if "client" in fields else ""
+        named = [field for field in fields if field in self._names.kinds() and field not in ("pid", "tid")]
+        texts = {field: self._names.of_kind(field, fields.pop(field)) for field in named}
         if "client_port_be" in fields:
             port = fields.pop("client_port_be") & 0xFFFF
             fields["client_port"] = port >> 8 | (port & 0xFF) << 8
-        return SlowRequest(row[0] + unix_offset_ns, stream.name, row[1], client, fields)
+        return SlowRequest(row[0] + unix_offset_ns, stream.name, row[1], client, fields, texts)
 
 
 class Ledger:

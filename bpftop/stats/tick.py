@@ -34,6 +34,8 @@ class TickData:
     client_counts: Counts = field(default_factory=_no_counts)
     addresses: Mapping[int, tuple[int, int]] = field(default_factory=dict)
     """IPv6 client codes with the halves of their addresses."""
+    names: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
+    """Keys with the words that their names are made from."""
     sent: Mapping[int, int] = field(default_factory=dict)
     """Events sent by stream, cumulative."""
     untracked: int = 0

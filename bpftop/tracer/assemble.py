@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from bpftop import wire
@@ -54,7 +56,8 @@ class Assembler:
             counts=counts,
             client_keys=np.concatenate([keys for keys, _ in halves]),
             client_counts=np.concatenate([values for _, values in halves]),
-            addresses=self._addresses(),
+            addresses={code: (words[0], words[1]) for code, words in self._words(wire.ADDRESSES, 2)},
+            names=dict(self._words(wire.NAMES, wire.NAME_WORDS)),
             sent=dict(self._items(wire.SENT)),
             untracked=self._scalar(wire.UNTRACKED),
             target_pids=self._keys(wire.TARGET_PIDS),
@@ -87,14 +90,13 @@ class Assembler:
         printed = self._maps.get(name)
         return (number(printed.values.get("")) or 0) if printed else 0
 
-    def _addresses(self) -> dict[int, tuple[int, int]]:
-        found = {}
-        for name in wire.ADDRESSES:
+    def _words(self, halves: tuple[str, str], length: int) -> Iterator[tuple[int, tuple[int, ...]]]:
+        """Keys with their tuples of ``length`` unsigned numbers."""
+        for name in halves:
             printed = self._maps.get(name)
             for key, value in printed.values.items() if printed else ():
                 code = number(key)
-                if code is not None and isinstance(value, list) and len(value) == 2:
-                    high, low = number(value[0]), number(value[1])
-                    if high is not None and low is not None:
-                        found[code] = (high & (1 << 64) - 1, low & (1 << 64) - 1)
-        return found
+                if code is not None and isinstance(value, list) and len(value) == length:
+                    words = [number(word) for word in value]
+                    if None not in words:
+                        yield code, tuple((word or 0) & (1 << 64) - 1 for word in words)

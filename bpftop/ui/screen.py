@@ -17,7 +17,7 @@ from bpftop.ui.chrome import Accounts, Keys, Status, Tabs
 from bpftop.ui.help import Help, HelpText, KeyHelp
 from bpftop.ui.options import REFRESH_S, WINDOWS_S, UiOptions
 from bpftop.ui.paint import Line, Span, centred, line
-from bpftop.ui.panes.registry import PANES
+from bpftop.ui.panes.registry import panes_for
 from bpftop.ui.view import View, after
 
 if TYPE_CHECKING:
@@ -45,10 +45,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
         Binding("plus,equals_sign", "window(1)", "Window", key_display="+/-", tooltip="longer window"),
         Binding("minus", "window(-1)", "Shorter window", show=False, tooltip="shorter window"),
         Binding("e", "save", "Save CSV", tooltip="save what is shown as CSV files"),
-        *[
-            Binding(str(index + 1), f"pane({index})", pane.TITLE, show=False, tooltip=f"open {pane.TITLE}")
-            for index, pane in enumerate(PANES)
-        ],
+        *[Binding(str(n), f"pane({n - 1})", f"Pane {n}", show=False, tooltip=f"open pane {n}") for n in range(1, 10)],
         Binding("tab", "next_pane(1)", "Next pane", show=False, tooltip="next pane"),
         Binding("shift+tab", "next_pane(-1)", "Previous pane", show=False, tooltip="previous pane"),
         Binding("less_than_sign", "refresh_every(-1)", "Refresh", show=False, tooltip="draw more often (0.25 s)"),
@@ -66,7 +63,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
     MainScreen.-small Status, MainScreen.-small Tabs, MainScreen.-small Accounts, MainScreen.-small Keys,
     MainScreen.-small ContentSwitcher { display: none; }
     """
-    AUTO_FOCUS = "#" + PANES[0].__name__.lower()
+    AUTO_FOCUS = "Pane"
 
     def __init__(self, options: UiOptions, first: Snapshot) -> None:
         super().__init__()
@@ -76,8 +73,8 @@ class MainScreen(Screen[None], inherit_bindings=False):
         self.front = 0
         # Held here and not looked up: a timer may still fire while the screen is being taken down.
         self.status, self.accounts = Status(), Accounts()
-        self.tabs = Tabs([pane.TITLE for pane in PANES], [pane.SHORT for pane in PANES])
-        self.panes = [pane() for pane in PANES]
+        self.panes = panes_for(first)
+        self.tabs = Tabs([pane.TITLE for pane in self.panes], [pane.SHORT for pane in self.panes])
         self._windows = sorted({*WINDOWS_S, options.window_s}, key=lambda each: each or float("inf"))
         self._intervals = sorted({*REFRESH_S, options.refresh_s})
 
@@ -120,6 +117,10 @@ class MainScreen(Screen[None], inherit_bindings=False):
         self.accounts.show(self.view)
         self.panes[self.front].show(self.view)
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """A number key beyond the last pane does nothing and is not in the help."""
+        return action != "pane" or int(str(parameters[0])) < len(self.panes)
+
     def action_pane(self, index: int) -> None:
         """Bring a pane to the front."""
         self.front = index
@@ -132,7 +133,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
 
     def action_next_pane(self, step: int) -> None:
         """The pane to the right or left."""
-        self.action_pane((self.front + step) % len(PANES))
+        self.action_pane((self.front + step) % len(self.panes))
 
     def action_pause(self) -> None:
         """Freeze or go on."""
@@ -198,4 +199,5 @@ class MainScreen(Screen[None], inherit_bindings=False):
                 continue
             keys.setdefault(binding.action, []).append(self.app.get_key_display(replace(binding, key_display=None)))
             what[binding.action] = binding.tooltip or binding.description.lower()
+        what |= {f"pane({index})": f"open {pane.TITLE}" for index, pane in enumerate(self.panes)}
         return [KeyHelp(" ".join(shown), what[action]) for action, shown in keys.items()]

@@ -133,7 +133,7 @@ def waiting(view: View) -> list[Line]:
         doing = detail or "attaching"
         return [line(Span(f"{doing} {'to' if doing.startswith('attaching') else 'for'} {name} …", "strong"))]
     if state is State.FAILED:
-        return [line(Span("no figures: the tracer failed (pane 5 says more)", "dim"))]
+        return [line(Span("no figures: the tracer failed (the Scripts pane says more)", "dim"))]
     if state is State.STOPPED:
         return [line(Span("the run has ended without an observation", "dim"))]
     return _first_request(view, name)

@@ -10,7 +10,7 @@ import pytest
 
 from bpftop.model import Snapshot, State, TracerStatus
 from bpftop.ui.options import UiOptions
-from bpftop.ui.panes.registry import PANES
+from bpftop.ui.panes.registry import panes_for
 from tests.ui import builders
 from tests.ui.driving import screen_text
 
@@ -20,7 +20,7 @@ SIZES = ((80, 24), (120, 40))
 _CASES: dict[str, tuple[Snapshot, tuple[str, ...], UiOptions]] = {
     **{
         pane.TITLE.lower().replace(" ", "-"): (builders.live(), (str(number),), UiOptions(refresh_s=60.0))
-        for number, pane in enumerate(PANES, 1)
+        for number, pane in enumerate(panes_for(builders.live()), 1)
     },
     "help": (builders.live(), ("3", "question_mark"), UiOptions(refresh_s=60.0)),
     "empty": (builders.empty(), (), UiOptions(refresh_s=60.0)),

@@ -15,10 +15,10 @@ from bpftop.ui.view import View
 class Pane(Canvas, can_focus=True):
     """One subject on its own number key. Subclasses draw; they never fetch."""
 
-    TITLE: ClassVar[str]
-    SHORT: ClassVar[str]
+    TITLE: str
+    SHORT: str
     """The title where there is little room."""
-    ABOUT: ClassVar[str]
+    ABOUT: str
     """What the pane shows, for the help."""
     NEEDS_FIGURES: ClassVar[bool] = True
     """Without any observation it says what is awaited instead of drawing empty tables."""

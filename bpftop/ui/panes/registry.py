@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
+from bpftop.model import ScriptStatus, Snapshot
 from bpftop.ui.panes.base import Pane
 from bpftop.ui.panes.clients import Clients
 from bpftop.ui.panes.latency import Latency
 from bpftop.ui.panes.overview import Overview
+from bpftop.ui.panes.script import ScriptPane
 from bpftop.ui.panes.scripts import Scripts
 from bpftop.ui.panes.slow import SlowRequests
 
-PANES: tuple[type[Pane], ...] = (Overview, Latency, Clients, SlowRequests, Scripts)
+FIRST: tuple[type[Pane], ...] = (Overview, Latency, Clients, SlowRequests)
+"""What every screen begins with."""
+OWN: Mapping[str, Callable[[ScriptStatus], Pane]] = {}
+"""Scripts whose pane is more than the general one."""
+
+
+def panes_for(snapshot: Snapshot) -> list[Pane]:
+    """New panes: the first ones, one for each script that has a pane, and the scripts themselves at the end."""
+    own = [OWN.get(script.name, ScriptPane)(script) for script in snapshot.scripts if script.pane]
+    return [*(pane() for pane in FIRST), *own, Scripts()]

@@ -74,8 +74,8 @@ class SlowRequests(ListPane[SlowRequest]):
         "The slowest single requests of the window, at most 300. Latency is the whole wait, from the arrival of the "
         "request's data to the first byte of the answer: read queue and request latency together. The kernel sends "
         "only requests above a threshold that it adapts to the load, so that a slow one always comes through; those "
-        "held back are counted (pane 5) and are in all percentiles. Each kind of event (requests, connections) has a "
-        "list of its own."
+        "held back are counted (pane Scripts) and are in all percentiles. Each kind of event (requests, connections) "
+        "has a list of its own."
     )
     SORTS = ("Latency", "Time")
     BINDINGS: ClassVar[list[BindingType]] = [

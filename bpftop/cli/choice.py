@@ -1,0 +1,53 @@
+"""Which scripts run: the default ones, those that the user named, of these what this host can run."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from bpftop.errors import HostError, UsageError
+from bpftop.preflight import Host, missing
+
+if TYPE_CHECKING:
+    from bpftop.model import Script
+
+
+def wanted(options: argparse.Namespace) -> Mapping[str, Script]:
+    """The scripts that the words ask for, in the order of the screen. Raises UsageError for an unknown name."""
+    from bpftop.scripts import catalog
+
+    known = catalog()
+    asked = options.scripts or options.also
+    for name in asked:
+        if name not in known:
+            raise unknown_script(name, known)
+    names = options.scripts or [*(name for name, script in known.items() if script.default), *asked]
+    return {name: script for name, script in known.items() if name in names}
+
+
+def unknown_script(name: str, known: Mapping[str, Script], command: str = "scripts") -> UsageError:
+    """The error for a word that names no script."""
+    near = difflib.get_close_matches(name, known, 1, 0.4)
+    meant = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(known)}"
+    hint = f"bpftop {command} {near[0]}" if near and command != "scripts" else "bpftop scripts"
+    return UsageError(f"there is no script {name}{meant}", hint)
+
+
+def runnable(options: argparse.Namespace, host: Host, say: Callable[[str], None]) -> list[Script]:
+    """The wanted scripts whose attach points exist here; of the others it is said once why.
+
+    Raises HostError when none is left, or when one that was named cannot run.
+    """
+    reasons = {name: missing(script, host) for name, script in wanted(options).items()}
+    scripts = [script for name, script in wanted(options).items() if not reasons[name]]
+    for name, why in reasons.items():
+        if why and name in (options.scripts or options.also):
+            raise HostError(f"{name} cannot run here: {why}", "bpftop scripts")
+    if not scripts:
+        raise HostError("no script can run here: " + "; ".join(filter(None, reasons.values())), "bpftop doctor")
+    for name, why in reasons.items():
+        if why:
+            say(f"without {name}: {why}")
+    return scripts

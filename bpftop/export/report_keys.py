@@ -1,0 +1,42 @@
+"""The tables of a plain report that are not about clients: by system call, worker, upstream … and the counters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bpftop import units
+from bpftop.model import ClientRow, MeasureSnapshot, Snapshot
+from bpftop.text import safe
+
+ROWS = 12
+_NAME = 28
+
+
+def keyed(measure: MeasureSnapshot) -> Iterator[str]:
+    """The keys of one measure by the time they took together."""
+    kind, rows = measure.measure.key, sorted(measure.clients, key=_total, reverse=True)
+    if kind in ("client", "none") or not rows:
+        return
+    whole = max(sum(map(_total, rows)), 1)
+    yield f"{safe(measure.measure.title, 40)} by {kind}"
+    yield f"  {kind:{_NAME}} {'n':>6} {'rate':>8} {'p50':>8}{'p99':>8}{'max':>8} {'total':>8}"
+    for row in rows[:ROWS]:
+        times = "".join(f"{units.duration(value):>8}" for value in (row.p50_ns, row.p99_ns, row.max_ns))
+        total = f"{units.duration(row.total_ns):>8} {units.percent(_total(row) / whole):>5}"
+        name = safe(row.client, _NAME)
+        yield f"  {name:{_NAME}} {units.count(row.count):>6} {units.rate(row.rate_per_s):>8} {times} {total}".rstrip()
+    if len(rows) > ROWS:
+        yield f"  and {len(rows) - ROWS} more: --format json shows them"
+
+
+def counters(snapshot: Snapshot) -> Iterator[str]:
+    """Every counter with its most frequent keys."""
+    for counter in snapshot.counters.values():
+        title = safe(counter.measure.title, 30)
+        yield f"{title:30} {units.count(counter.count):>6} {units.rate(counter.rate_per_s):>9}"
+        for row in counter.rows[:3]:
+            yield f"  {safe(row.client, _NAME):{_NAME}} {units.count(row.count):>6}"
+
+
+def _total(row: ClientRow) -> int:
+    return row.total_ns or 0

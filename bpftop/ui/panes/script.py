@@ -1,0 +1,209 @@
+"""One pane for each script that was asked for: its figures on top, below them the chosen one by key."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from textual.binding import Binding, BindingType
+
+from bpftop import units
+from bpftop.model import ClientRow, CounterSnapshot, MeasureSnapshot, ScriptStatus, Snapshot, State
+from bpftop.ui import words
+from bpftop.ui.histogram import histogram
+from bpftop.ui.paint import EMPTY, Line, Span, beside, line
+from bpftop.ui.panes.lists import ListPane
+from bpftop.ui.safe import safe
+from bpftop.ui.table import Column, bar, table
+from bpftop.ui.view import View
+
+Figure = MeasureSnapshot | CounterSnapshot
+KEY_TITLES: Mapping[str, str] = {
+    "client": "Client",
+    "peer": "Peer",
+    "pid": "Process",
+    "tid": "Thread",
+    "syscall": "System call",
+    "label": "Name",
+    "device": "Device",
+    "route": "Route",
+}
+_WIDE = 124
+_FIELDS = {"Total": "total_ns", "Count": "count", "p99": "p99_ns", "p50": "p50_ns", "Max": "max_ns"}
+
+
+def figures(snapshot: Snapshot, script: str) -> list[Figure]:
+    """The measures and then the counters of a script."""
+    status = next((each for each in snapshot.scripts if each.name == script), None)
+    names = status.measures if status else ()
+    found: list[Figure] = [snapshot.measures[name] for name in names if name in snapshot.measures]
+    return found + [snapshot.counters[name] for name in names if name in snapshot.counters]
+
+
+class ScriptPane(ListPane[ClientRow]):
+    """The figures of one script. A script that needs more has a pane of its own class (registry.py)."""
+
+    SORTS = ("Total", "Count", "p99", "p50", "Max", "Name")
+    NEEDS_FIGURES = False
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("v", "next_figure(1)", "Figure", tooltip="show the table of the next figure of this pane"),
+        Binding("V", "next_figure(-1)", "Figure before", show=False, tooltip="show the table of the figure before"),
+    ]
+
+    def __init__(self, script: ScriptStatus) -> None:
+        super().__init__()
+        self.id = f"script-{script.name}"
+        self.script = script.name
+        self.TITLE = script.pane or script.title
+        self.SHORT = self.TITLE[:10]
+        self.ABOUT = f"{script.detail} Rows are by the time they took together; percentiles of a row are within 3 %."
+        self._chosen_figure = ""
+
+    def figure(self, view: View) -> Figure | None:
+        """The chosen figure: at first one that has a table and observations."""
+        found = figures(view.snapshot, self.script)
+        by_name = {each.measure.name: each for each in found}
+        if self._chosen_figure in by_name:
+            return by_name[self._chosen_figure]
+        return next((each for each in found if rows_of(each)), found[0] if found else None)
+
+    def action_next_figure(self, step: int) -> None:
+        """Choose the next figure of this script."""
+        current = self.figure(self.view) if self.view else None
+        if self.view is None or current is None:
+            return
+        names = [each.measure.name for each in figures(self.view.snapshot, self.script)]
+        self._chosen_figure = names[(names.index(current.measure.name) + step) % len(names)]
+        self._go(0)
+
+    def rows(self, view: View) -> Sequence[ClientRow]:
+        """The keys of the chosen figure."""
+        found = self.figure(view)
+        return rows_of(found) if found else ()
+
+    def columns(self, view: View) -> list[Column[ClientRow]]:
+        """Times for a measure; only numbers for a counter."""
+        found = self.figure(view)
+        if found is None:
+            return []
+        name = Column[ClientRow](KEY_TITLES.get(found.measure.key, "Key"), 18, _name, left=True, grow=30)
+        count = Column[ClientRow]("Count", 6, lambda row: units.count(row.count))
+        rate = Column[ClientRow]("Rate", 8, lambda row: units.rate(row.rate_per_s), rank=3)
+        rows = self.rows(view)
+        if found.measure.unit == "count":
+            total = max(sum(row.count for row in rows), 1)
+            return [name, count, rate, _share("Share", lambda row: row.count / total)]
+        return [name, count, rate, *_times(rows, view.snapshot.window.span_s)]
+
+    def sort_keys(self, rows: Sequence[ClientRow], sort: str) -> NDArray[np.float64]:
+        """Numbers for numpy; names by their rank; a counter has counts only."""
+        if sort == "Name":
+            names = sorted(range(len(rows)), key=lambda i: rows[i].client)
+            keys = np.empty(len(rows))
+            keys[names] = -np.arange(len(rows), dtype=np.float64)
+            return keys
+        field = _FIELDS[sort]
+        values = (getattr(row, field) for row in rows)
+        return np.fromiter(
+            ((row.count / 1e18 if v is None else v) for row, v in zip(rows, values, strict=True)), np.float64, len(rows)
+        )
+
+    def key(self, row: ClientRow) -> object:
+        """The key's name."""
+        return row.client
+
+    def pinned(self, rows: Sequence[ClientRow]) -> int:
+        """``others`` is no key."""
+        return 1 if rows and rows[-1].client == words.OTHERS else 0
+
+    def draw(self, view: View, width: int, height: int) -> list[Line]:
+        """The figures and the table; where there is room the histogram of the chosen figure beside them."""
+        found = self.figure(view)
+        if width < _WIDE or not isinstance(found, MeasureSnapshot) or not found.summary.count:
+            return super().draw(view, width, height)
+        left = max(76, width - 68)
+        return beside(super().draw(view, left, height), _shape(found, view, width - left - 3, height), left, 3)
+
+    def heading(self, view: View, width: int) -> list[Line]:
+        """All figures of the script, the chosen one marked, and what a high value of it means."""
+        found, chosen = figures(view.snapshot, self.script), self.figure(view)
+        if chosen is None:
+            return [line(Span(f"{self.TITLE}: nothing yet", "strong"))]
+        lines = table(_figure_columns(chosen), found, width, cursor=found.index(chosen))
+        if chosen.measure.tells:
+            lines.append(line(Span("high: ", "dim"), Span(safe(chosen.measure.tells, width - 6), "dim")))
+        if not rows_of(chosen):
+            lines += [EMPTY, line(Span(_nothing(chosen, view), "dim"))]
+        return [*lines, EMPTY]
+
+
+def rows_of(figure: Figure) -> tuple[ClientRow, ...]:
+    """Its table by key."""
+    return figure.clients if isinstance(figure, MeasureSnapshot) else figure.rows
+
+
+def _nothing(figure: Figure, view: View) -> str:
+    if view.snapshot.tracer.state is State.ATTACHING:
+        return "attaching …"
+    counted = figure.summary.count if isinstance(figure, MeasureSnapshot) else figure.count
+    if figure.measure.key == "none" and counted:
+        return "this figure has no table: it is not split any further"
+    return "nothing observed in this window"
+
+
+def _name(row: ClientRow) -> Span | str:
+    return Span(row.client, "dim") if row.client == words.OTHERS else safe(row.client, 64)
+
+
+def _share(title: str, share: object) -> Column[ClientRow]:
+    assert callable(share)
+    return Column(
+        title, 6, lambda row: words.share(share(row)), rank=4,
+    )  # fmt: skip
+
+
+def _times(rows: Sequence[ClientRow], span_s: float) -> list[Column[ClientRow]]:
+    wall = max(span_s, 1e-9) * 1e9
+    whole = max(sum(row.total_ns or 0 for row in rows), 1)
+    return [
+        Column("p50", 7, lambda row: Span(units.duration(row.p50_ns), "p50"), rank=2),
+        Column("p99", 7, lambda row: words.p99(row, "p99")),
+        Column("Max", 7, lambda row: units.duration(row.max_ns), rank=1),
+        Column("Total", 7, lambda row: units.duration(row.total_ns)),
+        Column("Of wall", 7, lambda row: words.share((row.total_ns or 0) / wall), rank=5),
+        Column(
+            "", 8, lambda row: "", rank=6, grow=24,
+            draw=lambda row, n: (Span(bar((row.total_ns or 0) / whole, n), "bar"),),
+        ),
+    ]  # fmt: skip
+
+
+def _figure_columns(chosen: Figure) -> list[Column[Figure]]:
+    def cell(figure: Figure, field: str) -> Span | str:
+        if isinstance(figure, CounterSnapshot):
+            return Span("", "dim")
+        return units.duration(getattr(figure.summary, field))
+
+    def count(figure: Figure) -> str:
+        return units.count(figure.summary.count if isinstance(figure, MeasureSnapshot) else figure.count)
+
+    def rate(figure: Figure) -> str:
+        return units.rate(figure.summary.rate_per_s if isinstance(figure, MeasureSnapshot) else figure.rate_per_s)
+
+    return [
+        Column("Figure", 24, lambda each: safe(each.measure.title, 40), left=True, grow=16),
+        Column("Count", 6, count),
+        Column("Rate", 8, rate, rank=2),
+        Column("p50", 7, lambda each: cell(each, "p50_ns"), rank=1),
+        Column("p99", 7, lambda each: cell(each, "p99_ns")),
+        Column("Max", 7, lambda each: cell(each, "max_ns"), rank=3),
+        Column("Total", 7, lambda each: cell(each, "total_ns"), rank=4),
+    ]
+
+
+def _shape(shown: MeasureSnapshot, view: View, width: int, height: int) -> list[Line]:
+    head = line(Span(safe(shown.measure.title, width), "strong"))
+    path = line(Span(safe(f"{shown.measure.start} → {shown.measure.end}", width), "dim"))
+    return [head, path, EMPTY, *histogram(shown, width, height - 3, log_counts=view.log_counts)]
