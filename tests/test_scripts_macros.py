@@ -126,6 +126,22 @@ def test_probes_of_one_head_become_one_in_the_order_of_the_text() -> None:
     assert "BEGIN { }" in merged
 
 
+def test_bodies_that_look_at_the_clock_share_one_look() -> None:
+    """Each event that the first one prints takes up to 400 us."""
+    bodies = ("$a = nsecs;  // not nsecs()", "@seen = count();", "$b = nsecs - $b;")
+    merged = merge_probes("".join(f"tracepoint:a:b {{\n  {body}\n}}\n" for body in bodies))
+    assert re.findall(r"^.*\bnsecs;.*$", merged, re.M) == ["  $fired = nsecs;"]
+    assert "$a = $fired;" in merged
+    assert "$b = $fired - $b;" in merged
+    assert merged.index("$fired = nsecs") < merged.index("$a")
+
+
+def test_a_clock_that_only_one_body_looks_at_stays_where_it_is() -> None:
+    bodies = ("if (@mine) { $a = nsecs; }", "@seen = count();  // by nsecs")
+    merged = merge_probes("".join(f"tracepoint:a:b {{\n  {body}\n}}\n" for body in bodies))
+    assert "$fired" not in merged
+
+
 def test_a_list_of_attach_points_is_one_head() -> None:
     text = "tracepoint:a:b,\ntracepoint:a:c {\n  one();\n}\ntracepoint:a:b {\n  two();\n}\n"
     assert merge_probes(text) == text

@@ -10,14 +10,16 @@ from bpftop.scripts.macros import closing
 _HEAD = re.compile(
     r"(?m)^(?P<head>(?:BEGIN|END)\s*|(?:tracepoint|kprobe|kretprobe|uprobe|uretprobe|usdt|interval|profile):[^{]*)\{"
 )
+_CLOCK = re.compile(r"\bnsecs\b")
 _RETURN = re.compile(r"(?m)^(?:(?!//).)*\breturn\b")
 
 
 def merge_probes(text: str) -> str:
     """``text`` with the bodies of probes of equal head (attach points and filter) put behind each other.
 
-    The bodies share their ``$variables``: each must set what it reads, which bpftrace demands anyway. A body that may
-    return early stays a probe of its own.
+    The bodies share their ``$variables``: each must set what it reads, which bpftrace demands anyway. They also share
+    one look at the clock, so that an event that the first one prints is not in what the second one measures. A body
+    that may return early stays a probe of its own.
     """
     bodies: dict[str, list[str]] = {}
     out, at = [], 0
@@ -39,4 +41,7 @@ def merge_probes(text: str) -> str:
 
 
 def _joined(bodies: list[str]) -> str:
+    if sum(bool(_CLOCK.search(re.sub(r"//[^\n]*", "", body))) for body in bodies) > 1:
+        first, *others = (_CLOCK.sub("$fired", body) for body in bodies)
+        bodies = ["\n  $fired = nsecs;" + first, *others]
     return "\n".join(body.rstrip() for body in bodies[:-1]) + ("\n" if len(bodies) > 1 else "") + bodies[-1]
