@@ -58,13 +58,17 @@ def resolve(spec: str, proc: Path = PROC) -> Target:
         found = _with_forks(seen, _path_matcher(spec, proc))
     else:
         found = _with_forks(seen, lambda p: _named(p, spec))
+    places = _places(found, proc)
+    if target.ports:
+        places = tuple(place for place in places if place[1] in target.ports)
     return Target(
         spec,
         target.kind,
         target.name,
         target.comm,
         tuple(Process(p.pid, p.start_ticks, p.comm, " ".join(p.argv)[:CMDLINE_CHARACTERS]) for p in found),
-        target.ports or _ports(found, proc),
+        target.ports or tuple(sorted({port for _, port in places})),
+        places,
     )
 
 
@@ -89,7 +93,7 @@ def listeners(proc: Path = PROC) -> dict[str, tuple[int, ...]]:
     """Names of processes that listen on TCP ports, and the ports: what one could watch here."""
     found: dict[str, set[int]] = {}
     for process in _others(proc):
-        ports = _ports([process], proc)
+        ports = {port for _, port in _places([process], proc)}
         if ports:
             found.setdefault(_short_name(process), set()).update(ports)
     return {name: tuple(sorted(ports)) for name, ports in sorted(found.items())}
@@ -230,9 +234,12 @@ def _holders(port: int, seen: list[Seen], proc: Path) -> list[Seen]:
     return [p for p in seen if port in tables.ports_of(p.pid)]
 
 
-def _ports(processes: Iterable[Seen], proc: Path) -> tuple[int, ...]:
+def _places(processes: Iterable[Seen], proc: Path) -> tuple[tuple[int, int], ...]:
+    """Network namespace and port of each listening socket that they hold."""
     tables = _Tables(proc)
-    return tuple(sorted({port for p in processes for port in tables.ports_of(p.pid)}))
+    return tuple(
+        sorted({(procfs.network_number(p.pid, proc), port) for p in processes for port in tables.ports_of(p.pid)})
+    )
 
 
 def _open_ports(proc: Path) -> list[int]:

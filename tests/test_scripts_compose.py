@@ -6,6 +6,7 @@ import os
 import re
 import struct
 import subprocess
+import sys
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -18,13 +19,13 @@ from bpftop import preflight, wire
 from bpftop.errors import HostError, ScriptError
 from bpftop.model import EventStream, Measure, Process, Program, Script, Target, TargetKind
 from bpftop.scripts import catalog, compose, parse_script
-from bpftop.scripts.btf import BTF_PATH, field_offset, place_offsets
+from bpftop.scripts.btf import BTF_PATH, field_offset, has_types, place_offsets
 from bpftop.scripts.lint import lint_text
 
 NEEDS_BTF = pytest.mark.skipif(not BTF_PATH.exists(), reason="this kernel has no BTF")
 TARGETS = {
     kind: Target(kind.value, kind, kind.value, comm, (Process(77, 1, "nginx"), Process(78, 1, "nginx")), (80, 8443))
-    for kind, comm in zip(TargetKind, ("nginx", "", "", "nginx"), strict=True)
+    for kind, comm in zip(TargetKind, ("nginx", "", "", "nginx", ""), strict=True)
 }
 KEPT = {wire.COUNTS, wire.SENT, wire.UNTRACKED, *wire.CLIENTS, *wire.ADDRESSES}
 
@@ -100,6 +101,27 @@ def test_a_target_without_processes_or_ports_still_composes() -> None:
     text = of_all(replace(TARGETS[TargetKind.NAME], processes=(), ports=())).text
     assert "@target_pids[(uint64)0] = (uint64)1;" in text
     assert "@target_ports[(uint64)0] = (uint64)1;" in text
+
+
+@NEEDS_BTF
+def test_a_port_counts_in_its_network_namespace() -> None:
+    """Namespace and port are one number; a port whose place is unknown is meant in any namespace, which is 0."""
+    text = of_all(replace(TARGETS[TargetKind.NAME], places=((4026531840, 80), (4026532205, 80)))).text
+    filled = {int(n) for n in re.findall(r"@target_places\[\(uint64\)(\d+)\] = ", text)}
+    assert filled == {(4026531840 << 16) + 80, (4026532205 << 16) + 80, 8443}
+    inum = field_offset("net", "ns") + field_offset("ns_common", "inum")
+    assert inum > 0
+    assert f"$sk + {field_offset('sock_common', 'skc_net')}" in text
+    nowhere = of_all(replace(TARGETS[TargetKind.NAME], ports=())).text
+    assert re.findall(r"@target_places\[\(uint64\)(\d+)\] = ", nowhere) == ["0"]
+
+
+def test_without_the_kernels_types_a_port_counts_in_every_network_namespace(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules["bpftop.scripts.compose"], "has_types", lambda: False)
+    text = of_all(replace(TARGETS[TargetKind.NAME], places=((4026531840, 80),)), "requests").text
+    assert "@target_places[(uint64)80] = (uint64)1;" in text
+    assert "((uint64)0) << 16" in text
+    assert not has_types(Path("/none"))
 
 
 HOSTILE = [

@@ -249,6 +249,9 @@ def test_a_port_in_another_network_namespace_is_found() -> None:
     with server(command=command, listen=[{"host": "0.0.0.0", "port": 1234}]) as one:
         assert one.pid in resolve(":1234").pids
         assert resolve(str(one.pid)).ports == (1234,)
+        net = os.stat(f"/proc/{one.pid}/ns/net").st_ino
+        assert resolve(str(one.pid)).places == ((net, 1234),)
+        assert net != os.stat("/proc/self/ns/net").st_ino
 
 
 def test_only_the_listening_part_of_the_table_is_read(fake: FakeProc) -> None:

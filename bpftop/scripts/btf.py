@@ -22,6 +22,7 @@ _KNOWN = {
     ("sock_common", "skc_dport"): 12,
     ("sock_common", "skc_num"): 14,
     ("sock_common", "skc_family"): 16,
+    ("sock_common", "skc_net"): 48,
     ("sock_common", "skc_v6_daddr"): 56,
 }
 _OFFSETOF = re.compile(r"offsetof\(struct (\w+), (\w+)\)")
@@ -33,6 +34,14 @@ def place_offsets(text: str, path: Path = BTF_PATH) -> str:
     Raises HostError when the kernel has no BTF or no such field and the place is not a known constant.
     """
     return _OFFSETOF.sub(lambda found: str(field_offset(found[1], found[2], path)), text)
+
+
+def has_types(path: Path = BTF_PATH) -> bool:
+    """Whether the kernel describes its types."""
+    try:
+        return bool(_load(path))
+    except (OSError, ValueError, struct.error):
+        return False
 
 
 @lru_cache(maxsize=64)

@@ -1,0 +1,125 @@
+"""Containers: a server in process, network and mount namespaces of its own; one port number in several networks."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from bpftop.session import Session
+from bpftop.target import resolve
+from tests.kernel.watching import final, free_port, wait_for, watching
+from tests.load import delay_server, program, run_load
+
+_CLONE_NEWNET = 0x40000000
+_libc = ctypes.CDLL(None, use_errno=True)
+_UNSHARE = """#!/bin/sh
+exec unshare --net --pid --mount --mount-proc --fork --kill-child \\
+  sh -c 'ip link set lo up; exec "$0" "$@"' {binary} "$@"
+"""
+
+
+@contextmanager
+def container(folder: Path, name: str, port: int) -> Iterator[int]:
+    """A server called ``name`` on ``port`` in namespaces of its own, where it is process 1; its id on the host."""
+    folder.mkdir(exist_ok=True)
+    binary, start = folder / name, folder / f"start-{name}"
+    shutil.copy2(program("delay_server"), binary)
+    start.write_text(_UNSHARE.format(binary=binary))
+    start.chmod(0o755)
+    before = set(resolve(name).pids)
+    with delay_server(binary=start, port=port) as server:
+        assert server.pid == 1
+        (pid,) = set(resolve(name).pids) - before
+        try:
+            yield pid
+        finally:
+            os.kill(pid, signal.SIGTERM)  # unshare itself ignores it
+    wait_for(lambda: pid not in resolve(name).pids, "the server lives on")
+
+
+@contextmanager
+def network_of(pid: int) -> Iterator[None]:
+    """Programs started in this block are in the network namespace of the process."""
+    with open(f"/proc/{os.getpid()}/ns/net") as ours, open(f"/proc/{pid}/ns/net") as theirs:
+        assert _libc.setns(theirs.fileno(), _CLONE_NEWNET) == 0, os.strerror(ctypes.get_errno())
+        try:
+            yield
+        finally:
+            assert _libc.setns(ours.fileno(), _CLONE_NEWNET) == 0
+
+
+def load(pid: int, port: int, requests: int) -> None:
+    with network_of(pid):
+        assert run_load(port, requests, connections=4, close=True).complete
+
+
+def counts(session: Session) -> tuple[int, int]:
+    """Requests and connections since the start."""
+    requests = final(session, "request_latency").summary.count
+    return requests, final(session, "connection_duration").summary.count
+
+
+def test_a_server_in_namespaces_of_its_own_and_its_port_elsewhere(tmp_path: Path) -> None:
+    """Four servers on one port number, each in a network of its own; two are the target, the second of them later."""
+    port = free_port()
+    other = tmp_path / "other-server"
+    shutil.copy2(program("delay_server"), other)
+    with (
+        delay_server(binary=other, port=port) as host_server,
+        container(tmp_path / "a", "boxed-other", port) as neighbour,
+        container(tmp_path / "b", "boxed-server", port) as boxed,
+        watching("boxed-server") as session,
+    ):
+        assert session.snapshot(None).target.pids == (boxed,)
+        assert session.snapshot(None).target.ports == (port,)
+        for _ in range(2):
+            load(boxed, port, 300)
+            load(host_server.pid, port, 170)
+            load(neighbour, port, 130)
+        assert counts(session) == (600, 600)
+        with container(tmp_path / "c", "boxed-server", port) as later:
+            assert set(session.snapshot(None).target.pids) <= {boxed, later}
+            load(later, port, 90)
+            load(host_server.pid, port, 70)
+            assert counts(session) == (690, 690)
+            assert set(session.snapshot(None).target.pids) == {boxed, later}
+        snapshot = session.snapshot(None)
+        assert snapshot.accounting.untracked == 0
+        assert snapshot.tracer.restarts == 0
+
+
+def test_a_port_is_meant_in_every_network(tmp_path: Path) -> None:
+    port = free_port()
+    with delay_server(port=port) as here, container(tmp_path, "boxed-server", port) as boxed:
+        assert set(resolve(f":{port}").pids) == {here.pid, boxed}
+        with watching(f":{port}") as session:
+            load(here.pid, port, 120)
+            load(boxed, port, 80)
+            assert counts(session) == (200, 200)
+
+
+def test_inside_a_process_namespace_bpftop_says_what_it_cannot_do() -> None:
+    words = [sys.executable, "-P", "-m", "bpftop", "report", "-d", "1", "sh"]
+    run = subprocess.run(
+        ["unshare", "--pid", "--fork", "--mount-proc", *words],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+    )
+    assert run.returncode == 3
+    assert "numbers processes its own way" in run.stderr
+    assert "--pid=host" in run.stderr
+    assert run.stdout == ""
+
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
