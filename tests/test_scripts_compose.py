@@ -27,7 +27,7 @@ TARGETS = {
     kind: Target(kind.value, kind, kind.value, comm, (Process(77, 1, "nginx"), Process(78, 1, "nginx")), (80, 8443))
     for kind, comm in zip(TargetKind, ("nginx", "", "", "nginx", ""), strict=True)
 }
-KEPT = {wire.COUNTS, wire.SENT, wire.UNTRACKED, *wire.CLIENTS, *wire.ADDRESSES}
+KEPT = {wire.COUNTS, wire.SENT, wire.UNTRACKED, *wire.CLIENTS, *wire.ADDRESSES, *wire.NAMES}
 
 
 def of_all(target: Target, *names: str) -> Program:
