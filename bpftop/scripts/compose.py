@@ -16,6 +16,7 @@ from bpftop.scripts import macros
 from bpftop.scripts.btf import has_types, place_offsets
 from bpftop.scripts.catalog import library as shared_parts
 from bpftop.scripts.merge import merge_probes
+from bpftop.scripts.numbers import place_numbers
 
 _KEPT = {wire.COUNTS, wire.SENT, wire.UNTRACKED, *wire.CLIENTS, *wire.ADDRESSES, *wire.NAMES}
 _MAP = re.compile(r"(?<![\w@])@[a-z_]\w*")
@@ -49,7 +50,7 @@ def compose(scripts: Sequence[Script], target: Target) -> Program:
     filter_and_tick = macros.expand(_library_text(library, body), shared, names)
     text = "\n\n".join((_title(scripts, target), _begin(target, len(streams)), body, filter_and_tick))
     text = merge_probes(f"{text}\n\n{_end(text)}\n")
-    text = place_offsets(re.sub(r"\n{3,}", "\n\n", text))
+    text = place_numbers(place_offsets(re.sub(r"\n{3,}", "\n\n", text)))
     return Program(text, tuple(scripts), measures, streams, _argv(target))
 
 

@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 
 from bpftop import wire
 from bpftop.model import Measure
+from bpftop.stats.devices import device_name
+from bpftop.syscalls import syscall_name
 
 Words = tuple[int, ...]
 KNOWN = 65_536
@@ -30,6 +32,8 @@ class KeyNames:
             "pid": self._process,
             "tid": self._process,
             "route": self._text,
+            "syscall": syscall_name,
+            "device": device_name,
         }
 
     def learn(self, addresses: Mapping[int, tuple[int, int]], words: Mapping[int, Words]) -> None:

@@ -1,0 +1,22 @@
+"""What a disk is called: its device number in words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+DISK_WORK = ("read", "write", "flush", "discard")
+"""What ``bt/disk.bt`` calls 1, 2, 3, 4."""
+
+
+def device_name(code: int, devices: Path = Path("/sys/dev/block")) -> str:
+    """``vda write``; ``259:3 write`` for a disk that is gone.
+
+    Args:
+        code: the device number as the kernel keeps it (major << 20 | minor); from bit 32 on what was done, or 0.
+    """
+    major, minor, work = code >> 20 & 0xFFF, code & 0xFFFFF, code >> 32
+    try:
+        name = (devices / f"{major}:{minor}").readlink().name
+    except OSError:
+        name = f"{major}:{minor}"
+    return f"{name} {DISK_WORK[work - 1]}" if 0 < work <= len(DISK_WORK) else name
