@@ -130,6 +130,24 @@ def listening(pid: int, proc: Path = PROC) -> Mapping[int, int]:
     return ports
 
 
+def cgroups(pid: int, proc: Path = PROC) -> tuple[str, ...]:
+    """The paths of the cgroups that the process is in, one for each hierarchy (cgroups(7)); none when it is gone."""
+    try:
+        lines = os.fsdecode(_bytes(f"{proc}/{pid}/cgroup")).splitlines()
+    except OSError:
+        return ()
+    # A path may hold colons; "(deleted)" marks a cgroup that was removed under a zombie.
+    return tuple(dict.fromkeys(line.split(":", 2)[2] for line in lines if line.count(":") >= 2))
+
+
+def same_namespace(kind: str, pid: int, proc: Path = PROC) -> bool:
+    """Whether the process shares our ``mnt``, ``net``, ``pid`` … namespace; also when we may not know."""
+    try:
+        return os.readlink(proc / str(pid) / "ns" / kind) == os.readlink(proc / "self" / "ns" / kind)
+    except OSError:
+        return True
+
+
 def network(pid: int, proc: Path = PROC) -> str:
     """The network namespace of the process: equal text, equal namespace. Empty when we may not know."""
     try:

@@ -134,13 +134,12 @@ def _running(session: Session) -> Iterator[None]:
 def found(spec: str, say: Callable[[str], None], say_absent: Callable[[str], None]) -> Target:
     """The target; one that does not run yet is waited for, with a word about what runs instead. Raises TargetError."""
     from bpftop.model import TargetKind
-    from bpftop.target import explain, hidden, resolve
+    from bpftop.target import elsewhere, explain, hidden, resolve
 
     target = resolve(spec)
     if target.processes:
-        blind = hidden(target)
-        if blind:
-            say(blind)
+        for sentence in filter(None, (hidden(target), elsewhere(target))):
+            say(sentence)
         return target
     why = explain(target)
     if target.kind is TargetKind.PID or (target.kind is TargetKind.PATH and not os.path.exists(spec)):
