@@ -14,7 +14,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK ?= 1
 TARGET ?=
 ARGS ?=
 PACKAGES_RUN := bpftrace
-PACKAGES_TEST := bpftrace nginx wrk tmux curl build-essential:gcc procps:ps util-linux:unshare iproute2:ip
+PACKAGES_TEST := bpftrace nginx wrk tmux curl strace build-essential:gcc procps:ps util-linux:unshare iproute2:ip
 SYSTEM_PATH := $(PATH):/usr/sbin:/sbin
 
 .PHONY: run test check bench screenshots clean host-run host-test

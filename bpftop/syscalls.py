@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from functools import cache
 
 NO_SYSCALL = 0xFFFF
-"""Stands for "no system call" in events and for a call that this machine does not have in scripts."""
+"""Stands in scripts for a call that this machine does not have."""
 
 _X86_64_FROM_0 = """
 read write open close stat fstat lstat poll lseek mmap mprotect munmap brk rt_sigaction rt_sigprocmask rt_sigreturn
@@ -97,8 +97,8 @@ def syscalls(machine: str = "") -> Mapping[int, str]:
 
 
 def syscall_name(number: int, machine: str = "") -> str:
-    """``epoll_wait``; ``syscall 500`` for a number that is not in the table, ``none`` for NO_SYSCALL."""
-    return "none" if number == NO_SYSCALL else syscalls(machine).get(number, f"syscall {number}")
+    """``epoll_wait``; ``syscall 500`` for a number that is not in the table."""
+    return syscalls(machine).get(number, f"syscall {number}")
 
 
 @cache

@@ -12,6 +12,7 @@ import pytest
 from bpftop.errors import ScriptError
 from bpftop.scripts.numbers import place_numbers
 from bpftop.stats.devices import device_name
+from bpftop.stats.keys import KeyNames
 from bpftop.syscalls import NO_SYSCALL, syscall_name, syscall_number, syscalls
 from tests.load import compiler
 
@@ -39,9 +40,13 @@ def test_both_machines() -> None:
 
 def test_numbers_without_a_name() -> None:
     assert syscall_name(9999) == "syscall 9999"
-    assert syscall_name(NO_SYSCALL) == "none"
     assert syscall_name(425, "riscv64") == "io_uring_setup"  # the common part
     assert syscall_name(63, "riscv64") == "syscall 63"  # no guess where no table is
+
+
+def test_a_key_is_the_number_and_one() -> None:
+    names = KeyNames()
+    assert [names.of_kind("syscall", code) for code in (0, syscall_number("read") + 1)] == ["none", "read"]
 
 
 def test_numbers_in_scripts() -> None:

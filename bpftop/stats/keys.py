@@ -32,7 +32,7 @@ class KeyNames:
             "pid": self._process,
             "tid": self._process,
             "route": self._text,
-            "syscall": syscall_name,
+            "syscall": _syscall,
             "device": device_name,
         }
 
@@ -85,6 +85,11 @@ class KeyNames:
     def _text(self, code: int) -> str:
         words = self._words.get(code)
         return _memory_text(words) if words else _number(code)
+
+
+def _syscall(code: int) -> str:
+    """Its number and one, since key 0 stands for others and ``read`` is 0."""
+    return syscall_name(code - 1) if code else "none"
 
 
 def _number(code: int) -> str:

@@ -33,6 +33,15 @@ NOUNS: Mapping[str, str] = {
     "accept_queue_latency": "connections",
     "connection_duration": "connections",
     "upstream_latency": "upstream requests",
+    "syscall_latency": "system calls",
+    "waiting_latency": "waits",
+    "loop_stall": "turns",
+    "loop_wait": "waits",
+    "disk_latency": "disk requests",
+    "disk_queue_latency": "disk requests",
+    "run_queue_latency": "wake-ups",
+    "preempted_time": "preemptions",
+    "blocked_time": "waits",
 }
 
 

@@ -1,0 +1,47 @@
+"""Programs that say what they are, do one piece of work for each line they are told, and answer with a line."""
+
+from __future__ import annotations
+
+import json
+import select
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from tests.load.build import program
+
+
+class Told:
+    """A running program of ``tests/load``."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process = process
+        self.ready = self._answer(10)
+        """What it said first."""
+        self.pid: int = self.ready["pid"]
+
+    def tell(self, line: str = "go", timeout_s: float = 60) -> dict[str, Any]:
+        """Its answer to a line. Raises RuntimeError when there is none in time."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{line}\n")
+        self._process.stdin.flush()
+        return self._answer(timeout_s)
+
+    def _answer(self, timeout_s: float) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        if select.select([self._process.stdout], [], [], timeout_s)[0] and (line := self._process.stdout.readline()):
+            values: dict[str, Any] = json.loads(line)
+            return values
+        raise RuntimeError(f"{self._process.args!r} gave no answer; exit code {self._process.poll()}")
+
+
+@contextmanager
+def told(name: str, *words: object) -> Iterator[Told]:
+    """``tests/load/NAME.c``, running until the block ends."""
+    command = [str(program(name)), *map(str, words)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield Told(process)
+        finally:
+            process.kill()
