@@ -21,9 +21,9 @@ def histogram_lines(histogram: Histogram, width: int = 80, ascii_only: bool = Fa
     room = width - 2 - 7 - 3 - 7 - 2 - 1 - 6 - 2 - 6
     lines = []
     for low, high, count in rows:
-        bar = _bar(count / most * room, ascii_only).ljust(room)
+        drawn = bar(count / most * room, ascii_only).ljust(room)
         label = f"  {units.duration(low):>7} - {units.duration(high):<7}"
-        lines.append(f"{label}  {bar} {units.count(count):>6}  {units.percent(count / total):>6}".rstrip())
+        lines.append(f"{label}  {drawn} {units.count(count):>6}  {units.percent(count / total):>6}".rstrip())
     return lines
 
 
@@ -58,7 +58,7 @@ def _edges(lowest: int, highest: int) -> Sequence[int]:
     return edges[first : last + 1]
 
 
-def _bar(cells: float, ascii_only: bool) -> str:
+def bar(cells: float, ascii_only: bool) -> str:
     """A bar of this length; anything above nothing is seen."""
     if ascii_only:
         return "#" * max(round(cells), 1 if cells > 0 else 0)

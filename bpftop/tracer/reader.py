@@ -6,7 +6,8 @@ import contextlib
 import fcntl
 import os
 import selectors
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 from bpftop.model import Message, Rejected
 from bpftop.tracer.decode import LineSplitter, decode_line
@@ -15,6 +16,7 @@ from bpftop.tracer.source import Source
 _CHUNK = 256 << 10
 _PIPE = 1 << 20
 _POLL_S = 0.25
+T = TypeVar("T")
 
 
 def pump(
@@ -24,6 +26,17 @@ def pump(
 
     ``idle`` is called at least every 0.25 s; when it returns False the reading is given up.
     """
+    pump_lines(source, decode_line, message, stderr, idle)
+
+
+def pump_lines(
+    source: Source,
+    decode: Callable[[bytes], Iterable[T]],
+    message: Callable[[T | Rejected], None],
+    stderr: Callable[[str], None],
+    idle: Callable[[], bool],
+) -> None:
+    """As ``pump``, with another reading of each line of stdout."""
     out, err = LineSplitter(), LineSplitter()
     with contextlib.suppress(OSError):
         fcntl.fcntl(source.stdout, fcntl.F_SETPIPE_SZ, _PIPE)
@@ -41,7 +54,7 @@ def pump(
                     if key.data is err:
                         stderr(line.decode("utf-8", "replace"))
                     else:
-                        for found in decode_line(line):
+                        for found in decode(line):
                             message(found)
     for _ in range(out.oversize):
         message(Rejected("a line longer than 16 MiB"))

@@ -7,7 +7,7 @@ import ctypes
 import os
 import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from bpftop.errors import HostError
 from bpftop.model import Program
@@ -44,9 +44,19 @@ class BpftraceSource:
 
     label = "bpftrace"
 
-    def __init__(self, program: Program, bpftrace_path: str = "/usr/bin/bpftrace") -> None:
+    def __init__(
+        self,
+        program: Program,
+        bpftrace_path: str = "/usr/bin/bpftrace",
+        *,
+        cwd: str = "/",
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
+        """``cwd`` and ``settings`` (``BPFTRACE_STRLEN`` …) are for programs of the user's own."""
         self._program = program
         self._path = bpftrace_path
+        self._cwd = cwd
+        self._settings = dict(settings or {})
         self._child: subprocess.Popen[bytes] | None = None
         self.stdout = self.stderr = -1
         self.pid: int | None = None
@@ -56,15 +66,15 @@ class BpftraceSource:
         script = os.memfd_create("bpftop", 0)
         try:
             with open(script, "wb", closefd=False) as file:
-                file.write(self._program.text.encode())
+                file.write(self._program.text.encode("utf-8", "surrogateescape"))
             self._child = subprocess.Popen(
                 [self._path, "--no-warnings", "-f", "json", f"/proc/self/fd/{script}", "--", *self._program.argv],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 pass_fds=(script,),
-                env=_environment(),
-                cwd="/",
+                env=_environment() | self._settings,
+                cwd=self._cwd,
                 start_new_session=True,
                 preexec_fn=_die_with_parent(os.getpid()),
             )
