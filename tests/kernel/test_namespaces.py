@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -105,6 +105,48 @@ def test_a_port_is_meant_in_every_network(tmp_path: Path) -> None:
             load(here.pid, port, 120)
             load(boxed, port, 80)
             assert counts(session) == (200, 200)
+
+
+@contextmanager
+def cgroup(name: str) -> Iterator[Path]:
+    """A new cgroup in the first hierarchy that takes one, version 1 or 2."""
+    mounts = [line.split() for line in Path("/proc/mounts").read_text().splitlines()]
+    for where in [Path(fields[1]) for fields in mounts if fields[2] in ("cgroup2", "cgroup")]:
+        folder = where / name
+        with suppress(OSError):
+            folder.mkdir()
+        if (folder / "cgroup.procs").exists():
+            break
+    else:
+        pytest.skip("no cgroup can be made here")
+    try:
+        yield folder
+    finally:
+        wait_for(lambda: not (folder / "cgroup.procs").read_text(), "somebody lives on in the cgroup")
+        folder.rmdir()
+
+
+def test_a_cgroup_and_who_joins_it_later() -> None:
+    with (
+        cgroup(f"bpftop-test-{os.getpid()}") as group,
+        delay_server() as inside,
+        delay_server() as outside,
+        delay_server() as late,
+    ):
+        spec = f"cgroup:/{group.name}"
+        (group / "cgroup.procs").write_text(str(inside.pid))
+        with watching(spec) as session:
+            assert session.snapshot(None).target.pids == (inside.pid,)
+            for server, requests in ((inside, 150), (outside, 100), (late, 50)):
+                assert run_load(server.port, requests, connections=3).complete
+            assert counts(session)[0] == 150
+            (group / "cgroup.procs").write_text(str(late.pid))
+            wait_for(lambda: late.pid in session.snapshot(None).target.pids, "not found", 30)
+            wait_for(lambda: late.port in session.snapshot(None).target.ports, "port not found", 30)
+            assert session.wait_tick(20)
+            assert run_load(late.port, 60, connections=3).complete
+            assert run_load(outside.port, 40, connections=3).complete
+            assert counts(session)[0] == 210
 
 
 def test_inside_a_process_namespace_bpftop_says_what_it_cannot_do() -> None:
