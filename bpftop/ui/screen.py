@@ -18,7 +18,7 @@ from bpftop.ui.help import Help, HelpText, KeyHelp
 from bpftop.ui.options import REFRESH_S, WINDOWS_S, UiOptions
 from bpftop.ui.paint import Line, Span, centred, line
 from bpftop.ui.panes.registry import panes_for
-from bpftop.ui.view import View, after
+from bpftop.ui.view import View
 
 if TYPE_CHECKING:
     from bpftop.ui.app import BpftopApp
@@ -161,13 +161,14 @@ class MainScreen(Screen[None], inherit_bindings=False):
         self.notify(f"drawing every {seconds:g} s", timeout=3)
 
     def action_next_measure(self, step: int = 1) -> None:
-        """Choose another measure."""
-        names = list(self.view.snapshot.measures)
+        """Choose another measure that the pane in front can be about."""
+        pane, measures = self.panes[self.front], self.view.snapshot.measures
+        names = [name for name, each in measures.items() if pane.accepts(each.measure)]
         if not names or self.view.shown is None:
             return
         current = self.view.shown.measure.name
-        name = after(self.view.snapshot, current) if step > 0 else names[names.index(current) - 1]
-        self.view = replace(self.view, measure=name)
+        place = names.index(current) if current in names else -1 if step > 0 else 0
+        self.view = replace(self.view, measure=names[(place + step) % len(names)])
         self.show()
 
     def action_log_counts(self) -> None:
@@ -186,8 +187,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
     def action_help(self) -> None:
         """Explain the pane in front."""
         pane = self.panes[self.front]
-        measures = [each.measure for each in self.view.snapshot.measures.values()]
-        self.app.push_screen(Help(HelpText(pane.TITLE, pane.ABOUT, measures, self._keys())))
+        self.app.push_screen(Help(HelpText(pane.TITLE, pane.ABOUT, pane.explained(self.view), self._keys())))
 
     def _keys(self) -> list[KeyHelp]:
         """Every action in force with all its keys, in the order of the bindings."""

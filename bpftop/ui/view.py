@@ -51,11 +51,3 @@ def headline(snapshot: Snapshot) -> MeasureSnapshot | None:
         return measures[HEADLINE]
     counted = (each for each in measures.values() if each.summary.count)
     return next(counted, next(iter(measures.values()), None))
-
-
-def after(snapshot: Snapshot, name: str) -> str:
-    """The measure after ``name``, round and round."""
-    names = list(snapshot.measures)
-    if not names:
-        return name
-    return names[(names.index(name) + 1) % len(names)] if name in names else names[0]

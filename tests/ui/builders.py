@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from bpftop.model import (
     Accounting,
     ClientRow,
+    CounterSnapshot,
     Histogram,
     Measure,
     MeasureSnapshot,
@@ -170,6 +171,39 @@ def live(n: int = 12_000, client_count: int = 12, others: int = 40) -> Snapshot:
         ticks=90,
         quiet_s=0.2,
     )
+
+
+CALLS = Measure(
+    "syscall_latency", "System call latency", "the thread entered the kernel", "it came back",
+    "a slow disk, network or lock", key="syscall",
+)  # fmt: skip
+WAITS = Measure("waiting_latency", "Waiting calls", "it entered", "it came back", "idle by design", key="syscall")
+FAILURES = Measure("failed_calls", "Failed calls", "", "", "an error a call returned", key="syscall", unit="count")
+
+
+def with_calls(of: Snapshot, n: int = 9_000) -> Snapshot:
+    """With a script that was asked for: two measures by system call and a counter."""
+    status = ScriptStatus(
+        "syscalls", "System calls", of.tracer.state, 2, "How long the server's system calls take.", "Syscalls",
+        ("syscall_latency", "waiting_latency", "failed_calls"),
+    )  # fmt: skip
+    shares = {"writev": 0.5, "recvfrom": 0.3, "fsync": 0.002, "openat": 0.198}
+    times = {"writev": 9_000, "recvfrom": 1_200, "fsync": 21_000_000, "openat": 2_100}
+    rows = tuple(
+        ClientRow(name, int(n * share), n * share / 60, times[name], times[name] * 4, times[name] * 9,
+                  int(n * share * times[name]))
+        for name, share in shares.items()
+    ) if n else ()  # fmt: skip
+    failures = tuple(
+        ClientRow(name, count, count / 60, None, None, None) for name, count in (("openat", 30), ("read", 2))
+    )
+    calls = measured(CALLS, n)
+    total = sum(row.total_ns or 0 for row in rows)
+    calls = replace(calls, clients=rows, summary=replace(calls.summary, total_ns=total if n else None))
+    waits = replace(measured(WAITS, n // 3), clients=())
+    counter = CounterSnapshot(FAILURES, 32 if n else 0, 32 / 60 if n else 0.0, failures if n else ())
+    measures = {**of.measures, "syscall_latency": calls, "waiting_latency": waits}
+    return replace(of, scripts=(*of.scripts, status), measures=measures, counters={"failed_calls": counter})
 
 
 def empty(state: State = State.LIVE, detail: str = "", **changes: object) -> Snapshot:

@@ -19,7 +19,7 @@ from bpftop.ui.plot import latency_lines
 from bpftop.ui.safe import safe
 from bpftop.ui.shape import enclosing, rows_of, ticks
 from bpftop.ui.table import Column, bar, table
-from bpftop.ui.view import View, after, headline
+from bpftop.ui.view import View, headline
 from tests.ui import builders
 
 
@@ -297,8 +297,6 @@ def test_the_headline_is_request_latency_or_the_first_that_was_seen() -> None:
     assert shown is not None
     assert shown.measure.name == "read_queue_latency"
     assert headline(replace(snapshot, measures={})) is None
-    assert after(snapshot, "connection_duration") == "read_queue_latency"
-    assert after(replace(snapshot, measures={}), "x") == "x"
 
 
 # --- rows around the pane

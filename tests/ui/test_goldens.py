@@ -25,6 +25,8 @@ _CASES: dict[str, tuple[Snapshot, tuple[str, ...], UiOptions]] = {
     "help": (builders.live(), ("3", "question_mark"), UiOptions(refresh_s=60.0)),
     "empty": (builders.empty(), (), UiOptions(refresh_s=60.0)),
     "failed": (builders.failed(builders.live()), (), UiOptions(refresh_s=60.0)),
+    "script": (builders.with_calls(builders.live()), ("5",), UiOptions(refresh_s=60.0)),
+    "script-counter": (builders.with_calls(builders.live()), ("5", "v", "v"), UiOptions(refresh_s=60.0)),
     "lossy-scripts": (builders.lossy(builders.live()), ("5",), UiOptions(refresh_s=60.0)),
     "simulation": (
         replace(builders.live(), tracer=TracerStatus(State.LIVE, source="simulation")),

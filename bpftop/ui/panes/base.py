@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 
+from bpftop.model import Measure
 from bpftop.ui import words
 from bpftop.ui.canvas import Canvas
 from bpftop.ui.paint import EMPTY, Line, centred
@@ -23,9 +24,17 @@ class Pane(Canvas, can_focus=True):
     NEEDS_FIGURES: ClassVar[bool] = True
     """Without any observation it says what is awaited instead of drawing empty tables."""
 
-    def __init__(self) -> None:
-        super().__init__(id=type(self).__name__.lower())
+    def __init__(self, name: str = "") -> None:
+        super().__init__(id=name or type(self).__name__.lower())
         self.view: View | None = None
+
+    def explained(self, view: View) -> list[Measure]:
+        """The figures that the help explains."""
+        return [each.measure for each in view.snapshot.measures.values()]
+
+    def accepts(self, measure: Measure) -> bool:
+        """Whether this pane can be about ``measure``."""
+        return True
 
     def show(self, view: View) -> None:
         """Draw this view."""

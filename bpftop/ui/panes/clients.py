@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from textual.binding import BindingType
 
 from bpftop import units
-from bpftop.model import ClientRow, Measure
+from bpftop.model import ClientRow, Measure, MeasureSnapshot
 from bpftop.ui import words
 from bpftop.ui.paint import EMPTY, Line, Span, beside, line
 from bpftop.ui.panes.base import MeasurePane
@@ -18,7 +18,7 @@ from bpftop.ui.panes.lists import ListPane
 from bpftop.ui.panes.slow import REQUEST, of_kind, slow_columns
 from bpftop.ui.safe import safe
 from bpftop.ui.table import Column, bar, table
-from bpftop.ui.view import View
+from bpftop.ui.view import View, headline
 
 
 def client_columns(total: int, longest: int, *, brief: bool = False) -> list[Column[ClientRow]]:
@@ -48,7 +48,7 @@ def portrait(view: View, client: str, width: int, height: int) -> list[Line]:
         (shown.measure, row)
         for shown in view.snapshot.measures.values()
         for row in shown.clients
-        if row.client == client
+        if row.client == client and shown.measure.key == "client"
     ]
     columns: list[Column[tuple[Measure, ClientRow]]] = [
         Column("Measure", 20, lambda each: safe(each[0].title, 30), left=True, grow=8),
@@ -87,14 +87,25 @@ class Clients(ListPane[ClientRow], MeasurePane):
         row = self.chosen(view)
         return beside(lines, portrait(view, row.client, side, height) if row else [], left, 3)
 
+    def accepts(self, measure: Measure) -> bool:
+        """Only what is split by client."""
+        return measure.key == "client"
+
+    def subject(self, view: View) -> MeasureSnapshot | None:
+        """The chosen measure; the headline when that is not about clients."""
+        shown = view.shown if view.shown and self.accepts(view.shown.measure) else headline(view.snapshot)
+        return shown if shown and self.accepts(shown.measure) else None
+
     def rows(self, view: View) -> Sequence[ClientRow]:
         """The clients of the chosen measure."""
-        return view.shown.clients if view.shown else ()
+        shown = self.subject(view)
+        return shown.clients if shown else ()
 
     def columns(self, view: View) -> list[Column[ClientRow]]:
         """With shares of the measure's count."""
         rows = self.rows(view)
-        total = max(view.shown.summary.count if view.shown else 0, sum(row.count for row in rows), 1)
+        shown = self.subject(view)
+        total = max(shown.summary.count if shown else 0, sum(row.count for row in rows), 1)
         return client_columns(total, max((len(row.client) for row in rows), default=15))
 
     def sort_keys(self, rows: Sequence[ClientRow], sort: str) -> NDArray[np.float64]:
@@ -118,12 +129,13 @@ class Clients(ListPane[ClientRow], MeasurePane):
 
     def heading(self, view: View, width: int) -> list[Line]:
         """Which measure this is about."""
-        if view.shown is None:
-            return []
+        shown = self.subject(view)
+        if shown is None:
+            return [line(Span("no script that runs tells clients apart", "strong")), EMPTY]
         rows = self.rows(view)
         clients = len(rows) - self.pinned(rows)
         more = " and others" if self.pinned(rows) else ""
-        title = safe(view.shown.measure.title)
+        title = safe(shown.measure.title)
         if not rows:
             return [line(Span(title, "strong"), Span("  no client figures in this window", "dim")), EMPTY]
         return [line(Span(title, "strong"), Span(f"  {clients:,} client{'s' * (clients != 1)}{more}", "dim")), EMPTY]

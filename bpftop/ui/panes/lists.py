@@ -36,8 +36,8 @@ class ListPane(Pane, Generic[Row]):
     SORTS: ClassVar[tuple[str, ...]]
     """Column headings that ``s`` steps through."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, name: str = "") -> None:
+        super().__init__(name)
         self.sort = 0
         self.reversed = False
         self.cursor = 0

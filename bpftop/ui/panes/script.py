@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from textual.binding import Binding, BindingType
 
 from bpftop import units
-from bpftop.model import ClientRow, CounterSnapshot, MeasureSnapshot, ScriptStatus, Snapshot, State
+from bpftop.model import ClientRow, CounterSnapshot, Measure, MeasureSnapshot, ScriptStatus, Snapshot, State
 from bpftop.ui import words
 from bpftop.ui.histogram import histogram
 from bpftop.ui.paint import EMPTY, Line, Span, beside, line
@@ -53,13 +53,16 @@ class ScriptPane(ListPane[ClientRow]):
     ]
 
     def __init__(self, script: ScriptStatus) -> None:
-        super().__init__()
-        self.id = f"script-{script.name}"
+        super().__init__(f"script-{script.name}")
         self.script = script.name
         self.TITLE = script.pane or script.title
         self.SHORT = self.TITLE[:10]
         self.ABOUT = f"{script.detail} Rows are by the time they took together; percentiles of a row are within 3 %."
         self._chosen_figure = ""
+
+    def explained(self, view: View) -> list[Measure]:
+        """The figures of this script."""
+        return [each.measure for each in figures(view.snapshot, self.script)]
 
     def figure(self, view: View) -> Figure | None:
         """The chosen figure: at first one that has a table and observations."""
@@ -88,13 +91,13 @@ class ScriptPane(ListPane[ClientRow]):
         found = self.figure(view)
         if found is None:
             return []
-        name = Column[ClientRow](KEY_TITLES.get(found.measure.key, "Key"), 18, _name, left=True, grow=30)
-        count = Column[ClientRow]("Count", 6, lambda row: units.count(row.count))
-        rate = Column[ClientRow]("Rate", 8, lambda row: units.rate(row.rate_per_s), rank=3)
+        name: Column[ClientRow] = Column(KEY_TITLES.get(found.measure.key, "Key"), 18, _name, left=True, grow=30)
+        count: Column[ClientRow] = Column("Count", 6, lambda row: units.count(row.count))
+        rate: Column[ClientRow] = Column("Rate", 8, lambda row: units.rate(row.rate_per_s), rank=3)
         rows = self.rows(view)
         if found.measure.unit == "count":
             total = max(sum(row.count for row in rows), 1)
-            return [name, count, rate, _share("Share", lambda row: row.count / total)]
+            return [name, count, rate, Column("Share", 6, lambda row: words.share(row.count / total), rank=4)]
         return [name, count, rate, *_times(rows, view.snapshot.window.span_s)]
 
     def sort_keys(self, rows: Sequence[ClientRow], sort: str) -> NDArray[np.float64]:
@@ -155,13 +158,6 @@ def _nothing(figure: Figure, view: View) -> str:
 
 def _name(row: ClientRow) -> Span | str:
     return Span(row.client, "dim") if row.client == words.OTHERS else safe(row.client, 64)
-
-
-def _share(title: str, share: object) -> Column[ClientRow]:
-    assert callable(share)
-    return Column(
-        title, 6, lambda row: words.share(share(row)), rank=4,
-    )  # fmt: skip
 
 
 def _times(rows: Sequence[ClientRow], span_s: float) -> list[Column[ClientRow]]:
