@@ -52,7 +52,7 @@ def key(kind: str, *labels: str) -> Measure:
         ("peer", 7, words_of(b"\0abstract", first=socket.AF_UNIX), "unix:@abstract"),
         ("peer", 7, None, "#7"),
         ("route", 9, words_of(b"GET /api"), "GET /api"),
-        ("route", 9, words_of(b"GET /\xff\x1b[2J"), "GET /?\x1b[2J"),
+        ("route", 9, words_of(b"GET /\xff\x1b[2J"), "GET /??[2J"),
         ("route", 9, None, "#9"),
         ("pid", 42, None, "nginx 42"),
         ("tid", 43, None, "43"),

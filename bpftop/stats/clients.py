@@ -95,6 +95,11 @@ class ClientSeries:
             if len(self._slices) > length:
                 window.subtract(*self._slices[-1 - length][:2])
 
+    def used(self) -> list[int]:
+        """The codes of all clients (or other keys) in any total."""
+        kept = (self.total, *self._windows.values())
+        return list(np.unique(np.concatenate([totals.keys >> _SHIFT for totals in kept])).tolist())
+
     def window(self, length_s: float | None) -> tuple[KeyedTotals, bool]:
         """The totals of a window and whether some clients in it are only in ``others``."""
         if length_s is None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from bpftop import wire
 from bpftop.model import Measure
 from bpftop.stats.devices import device_name
+from bpftop.stats.routes import Routes, is_line
 from bpftop.syscalls import syscall_name
 
 Words = tuple[int, ...]
@@ -26,12 +27,13 @@ class KeyNames:
         self._comms: dict[int, str] = {}
         self._addresses: dict[int, tuple[int, int]] = {}
         self._words: dict[int, Words] = {}
+        self.routes = Routes()
         self._kinds: dict[str, Callable[[int], str]] = {
             "client": self._client,
             "peer": self._peer,
             "pid": self._process,
             "tid": self._process,
-            "route": self._text,
+            "route": self.routes.line,
             "syscall": _syscall,
             "device": device_name,
         }
@@ -42,14 +44,15 @@ class KeyNames:
             if code in self._addresses or len(self._addresses) < KNOWN:
                 self._addresses[code] = halves
         for code, value in words.items():
-            if code in self._words or len(self._words) < KNOWN:
+            if not is_line(value) and (code in self._words or len(self._words) < KNOWN):
                 self._words[code] = value
+        self.routes.learn(words)
 
     def name(self, measure: Measure, code: int) -> str:
         """The name of a key of ``measure``."""
         if measure.key == "label":
             return measure.labels[code - 1] if 0 < code <= len(measure.labels) else f"#{code}"
-        return self.of_kind(measure.key, code)
+        return self.routes.name(code) if measure.key == "route" else self.of_kind(measure.key, code)
 
     def of_kind(self, kind: str, code: int) -> str:
         """The name of a key of this kind; a number where nothing is known."""
@@ -81,10 +84,6 @@ class KeyNames:
         if comm and len(self._comms) < KNOWN:
             self._comms[code] = comm  # it may have ended by the time of the next look
         return f"{comm} {code}" if comm else str(code)
-
-    def _text(self, code: int) -> str:
-        words = self._words.get(code)
-        return _memory_text(words) if words else _number(code)
 
 
 def _syscall(code: int) -> str:

@@ -25,7 +25,7 @@ from bpftop.stats.events import EventRing
 from bpftop.stats.keys import KeyNames
 from bpftop.stats.quantiles import histogram, summarize
 from bpftop.stats.series import GlobalSeries
-from bpftop.stats.tick import TickData
+from bpftop.stats.tick import Keys, TickData
 
 SLOW_SHOWN = 300
 READ_LATE_NS = 50_000_000
@@ -48,6 +48,7 @@ class Store:
         self._series = GlobalSeries(len(measures))
         self._clients = ClientSeries()
         self._names = KeyNames(comm_of)
+        self._by_route = frozenset(i for i, measure in enumerate(measures, 1) if measure.key == "route")
         self._rings = [EventRing(len(stream.fields)) for stream in streams]
         self._ledger = Ledger([self._position(stream.measure) for stream in streams])
         self._first_ns = self._last_ns = 0
@@ -74,9 +75,16 @@ class Store:
         new = self._series.add(tick.boot_ns, span_s, self._cumulative(tick))
         if new.any():
             self.last_seen_ns = tick.boot_ns
-        self._names.learn(tick.addresses, tick.names)
-        self._clients.add(tick.client_keys, tick.client_counts, len(tick.client_keys) >= self._map_keys * 0.97)
+        self._clients.add(self._keys(tick), tick.client_counts, len(tick.client_keys) >= self._map_keys * 0.97)
         self._ledger.settle(tick, self._take_records(tick), self._series.total.sum(axis=1))
+
+    def _keys(self, tick: TickData) -> Keys:
+        """The keys of a tick, those of requests by route; learns the names."""
+        routes = self._names.routes
+        if routes.full():
+            routes.forget(self._clients.used())
+        self._names.learn(tick.addresses, tick.names)
+        return routes.grouped(tick.client_keys, self._by_route)
 
     def _cumulative(self, tick: TickData) -> Counts | None:
         if not len(tick.counts_keys):
