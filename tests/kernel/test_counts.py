@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from bpftop.model import Snapshot
-from tests.kernel.watching import Nginx, counts_by_client, final, watching
+from bpftop.scripts import catalog, compose
+from bpftop.session import Session
+from bpftop.target import resolve
+from tests.kernel.watching import Nginx, counts_by_client, final, source_for, watching
 from tests.load import delay_server, load_in_background, loopback_addresses, run_load, socket_loop
 
+SCRIPTS = ("requests", "connections")
 SOURCES = [*loopback_addresses(24), "::1"]
 
 
@@ -97,3 +103,20 @@ def test_several_processes_on_one_port() -> None:
         assert load.complete
         assert final(session, "request_latency").summary.count == 4000
         assert final(session, "connection_duration").summary.count == 4000
+
+
+def test_a_worker_that_was_forked_before_the_probes_were_attached_is_known_once_it_accepts() -> None:
+    with delay_server(processes=3, comm="late-workers") as running:
+        target = resolve(f":{running.port}")
+        early = replace(target, processes=tuple(p for p in target.processes if p.pid not in running.pids))
+        assert early.pids != target.pids
+        session = Session(source_for(early), compose([catalog()[name] for name in SCRIPTS], early), early)
+        session.start()
+        try:
+            assert session.wait_live(30)
+            load = run_load(running.port, 1500, connections=30, close=True)
+            assert load.complete
+            assert final(session, "accept_queue_latency").summary.count == 1500
+            assert set(session.snapshot(None).target.pids) > set(early.pids)
+        finally:
+            session.stop()
