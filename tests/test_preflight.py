@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,8 +15,10 @@ from bpftop.attach_points import lacking
 from bpftop.errors import HostError
 from bpftop.model import Script
 from bpftop.preflight import (
+    Check,
     Host,
     Problem,
+    all_checks,
     bpftrace_path,
     bpftrace_version,
     checks,
@@ -208,6 +212,83 @@ def test_a_process_namespace_of_its_own(world: Path) -> None:
 def test_lockdown(world: Path, text: str, found: int) -> None:
     (world / "sys/kernel/security/lockdown").write_text(text)
     assert len(fatal(world)) == found
+
+
+def test_root_of_a_user_namespace_is_an_ordinary_user(world: Path) -> None:
+    (world / "proc/self/uid_map").write_text("         0          0 4294967295\n")
+    assert fatal(world) == []
+    (world / "proc/self/uid_map").write_text("         0       1000          1\n")
+    assert "root of a user namespace cannot trace" in fatal(world)[0].message
+    assert "--userns=host" in fatal(world)[0].hint
+
+
+# --- what only the doctor looks at ---
+
+
+def doctors(world: Path, **changes: Any) -> dict[str, Check]:
+    before, after = all_checks(replace(host(world), **changes))
+    return {check.name: check for check in (*before, *after)}
+
+
+def test_the_doctor_looks_at_all_that_a_watch_looks_at(world: Path) -> None:
+    assert {check.name for check in checks(host(world))} < set(doctors(world))
+
+
+def test_kprobes_and_uprobes(world: Path) -> None:
+    found = doctors(world)
+    for kind in ("kprobes", "uprobes"):
+        problem = found[kind].problem
+        assert problem is not None
+        assert not problem.fatal
+        assert f"CONFIG_{kind.upper()}" in problem.message
+        (world / f"sys/kernel/tracing/{kind[:-1]}_events").touch()
+        assert doctors(world)[kind].problem is None
+    (world / "sys/kernel/debug/kprobes").mkdir(parents=True)
+    (world / "sys/kernel/debug/kprobes/enabled").write_text("0\n")
+    problem = doctors(world)["kprobes"].problem
+    assert problem is not None
+    assert problem.hint == f"echo 1 | sudo tee {world}/sys/kernel/debug/kprobes/enabled"
+    (world / "sys/kernel/tracing/events").rename(world / "away")
+    assert doctors(world)["uprobes"] == Check("uprobes", "unknown without tracefs")
+
+
+@pytest.mark.parametrize(
+    ("release", "memlock", "capabilities", "cure"),
+    [
+        ("5.11.0-1-amd64", 65536, 0, ""),
+        ("6.1", 65536, 0, ""),
+        ("5.10.0-28-amd64", 8 << 20, 0, "ulimit -l unlimited"),
+        ("5.10.0-28-amd64", 8 << 20, 1 << 24, ""),
+        ("5.10.0-28-amd64", -1, 0, ""),
+        ("5.10.0-28-amd64", 1 << 30, 0, ""),
+    ],
+)
+def test_locked_memory(world: Path, release: str, memlock: int, capabilities: int, cure: str) -> None:
+    (world / "proc/self/status").write_text(f"CapEff:\t{capabilities:016x}\n")
+    problem = doctors(world, release=release, memlock=memlock)["locked memory"].problem
+    assert (problem.hint if problem else "") == cure
+
+
+@pytest.mark.parametrize(
+    ("version", "limit", "paranoid", "capabilities", "ok"),
+    [
+        ("0.17.0", 516, 2, 0, True),
+        ("0.17.0", 128, 2, 0, False),
+        ("0.17.0", 128, -1, 0, True),
+        ("0.17.0", 128, 2, 1 << 14, True),
+        ("0.23.2", 128, 2, 0, True),
+    ],
+)
+def test_event_buffers(world: Path, version: str, limit: int, paranoid: int, capabilities: int, ok: bool) -> None:
+    path = program(world / "bin/bpftrace", f"bpftrace v{version}")
+    os.utime(path, ns=(hash((version, limit)) % 10**9,) * 2)
+    (world / "proc/sys/kernel").mkdir(parents=True)
+    (world / "proc/sys/kernel/perf_event_mlock_kb").write_text(f"{limit}\n")
+    (world / "proc/sys/kernel/perf_event_paranoid").write_text(f"{paranoid}\n")
+    (world / "proc/self/status").write_text(f"CapEff:\t{capabilities:016x}\n")
+    problem = doctors(world)["event buffers"].problem
+    assert (problem is None) == ok
+    assert problem is None or problem.hint.startswith("sudo sysctl -w kernel.perf_event_mlock_kb=")
 
 
 def test_a_bare_world_is_told_without_an_exception(tmp_path: Path) -> None:

@@ -8,8 +8,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bpftop.attach_points import lacking
-from bpftop.preflight.bpftrace import OLDEST, bpftrace_path, bpftrace_version, installed, temporary_files
-from bpftop.preflight.kernel import lockdown, mount_tracefs, process_ids, tracefs, tracepoints, types
+from bpftop.preflight.bpftrace import OLDEST, bpftrace_path, bpftrace_version, installed
+from bpftop.preflight.kernel import (
+    kprobes,
+    lockdown,
+    mount_tracefs,
+    process_ids,
+    tracefs,
+    tracepoints,
+    types,
+    uprobes,
+)
+from bpftop.preflight.limits import event_buffers, locked_memory, temporary_files
 from bpftop.preflight.rights import rights
 from bpftop.preflight.values import TRUSTED_DIRECTORIES, Check, Host, Problem
 
@@ -22,6 +32,7 @@ __all__ = [
     "Check",
     "Host",
     "Problem",
+    "all_checks",
     "bpftrace_path",
     "bpftrace_version",
     "checks",
@@ -33,6 +44,8 @@ __all__ = [
 
 
 _CHECKS = (rights, installed, tracepoints, types, process_ids, lockdown, temporary_files)
+_FIRST = (rights, installed, tracepoints, process_ids, types, kprobes, uprobes)
+_LAST = (lockdown, locked_memory, event_buffers, temporary_files)
 
 
 def problems(host: Host | None = None) -> list[Problem]:
@@ -45,6 +58,11 @@ def checks(host: Host | None = None) -> list[Check]:
     """Everything that can be known without running a script."""
     host = host or Host()
     return [check(host) for check in _CHECKS]
+
+
+def all_checks(host: Host) -> tuple[list[Check], list[Check]]:
+    """For the doctor: what comes before the scripts' own attach points, and what after, by how easily it is cured."""
+    return [check(host) for check in _FIRST], [check(host) for check in _LAST]
 
 
 def missing(script: Script, host: Host | None = None) -> str | None:

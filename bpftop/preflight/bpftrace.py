@@ -6,7 +6,6 @@ import functools
 import os
 import re
 import subprocess
-import tempfile
 from pathlib import Path
 
 from bpftop.errors import HostError
@@ -81,8 +80,9 @@ def _belongs_to_root(path: Path) -> bool:
 
 
 def parts(version: str) -> tuple[int, ...]:
-    """The numbers of a version; none when it is unknown."""
-    return tuple(int(part) for part in version.split(".")) if version else ()
+    """The numbers at the beginning of a version (``6.1.0-13-amd64``: 6, 1, 0); none when it is unknown."""
+    match = re.match(r"\d+(?:\.\d+)*", version)
+    return tuple(int(part) for part in match[0].split(".")) if match else ()
 
 
 def installed(host: Host) -> Check:
@@ -101,19 +101,3 @@ def installed(host: Host) -> Check:
         trouble = f"{version} is older than 0.17, the oldest that was tried"
     detail = f"{path} {version}"
     return Check("bpftrace", detail, Problem(f"bpftrace {trouble}", fatal=False) if trouble else None)
-
-
-def temporary_files(host: Host) -> Check:
-    """bpftrace 0.27 writes a file there before it compiles."""
-    folder = _temporary()
-    if folder is None:
-        message = "no temporary directory can be written: bpftrace 0.27 needs one"
-        return Check("temporary files", message, Problem(message, "mount -o remount,rw /tmp", fatal=False))
-    return Check("temporary files", folder)
-
-
-def _temporary() -> str | None:
-    try:
-        return tempfile.gettempdir()
-    except OSError:
-        return None

@@ -59,6 +59,30 @@ def types(host: Host) -> Check:
     return Check("kernel types", "no BTF", Problem(message, "sudo apt-get install -y linux-image-amd64"))
 
 
+def kprobes(host: Host) -> Check:
+    """Whether kernel functions can be traced: the scripts for kernels without the tracepoints need it."""
+    switch = read(host.sys / "kernel" / "debug" / "kprobes" / "enabled").strip()
+    if switch == "0":
+        command = f"echo 1 | sudo tee {host.sys}/kernel/debug/kprobes/enabled"
+        return Check("kprobes", "switched off", Problem("kprobes are switched off", command, fatal=False))
+    return _probes(host, "kprobes", "CONFIG_KPROBES", "scripts with kprobes do not run")
+
+
+def uprobes(host: Host) -> Check:
+    """Whether functions and markers of programs can be traced."""
+    return _probes(host, "uprobes", "CONFIG_UPROBES", "--func and --usdt do not work")
+
+
+def _probes(host: Host, kind: str, setting: str, effect: str) -> Check:
+    where = tracefs(host)
+    if where is None:
+        return Check(kind, "only root can see" if host.euid else "unknown without tracefs")
+    if (where / f"{kind[:-1]}_events").exists():
+        return Check(kind, "yes")
+    message = f"the kernel has no {kind} ({setting}): {effect}"
+    return Check(kind, "none", Problem(message, "sudo apt-get install -y linux-image-amd64", fatal=False))
+
+
 def process_ids(host: Host) -> Check:
     """Whether we number processes as the kernel does."""
     try:
@@ -75,6 +99,6 @@ def lockdown(host: Host) -> Check:
     """Whether BPF programs may read the kernel's memory."""
     mode = re.search(r"\[(\w+)\]", read(host.sys / "kernel" / "security" / "lockdown"))
     if mode is None or mode[1] != "confidentiality":
-        return Check("lockdown", mode[1] if mode else "unknown")
+        return Check("lockdown", mode[1] if mode else "unknown: securityfs is not mounted")
     message = "the kernel is locked down (confidentiality): BPF programs may not read its memory"
     return Check("lockdown", mode[1], Problem(message, "reboot with lockdown=integrity"))

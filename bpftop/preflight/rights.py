@@ -17,6 +17,9 @@ _RULES_WITHOUT_ROOT_SINCE = (0, 25)
 def rights(host: Host) -> Check:
     """Root with the two capabilities, or from bpftrace 0.25 on four capabilities without root."""
     mask = _effective(host)
+    if host.euid == 0 and _is_confined_user(host):
+        message = "root of a user namespace cannot trace: the kernel asks for root of the host"
+        return Check("rights", message, Problem(message, "docker run --privileged --userns=host --pid=host …"))
     if host.euid == 0:
         absent = [name for name, bit in _CAPABILITIES.items() if not mask >> bit & 1]
         if absent and not mask >> _CAP_SYS_ADMIN & 1:
@@ -25,7 +28,22 @@ def rights(host: Host) -> Check:
         return Check("rights", "root")
     if all(mask >> bit & 1 for bit in _CAPABILITIES_WITHOUT_ROOT.values()) and _knows_capabilities(host):
         return Check("rights", "capabilities " + ", ".join(_CAPABILITIES_WITHOUT_ROOT))
-    return Check("rights", f"user id {host.euid}", Problem("tracing needs root", f"sudo {host.command}"))
+    accepted = "takes root, or these capabilities: " + ", ".join(_CAPABILITIES_WITHOUT_ROOT)
+    if not _knows_capabilities(host):
+        accepted = "before 0.25 takes root only, whatever capabilities a user has"
+    detail = f"user id {host.euid}; bpftrace {accepted}"
+    return Check("rights", detail, Problem("tracing needs root", f"sudo {host.command}"))
+
+
+def holds(host: Host, capability: int) -> bool:
+    """Whether this process has the capability of that number."""
+    return bool(_effective(host) >> capability & 1)
+
+
+def _is_confined_user(host: Host) -> bool:
+    """Whether our root is an ordinary user of the host: user_namespaces(7) maps all ids only outside of any."""
+    mapped = read(host.proc / "self" / "uid_map").split()
+    return bool(mapped) and mapped != ["0", "0", "4294967295"]
 
 
 def _knows_capabilities(host: Host) -> bool:

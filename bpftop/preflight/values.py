@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -39,6 +40,10 @@ class Host:
     """How the user would call this program again, for hints: an absolute path and its arguments."""
     bpftrace: Path | None = None
     """The bpftrace the user named; none looks for one."""
+    release: str = field(default_factory=lambda: os.uname().release)
+    """Of the kernel: ``6.1.0-13-amd64``."""
+    memlock: int = field(default_factory=lambda: resource.getrlimit(resource.RLIMIT_MEMLOCK)[0])
+    """How many bytes may be locked; negative when that is not limited."""
 
 
 def read(path: Path) -> str:
