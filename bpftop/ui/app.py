@@ -1,33 +1,17 @@
-"""The Textual app, and ``run``: one call from the command line to the screen and back."""
+"""The Textual app of a watch, and ``run``: one call from the command line to the screen and back."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
-import sys
-import tempfile
-import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
-from typing import ClassVar
 
-from textual import work
-from textual.app import App, SystemCommand
-from textual.binding import Binding, BindingType
-from textual.screen import Screen
-from textual.timer import Timer
-
-from bpftop.errors import BpftopError
 from bpftop.model import Snapshot
-from bpftop.ui.canvas import Canvas
-from bpftop.ui.leave import watching
 from bpftop.ui.options import SnapshotSource, UiOptions
-from bpftop.ui.safe import safe
 from bpftop.ui.screen import MainScreen
-from bpftop.ui.themes import CYCLE, OURS, PLAIN_CYCLE
+from bpftop.ui.shell import INTERNAL_ERROR, Shell, run_app
 
-__all__ = ["BpftopApp", "SnapshotSource", "UiOptions", "run"]
+__all__ = ["INTERNAL_ERROR", "BpftopApp", "SnapshotSource", "UiOptions", "run"]
 
 Save = Callable[[Snapshot], str]
 
@@ -36,43 +20,14 @@ FIRST_FIGURES_S = 0.2
 """Between two looks until the first figures are there."""
 
 
-class BpftopApp(App[int]):
+class BpftopApp(Shell):
     """Pulls a snapshot at an interval and hands it to the screen."""
 
-    TITLE = "bpftop"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+c", "leave", "Quit", show=False, priority=True, tooltip="quit"),
-        Binding("ctrl+q", "leave", "Quit", show=False, system=True),
-    ]
-    CSS = """
-    ToastRack { margin-bottom: 2; }
-    Toast { max-width: 90%; padding: 0 1; }
-    BpftopApp.-ascii Toast { border: none; }
-    BpftopApp.-ascii Help HelpText { border: ascii $primary; }
-    """
-
     def __init__(self, session: SnapshotSource, *, save: Save, options: UiOptions) -> None:
-        plain = options.no_color or bool(os.environ.get("NO_COLOR"))
-        super().__init__(ansi_color=plain)
-        self.animation_level = "none"
-        self._session, self._save, self._options = session, save, options
-        self._plain = plain
-        self._timer: Timer | None = None
+        super().__init__(options)
+        self._session, self._save = session, save
         self._eager = True
         """Nothing has been seen yet: look more often, so that the first figures come without delay."""
-        self._event_loop: asyncio.AbstractEventLoop | None = None
-        self.crash: Exception | None = None
-        for theme in OURS:
-            self.register_theme(theme)
-        self.theme = self._first_theme()
-        Canvas.ascii = options.ascii
-        self.set_class(options.ascii, "-ascii")
-
-    def _first_theme(self) -> str:
-        if self._plain:
-            return PLAIN_CYCLE[0]
-        wanted = self._options.theme or CYCLE[0]
-        return wanted if wanted in self.available_themes else CYCLE[0]
 
     @property
     def main(self) -> MainScreen | None:
@@ -88,12 +43,6 @@ class BpftopApp(App[int]):
         refresh_s = self._options.refresh_s
         self.poll_every(min(refresh_s, FIRST_FIGURES_S) if self._eager else refresh_s)
 
-    def poll_every(self, seconds: float) -> None:
-        """Pull at this interval from now on."""
-        if self._timer is not None:
-            self._timer.stop()
-        self._timer = self.set_interval(seconds, self.poll)
-
     def poll(self) -> None:
         """Pull a snapshot and draw it; nothing while paused."""
         main = self.main
@@ -104,62 +53,9 @@ class BpftopApp(App[int]):
                 self._eager = False
                 self.poll_every(main.view.refresh_s)
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """No palette in ASCII: Textual draws it with box characters and a magnifying glass."""
-        return not (action == "command_palette" and self._options.ascii)
-
-    def action_leave(self) -> None:
-        """Quit with exit code 0."""
-        self.exit(0)
-
-    def leave_from_thread(self, code: int) -> None:
-        """Quit with this exit code; from any thread, without waiting."""
-        if self._event_loop is not None:
-            self._event_loop.call_soon_threadsafe(partial(self.exit, code))
-
-    @work(thread=True, exclusive=True, group="save", exit_on_error=True)
     def save_snapshot(self, snapshot: Snapshot) -> None:
-        """Write the files in a thread: a slow disk must not stop the screen."""
-        try:
-            said = self._save(snapshot)
-        except BpftopError as error:
-            hint = f"\n{safe(error.hint)}" if error.hint else ""
-            self._tell(f"{safe(error.message, 400)}{hint}", "error")
-        else:
-            self._tell(safe(said, 400), "information")
-
-    def _tell(self, message: str, severity: str) -> None:
-        tell = partial(self.notify, message, severity=severity, timeout=8, markup=False)  # type: ignore[arg-type]
-        self.call_from_thread(tell)
-
-    def next_theme(self) -> None:
-        """The next of our choice of themes."""
-        cycle = PLAIN_CYCLE if self._plain else CYCLE
-        place = cycle.index(self.theme) + 1 if self.theme in cycle else 0
-        self.theme = cycle[place % len(cycle)]
-        self.notify(f"theme {self.theme}", timeout=3)
-
-    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """The palette: every binding of the screen by name, and all themes."""
-        main = self.main
-        if main is None:
-            return
-        seen: set[str] = set()
-        for active in main.active_bindings.values():
-            binding = active.binding
-            if binding.action not in seen and not binding.system and "palette" not in binding.action:
-                seen.add(binding.action)
-                act = partial(self.run_action, binding.action, active.node)
-                yield SystemCommand(binding.description, binding.tooltip, act)
-        if not self._plain:
-            yield SystemCommand("All themes", "choose a theme by name", self.action_change_theme)
-
-    def _fatal_error(self) -> None:
-        """An unhandled exception: leave, and let ``run`` say it in one sentence (Textual prints pages with locals)."""
-        error = sys.exc_info()[1] or self._exception
-        if self.crash is None and isinstance(error, Exception):
-            self.crash = error
-        self._close_messages_no_wait()
+        """Write its files."""
+        self.save_in_thread(partial(self._save, snapshot))
 
 
 def _has_figures(snapshot: Snapshot) -> bool:
@@ -167,40 +63,6 @@ def _has_figures(snapshot: Snapshot) -> bool:
     return snapshot.ticks > 2 or any(m.summary.count for m in snapshot.measures.values())
 
 
-INTERNAL_ERROR = 70
-"""A defect of ours: neither a verdict nor the user's words (sysexits.h, EX_SOFTWARE)."""
-
-
 def run(session: SnapshotSource, *, save: Save, options: UiOptions, on_forced: Callable[[], None] | None = None) -> int:
-    """Show the screen until the user leaves; the exit code is 0, 128 + signal, 129 for a lost
-    terminal, 70 for a crash.
-
-    ``on_forced`` is called when the process must end without returning from here (the terminal is gone or no longer
-    reads); it must be quick.
-    """
-    if options.no_color:
-        os.environ["NO_COLOR"] = "1"  # what Textual looks at, for its own widgets too
-    app = BpftopApp(session, save=save, options=options)
-    with watching(app.leave_from_thread, on_forced):
-        code = app.run(mouse=options.mouse)
-    if app.crash is not None:
-        _report(app.crash)
-        return INTERNAL_ERROR
-    return app.return_code or 0 if code is None else code
-
-
-def _report(error: Exception) -> None:
-    """One sentence on stderr, and where the rest is."""
-    text = "".join(traceback.format_exception(error))
-    debug = bool(os.environ.get("BPFTOP_DEBUG"))
-    said = f"bpftop: the screen failed: {type(error).__name__}: {safe(str(error))}"
-    try:
-        with tempfile.NamedTemporaryFile(
-            "w", prefix="bpftop-crash-", suffix=".txt", delete=False, errors="backslashreplace"
-        ) as file:
-            file.write(text)
-        said += f" (details in {file.name})"
-    except OSError:
-        said += " (BPFTOP_DEBUG=1 shows the details)"
-    with contextlib.suppress(OSError):
-        sys.stderr.write(f"{text}{said}\n" if debug else f"{said}\n")
+    """Show the screen until the user leaves, as ``run_app`` does; the exit code."""
+    return run_app(lambda chosen: BpftopApp(session, save=save, options=chosen), options, on_forced)
