@@ -41,6 +41,7 @@ http {{
     root {folder}/www;
     location /fixed {{ return 200 "ok\\n"; }}
   }}
+  {more}
 }}
 """
 
@@ -67,8 +68,8 @@ def free_port() -> int:
 
 
 @contextmanager
-def running_nginx(folder: Path, port: int = 0) -> Iterator[Nginx]:
-    """nginx in the foreground with all its files in ``folder``, ended by its pid."""
+def running_nginx(folder: Path, port: int = 0, more: str = "") -> Iterator[Nginx]:
+    """nginx in the foreground with all its files in ``folder``, ended by its pid. ``more``: lines for ``http``."""
     binary = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
     if binary is None:
         pytest.skip("nginx is not installed: apt-get install nginx")
@@ -77,7 +78,7 @@ def running_nginx(folder: Path, port: int = 0) -> Iterator[Nginx]:
     (folder / "www" / "index.html").write_text("<p>hello</p>\n" * 20)
     folder.chmod(0o755)
     config = folder / "nginx.conf"
-    config.write_text(_CONFIG.format(folder=folder, port=port))
+    config.write_text(_CONFIG.format(folder=folder, port=port, more=more))
     process = subprocess.Popen([binary, "-c", str(config), "-e", str(folder / "error.log")], stderr=subprocess.DEVNULL)
     try:
         wait_for(lambda: _accepts(port), "nginx does not listen")

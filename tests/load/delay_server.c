@@ -11,7 +11,9 @@
 #include <math.h>
 #include <pthread.h>
 #include <sys/epoll.h>
+#include <sys/stat.h>
 #include <sys/timerfd.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 
 enum { MAX_LOOPS = 64, MAX_LISTENERS = 8, REQUEST = 4096, REQUEST_ROW = 9, CONNECTION_ROW = 7 };
@@ -41,7 +43,7 @@ typedef struct {
 } loop;
 
 static struct {
-    const char *host, *host6, *comm, *thread_comm, *truth;
+    const char *host, *host6, *unix_path, *comm, *thread_comm, *truth;
     int port, threads, processes, handoff, blocking, close, sends, time_limit_s, backlog;
     int64_t body, pause_ns, accept_pause_ns, read_pause_ns;
     enum kind kind;
@@ -172,7 +174,7 @@ static void accept_one(loop *l, conn *from, int fd, const address *peer, int64_t
 
 static void accept_all(loop *l, conn *listener)
 {
-    address peer;
+    address peer = {0}; /* stays so for unix sockets, whose clients have no name */
     socklen_t size = sizeof peer;
     int fd;
     int64_t start = now_ns();
@@ -320,6 +322,18 @@ static int listen_on(const char *host, int *port)
     return fd;
 }
 
+static int listen_on_path(const char *path)
+{
+    struct sockaddr_un a = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (strlen(path) >= sizeof a.sun_path || opt.processes > 1)
+        fail("listen", path);
+    strcpy(a.sun_path, path);
+    if (fd < 0 || bind(fd, (struct sockaddr *)&a, sizeof a) || chmod(path, 0666) || listen(fd, opt.backlog))
+        fail("listen", path);
+    return fd;
+}
+
 static void add_listener(loop *l, int slot, int fd)
 {
     l->listeners[slot] = (conn){.fd = fd, .listener = 1};
@@ -419,7 +433,7 @@ static void read_options(int argc, char **argv)
         {"body", 1, 0, 'b'}, {"sends", 1, 0, 'n'}, {"pause-ns", 1, 0, 'w'}, {"accept-pause-ns", 1, 0, 'a'},
         {"read-pause-ns", 1, 0, 'r'}, {"threads", 1, 0, 't'}, {"thread-comm", 1, 0, 'T'}, {"handoff", 0, 0, 'o'},
         {"processes", 1, 0, 'P'}, {"comm", 1, 0, 'c'}, {"truth", 1, 0, 'f'}, {"blocking", 0, 0, 'B'},
-        {"close", 0, 0, 'k'}, {"time-limit", 1, 0, 'l'}, {"backlog", 1, 0, 'g'}, {0, 0, 0, 0}};
+        {"close", 0, 0, 'k'}, {"time-limit", 1, 0, 'l'}, {"backlog", 1, 0, 'g'}, {"unix", 1, 0, 'u'}, {0, 0, 0, 0}};
     int c;
     while ((c = getopt_long(argc, argv, "", names, NULL)) != -1) {
         switch (c) {
@@ -442,6 +456,7 @@ static void read_options(int argc, char **argv)
         case 'B': opt.blocking = 1; break;
         case 'k': opt.close = 1; break;
         case 'l': opt.time_limit_s = atoi(optarg); break;
+        case 'u': opt.unix_path = optarg; break;
         case 'g': opt.backlog = atoi(optarg); break;
         default: exit(2);
         }
@@ -465,6 +480,8 @@ int main(int argc, char **argv)
             listeners[p][count++] = listen_on(opt.host, &opt.port);
         if (opt.host6)
             listeners[p][count++] = listen_on(opt.host6, &opt.port);
+        if (opt.unix_path)
+            listeners[p][count++] = listen_on_path(opt.unix_path);
     }
     if (opt.processes > 1) {
         serve_in_processes(listeners, count, opt.port);

@@ -6,6 +6,7 @@ before and just after the system call. Ends with its parent: stdin is closed the
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import select
@@ -103,6 +104,10 @@ class End:
             sends.append(self.send(id, size))
         return {"read": read, "sends": sends}
 
+    def ask(self, host: str, port: int, connections: int, requests: int) -> dict[str, Any]:
+        """HTTP requests of an asyncio client, one after the other on each connection: port, before, sent, answered."""
+        return {"rows": asyncio.run(_ask(host, port, connections, requests))}
+
     def pair(self) -> dict[str, Any]:
         """Two connected unix sockets without names, and one exchange over them."""
         one, other = socket.socketpair()
@@ -132,6 +137,25 @@ class End:
     def _keep(self, made: socket.socket) -> int:
         self._sockets[made.fileno()] = made
         return made.fileno()
+
+
+async def _ask(host: str, port: int, connections: int, requests: int) -> list[tuple[int, int, int, int]]:
+    rows = []
+
+    async def one() -> None:
+        reader, writer = await asyncio.open_connection(host, port)
+        own = writer.get_extra_info("sockname")[1]
+        for _ in range(requests):
+            before = _now_ns()
+            writer.write(b"GET / HTTP/1.1\r\n\r\n")
+            sent = _now_ns()
+            await reader.readuntil(b"\r\n\r\nxx")
+            rows.append((own, before, sent, _now_ns()))
+        writer.close()
+        await writer.wait_closed()
+
+    await asyncio.gather(*(one() for _ in range(connections)))
+    return rows
 
 
 def _family(host: str) -> socket.AddressFamily:

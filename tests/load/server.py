@@ -51,6 +51,7 @@ def delay_server(
     seed: int = 1,
     host: str = "127.0.0.1",
     host6: str = "",
+    unix: Path | str = "",
     port: int = 0,
     body_bytes: int = 2,
     sends: int = 1,
@@ -72,7 +73,7 @@ def delay_server(
     Args:
         delay: ``constant:NS``, ``bimodal:NS,NS,SHARE_OF_SECOND``, ``lognormal:MEDIAN_NS,SIGMA`` or
             ``pareto:LEAST_NS,ALPHA``; a request for ``/d/NS`` gets exactly that instead.
-        host6: also listen on ``::1`` (same port).
+        host6: also listen on ``::1`` (same port). unix: also on this path; ``host`` may then be empty.
         sends: the answer goes out in so many parts, ``pause_ns`` before the last.
         accept_pause_ns: between a waiting connection and its accept. read_pause_ns: between a request and its read.
         threads: event loops besides the main thread's, named ``thread_comm``-1 …; with ``handoff`` the main thread
@@ -86,6 +87,7 @@ def delay_server(
         "seed": seed,
         "host": host,
         "host6": host6,
+        "unix": unix,
         "port": port,
         "body": body_bytes,
         "sends": sends,
