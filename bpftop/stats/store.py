@@ -22,6 +22,7 @@ from bpftop.model import (
 from bpftop.stats import buckets
 from bpftop.stats.clients import ClientSeries, client_rows
 from bpftop.stats.events import EventRing
+from bpftop.stats.joined import joined
 from bpftop.stats.keys import KeyNames
 from bpftop.stats.quantiles import histogram, summarize
 from bpftop.stats.series import GlobalSeries
@@ -152,8 +153,7 @@ class Store:
         for stream, ring in zip(self._streams, self._rings, strict=True):
             for row in ring.slowest(since, SLOW_SHOWN).tolist():
                 found.append(self._slow_request(stream, row, unix_offset_ns))
-        found.sort(key=lambda event: -event.latency_ns)
-        return tuple(found)
+        return tuple(sorted(joined(found), key=lambda event: -event.latency_ns))
 
     def _slow_request(self, stream: EventStream, row: list[int], unix_offset_ns: int) -> SlowRequest:
         fields = dict(zip(stream.fields[2:], row[2:], strict=True))
