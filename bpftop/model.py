@@ -125,6 +125,12 @@ class Script:
     """It runs without being asked for."""
     pane: str = ""
     """The short title of its pane; empty for those that the fixed panes show."""
+    needs: str = ""
+    """The option that gives a template its attach points: ``--func PATH:SYMBOL``; empty for all others."""
+    variant: str = ""
+    """``kprobe``: of ``NAME-kprobe.bt``, which measures the same with other attach points; empty for ``NAME.bt``."""
+    variants: tuple[Script, ...] = ()
+    """What can run in its place where its attach points are missing, in the order to try."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,6 +350,21 @@ class CounterSnapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class History:
+    """The last seconds one by one, up to ten minutes: what every measure counted in each, oldest first.
+
+    The arrays are the store's own and are never changed, so that a snapshot can hold them without a copy.
+    """
+
+    measures: tuple[str, ...] = ()
+    unix_ns: tuple[int, ...] = ()
+    """When each slice ended."""
+    pieces: tuple[tuple[NDArray[np.int64], Counts], ...] = ()
+    """Of each slice the places that are not 0, ascending, and their counts; place = position of the measure times the
+    number of buckets + bucket."""
+
+
+@dataclass(frozen=True, slots=True)
 class SlowRequest:
     """One event of the events lane, ready to show."""
 
@@ -421,3 +442,5 @@ class Snapshot:
     """Seconds since the last observation of any measure (since attach when there was none)."""
     counters: Mapping[str, CounterSnapshot] = field(default_factory=dict)
     """What the scripts only count, by name."""
+    history: History = field(default_factory=History)
+    """The seconds behind the figures, for heat maps."""

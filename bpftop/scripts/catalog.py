@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
@@ -29,13 +31,43 @@ def script_folder() -> Path:
     raise ScriptError("the probe scripts are missing from this installation", "pip install --force-reinstall bpftop")
 
 
-@lru_cache(maxsize=1)
 def catalog() -> dict[str, Script]:
-    """All shipped scripts by name, in the order of the screen. Raises ScriptError for a wrong header."""
+    """All shipped scripts that run as they are, by name, in the order of the screen.
+
+    Raises ScriptError for a wrong header.
+    """
+    return {name: script for name, script in shipped().items() if not script.needs}
+
+
+def templates() -> dict[str, Script]:
+    """The shipped scripts whose attach points the user names (bpftop.scripts.attach fills them), by name."""
+    return {name: script for name, script in shipped().items() if script.needs}
+
+
+@lru_cache(maxsize=1)
+def shipped() -> dict[str, Script]:
+    """All of ``bt/`` by name, in the order of the screen. Raises ScriptError for a wrong header."""
     folder = script_folder()
     names = sorted(path.stem for path in folder.glob("*.bt"))
     names.sort(key=lambda name: SHIPPED.index(name) if name in SHIPPED else len(SHIPPED))
-    return {name: load_script(folder / f"{name}.bt") for name in names}
+    return _grouped({name: load_script(folder / f"{name}.bt") for name in names})
+
+
+def variants() -> dict[str, Script]:
+    """The variants of the shipped scripts by the names of their files: ``requests-kprobe`` of ``requests``."""
+    return {f"{name}-{one.variant}": one for name, script in shipped().items() for one in script.variants}
+
+
+def _grouped(scripts: Mapping[str, Script]) -> dict[str, Script]:
+    """``requests-kprobe`` becomes a variant of ``requests``, under its name."""
+    found = {}
+    for name, script in scripts.items():
+        if name.partition("-")[0] in scripts and "-" in name:
+            continue
+        others = {other: scripts[other] for other in scripts if other.startswith(f"{name}-")}
+        group = tuple(replace(one, name=name, variant=other[len(name) + 1 :]) for other, one in others.items())
+        found[name] = replace(script, variants=group)
+    return found
 
 
 def load_script(path: Path) -> Script:
