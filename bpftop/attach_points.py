@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 
 SINCE = {
@@ -11,6 +12,7 @@ SINCE = {
     "sock:sock_send_length": "6.3",
     "sock:sk_data_ready": "6.2",
     "sock:inet_sock_set_state": "4.16",
+    "tcp:tcp_rcv_space_adjust": "4.18",
 }
 """The Linux that brought a tracepoint, for the sentence."""
 
@@ -39,9 +41,24 @@ def _tracepoint(name: str, tracefs: Path | None, _sys: Path) -> str | None:
 
 
 def _kprobe(name: str, tracefs: Path | None, _sys: Path) -> str | None:
-    if tracefs is None or (tracefs / "kprobe_events").exists():
+    if tracefs is None:
         return None
-    return f"the kernel has no kprobes (CONFIG_KPROBES), so {name} cannot be traced"
+    if not (tracefs / "kprobe_events").exists():
+        return f"the kernel has no kprobes (CONFIG_KPROBES), so {name} cannot be traced"
+    functions = _functions(tracefs)
+    if functions and name not in functions and "*" not in name:
+        return f"the kernel has no function {name} that can be traced"
+    return None
+
+
+@lru_cache(maxsize=2)
+def _functions(tracefs: Path) -> frozenset[str]:
+    """The functions that kprobes can be put on, modules' included; empty when the kernel does not list them."""
+    try:
+        with (tracefs / "available_filter_functions").open() as file:
+            return frozenset(line.split(maxsplit=1)[0] for line in file if line.strip())
+    except OSError:
+        return frozenset()
 
 
 def _program(name: str, _tracefs: Path | None, _sys: Path) -> str | None:
@@ -51,6 +68,11 @@ def _program(name: str, _tracefs: Path | None, _sys: Path) -> str | None:
 
 def _types(name: str, _tracefs: Path | None, sys: Path) -> str | None:
     return None if (sys / "kernel/btf/vmlinux").exists() else f"{name} needs BTF, which this kernel does not have"
+
+
+def _machine(name: str, _tracefs: Path | None, _sys: Path) -> str | None:
+    here = os.uname().machine
+    return None if here == name else f"it knows the registers of {name} only, and this machine is {here}"
 
 
 def _unknowable(_name: str, _tracefs: Path | None, _sys: Path) -> str | None:
@@ -66,4 +88,5 @@ _CHECKS = {
     "usdt": _program,
     "kfunc": _types,
     "kretfunc": _types,
+    "machine": _machine,
 }

@@ -310,6 +310,8 @@ def test_a_bare_world_is_told_without_an_exception(tmp_path: Path) -> None:
         ("kretprobe:inet_csk_accept", "no kprobes"),
         ("uprobe:/no/such/program:main", "there is no program /no/such/program"),
         (f"uprobe:{sys.executable}:main", None),
+        (f"machine:{os.uname().machine}", None),
+        ("machine:z80", f"it knows the registers of z80 only, and this machine is {os.uname().machine}"),
         (f"usdt:{sys.executable}:python:line", None),
         ("kfunc:tcp_sendmsg", None),
         ("interval:s:1", None),
