@@ -107,9 +107,9 @@ def wait_for(condition: object, why: str, timeout_s: float = 20) -> None:
 
 
 def source_for(target: Target, scripts: tuple[str, ...] = ("requests", "connections")) -> BpftraceSource:
-    """A bpftrace run on a target, not started."""
+    """A bpftrace run on a target, not started; ``make test-bpftraces`` names another bpftrace."""
     program = compose([catalog()[name] for name in scripts], target)
-    return BpftraceSource(program, str(preflight.bpftrace_path()))
+    return BpftraceSource(program, os.environ.get("BPFTOP_TEST_BPFTRACE") or str(preflight.bpftrace_path()))
 
 
 @contextmanager
