@@ -44,14 +44,19 @@ def require_numpy() -> None:
         import numpy  # noqa: F401
     except (ImportError, RuntimeError) as error:
         hint = f"{shlex.quote(sys.executable)} -m pip install 'numpy<2.4'"
-        raise HostError(f"numpy does not load here: {_reason(error)}", hint) from error
+        why = reason(str(error).strip()) or type(error).__name__
+        raise HostError(f"numpy does not load here: {why}", hint) from error
 
 
-def _reason(error: Exception) -> str:
-    """The one line that matters of numpy's page of advice."""
-    said = str(error).strip()
+def reason(said: str) -> str:
+    """The one line that matters of numpy's page of advice, or of a traceback that ends with it."""
     match = re.search(r"^Original error was: (.+)$", said, re.MULTILINE)
-    return match[1] if match else said.partition("\n")[0] or type(error).__name__
+    if match:
+        return match[1]
+    if said.startswith("Traceback"):
+        raised = re.findall(r"^\w[\w.]*(?:Error|Exception|Interrupt)\w*: (.+)$", said, re.MULTILINE)
+        return str(raised[-1]) if raised else said.splitlines()[-1]
+    return said.partition("\n")[0]
 
 
 def narrate(sentence: str) -> None:

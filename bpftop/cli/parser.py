@@ -14,6 +14,7 @@ from bpftop.errors import UsageError
 VERBS = ("watch", "report", "scripts", "script", "demo", "doctor")
 GLOBAL = ("-h", "--help", "--version")
 WINDOWS = {"10s": 10.0, "1min": 60.0, "5min": 300.0, "all": None}
+TARGETS = "process name, process id, :PORT, path, unit.service, container:ID or cgroup:PATH"
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
 
@@ -87,7 +88,7 @@ def _report() -> Parser:
 def _script() -> Parser:
     parser = Parser("bpftop script", description="Print a script as plain bpftrace, composed for a target.")
     parser.add_argument("name", metavar="NAME", help="as `bpftop scripts` lists it; several: requests,connections")
-    parser.add_argument("target", metavar="TARGET", nargs="?", help="process name, process id, :PORT or path")
+    parser.add_argument("target", metavar="TARGET", nargs="?", help=TARGETS)
     return parser
 
 
@@ -100,13 +101,21 @@ def _demo() -> Parser:
 
 
 def _doctor() -> Parser:
-    parser = Parser("bpftop doctor", description="What this host has and lacks for tracing. Exits 0 or 3.")
+    parser = Parser(
+        "bpftop doctor",
+        description="What this host has and lacks for tracing, and what can be seen of TARGET. Exits 0 or 3.",
+    )
+    _target(parser)
+    parser.add_argument(
+        "--try", dest="attempt", action="store_true", help="as root: compile and attach each script for a moment"
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object, schema bpftop-doctor/1")
     parser.add_argument("--bpftrace", type=Path, metavar="FILE", help="the bpftrace to look at")
     return parser
 
 
 def _target(parser: Parser) -> None:
-    parser.add_argument("target", metavar="TARGET", nargs="?", help="process name, process id, :PORT or path")
+    parser.add_argument("target", metavar="TARGET", nargs="?", help=TARGETS)
 
 
 def _choice(parser: Parser) -> None:

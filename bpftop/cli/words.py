@@ -9,6 +9,7 @@ bpftop: live request latency of a server, per client, counted in the kernel.
   sudo bpftop :8080              whatever listens on port 8080
   sudo bpftop 1234               one process and its children
   sudo bpftop /usr/sbin/nginx    whatever runs this program
+  sudo bpftop nginx.service      a systemd unit; or container:ID, cgroup:PATH
   bpftop demo                    a demo server with a story; no root needed
 
 commands
@@ -17,7 +18,7 @@ commands
   scripts            what can be measured, and whether this host can
   script NAME        print a script as plain bpftrace
   demo               watch the built-in demo server
-  doctor             what this host has and lacks for tracing
+  doctor [TARGET]    what this host has and lacks; --try attaches the scripts
 
 Options of a command: bpftop report --help
 A process that is named like a command: bpftop watch report

@@ -45,7 +45,7 @@ def tracepoints(host: Host) -> Check:
     if path is not None:
         return Check("tracefs", str(path))
     if host.euid != 0:
-        return Check("tracefs", "only root can see")
+        return Check("tracefs", "only root can see", known=False)
     where = host.sys / "kernel" / "tracing"
     return Check("tracefs", "not mounted", Problem("tracefs is not mounted", f"mount -t tracefs tracefs {where}"))
 
@@ -65,7 +65,7 @@ def kprobes(host: Host) -> Check:
     if switch == "0":
         command = f"echo 1 | sudo tee {host.sys}/kernel/debug/kprobes/enabled"
         return Check("kprobes", "switched off", Problem("kprobes are switched off", command, fatal=False))
-    return _probes(host, "kprobes", "CONFIG_KPROBES", "scripts with kprobes do not run")
+    return _probes(host, "kprobes", "CONFIG_KPROBES", "variants of scripts for older kernels do not run")
 
 
 def uprobes(host: Host) -> Check:
@@ -76,7 +76,7 @@ def uprobes(host: Host) -> Check:
 def _probes(host: Host, kind: str, setting: str, effect: str) -> Check:
     where = tracefs(host)
     if where is None:
-        return Check(kind, "only root can see" if host.euid else "unknown without tracefs")
+        return Check(kind, "only root can see" if host.euid else "unknown without tracefs", known=False)
     if (where / f"{kind[:-1]}_events").exists():
         return Check(kind, "yes")
     message = f"the kernel has no {kind} ({setting}): {effect}"
@@ -88,7 +88,7 @@ def process_ids(host: Host) -> Check:
     try:
         link = os.readlink(host.proc / "self" / "ns" / "pid")
     except OSError:
-        return Check("process ids", "unknown")
+        return Check("process ids", "unknown", known=False)
     if link == _HOST_PID_NAMESPACE:
         return Check("process ids", "of the host")
     message = "this container numbers processes its own way: bpftrace would not find the target"
@@ -99,6 +99,7 @@ def lockdown(host: Host) -> Check:
     """Whether BPF programs may read the kernel's memory."""
     mode = re.search(r"\[(\w+)\]", read(host.sys / "kernel" / "security" / "lockdown"))
     if mode is None or mode[1] != "confidentiality":
-        return Check("lockdown", mode[1] if mode else "unknown: securityfs is not mounted")
+        found = mode[1] if mode else "unknown: securityfs is not mounted"
+        return Check("lockdown", found, known=mode is not None)
     message = "the kernel is locked down (confidentiality): BPF programs may not read its memory"
     return Check("lockdown", mode[1], Problem(message, "reboot with lockdown=integrity"))

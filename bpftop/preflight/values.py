@@ -26,6 +26,8 @@ class Check:
     name: str
     detail: str
     problem: Problem | None = None
+    known: bool = True
+    """False when only root could tell, or nobody."""
 
 
 @dataclass(frozen=True, slots=True)
