@@ -31,10 +31,16 @@ def test_every_turn_and_the_longest_call_in_it(tmp_path: Path) -> None:
         assert loop.tell() == {"written": 1}
     truth = np.fromfile(truth_file, np.int64).reshape(-1, 5)
     of_epoll, of_poll = threads = [truth[truth[:, THREAD] == thread] for thread in dict.fromkeys(truth[:, THREAD])]
-    turns = [(rows[1:, BEGIN] - rows[:-1, BACK], rows[1:, BEGIN] - rows[:-1, FIRED]) for rows in threads]
-    assert_between(stall.histogram, *(np.sort(np.concatenate(side)) for side in zip(*turns, strict=True)))
-    waits = [(rows[:, FIRED] - rows[:, BEGIN], rows[:, BACK] - rows[:, BEGIN]) for rows in threads]
-    assert_between(wait.histogram, *(np.sort(np.concatenate(side)) for side in zip(*waits, strict=True)))
+    assert_between(
+        stall.histogram,
+        np.sort(np.concatenate([rows[1:, BEGIN] - rows[:-1, BACK] for rows in threads])),
+        np.sort(np.concatenate([rows[1:, BEGIN] - rows[:-1, FIRED] for rows in threads])),
+    )
+    assert_between(
+        wait.histogram,
+        np.sort(np.concatenate([rows[:, FIRED] - rows[:, BEGIN] for rows in threads])),
+        np.sort(np.concatenate([rows[:, BACK] - rows[:, BEGIN] for rows in threads])),
+    )
     assert _by_thread(wait) == {int(rows[0, THREAD]): len(rows) for rows in threads}
     assert _by_thread(stall) == {int(rows[0, THREAD]): len(rows) - 1 for rows in threads}
     assert stall.summary.total_ns is not None

@@ -23,10 +23,14 @@ class Told:
 
     def tell(self, line: str = "go", timeout_s: float = 60) -> dict[str, Any]:
         """Its answer to a line. Raises RuntimeError when there is none in time."""
+        self.start(line)
+        return self._answer(timeout_s)
+
+    def start(self, line: str) -> None:
+        """Tell it a line and do not wait for the answer."""
         assert self._process.stdin is not None
         self._process.stdin.write(f"{line}\n")
         self._process.stdin.flush()
-        return self._answer(timeout_s)
 
     def _answer(self, timeout_s: float) -> dict[str, Any]:
         assert self._process.stdout is not None
