@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from bpftop import procfs
@@ -100,20 +101,24 @@ def _socket_inodes(links: list[str] | tuple[str, ...]) -> frozenset[int]:
 
 
 def _rows(path: Path) -> Iterator[list[str]]:
-    """The fields of each line but the first."""
+    """The fields of each line."""
     try:
         with path.open(errors="surrogateescape") as lines:
-            next(lines, "")
             for line in lines:
                 yield line.split()
     except OSError:
         return
 
 
+def _table(path: Path) -> Iterator[list[str]]:
+    """The fields of each line below the titles."""
+    return islice(_rows(path), 1, None)
+
+
 def _inet(pid: int, kind: str, proc: Path) -> Iterator[tuple[int, str, int, bool]]:
     """Inode, state, own port and whether there is a peer, of each socket in the network namespace of the process."""
     for table in (kind, f"{kind}6"):
-        for fields in _rows(proc / str(pid) / "net" / table):
+        for fields in _table(proc / str(pid) / "net" / table):
             if len(fields) > 9:
                 own, peer = (int(fields[at].rpartition(":")[2], 16) for at in (1, 2))
                 yield int(fields[9]), fields[3], own, peer != 0
@@ -133,7 +138,7 @@ def _unix(pid: int, inodes: frozenset[int], proc: Path) -> set[str]:
     """Paths of listening unix sockets; ``@…`` for abstract ones."""
     return {
         fields[7]
-        for fields in _rows(proc / str(pid) / "net" / "unix")
+        for fields in _table(proc / str(pid) / "net" / "unix")
         if len(fields) > 7 and int(fields[3], 16) & _ACCEPTS and int(fields[6]) in inodes
     }
 
