@@ -140,6 +140,7 @@ def test_the_path_of_the_caller_is_searched_last(world: Path, monkeypatch: pytes
         ("bpftrace v0.24.2", "0.24.2", "sign of numbers", False),
         ("bpftrace v0.27.0", "0.27.0", "cannot compare strings", False),
         ("what?", "", "does not tell its version", True),
+        ("false (GNU coreutils) 9.1", "", "does not tell its version", True),
     ],
 )
 def test_versions_and_their_troubles(world: Path, says: str, version: str, message: str, is_fatal: bool) -> None:

@@ -52,7 +52,7 @@ def _version(path: Path, _modified_ns: int) -> str:
         )
     except (OSError, subprocess.SubprocessError):
         return ""
-    match = re.search(rb"v?(\d+\.\d+(?:\.\d+)?)", run.stdout)
+    match = re.search(rb"bpftrace v?(\d+\.\d+(?:\.\d+)?)", run.stdout)
     return match[1].decode() if match else ""
 
 

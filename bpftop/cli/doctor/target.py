@@ -62,7 +62,7 @@ def checks(found: TargetFinding) -> list[Check]:
         fatal = target.kind is TargetKind.PID
         hint = "ps -e" if fatal else f"bpftop {target.spec}"
         wait = "" if fatal else "; bpftop waits for it"
-        return [Check("running", f"no: {found.absent}", Problem(f"{found.absent}{wait}", hint, fatal=False))]
+        return [Check("running", "no", Problem(f"{found.absent}{wait}", hint, fatal=False))]
     seen = found.look
     count = len(target.processes)
     pids = ", ".join(map(str, target.pids[:8])) + (", …" if count > 8 else "")
