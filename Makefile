@@ -3,6 +3,8 @@
 #   make run                  the demo: a small server with a story, watched live
 #   make run TARGET=nginx     watch nginx (as root)
 #   make test                 the whole suite; as root it installs nginx, wrk, tmux ... and traces for real
+#   make test-servers         nginx, Apache, Redis, PostgreSQL ... one by one; writes docs/servers.md
+#   make test-bpftraces       the scripts on every bpftrace that Debian ships; writes docs/bpftrace.md
 #   make check                ruff, mypy, import layers, the dialect of bt/
 #   make bench | screenshots | clean
 
@@ -14,10 +16,12 @@ export PIP_DISABLE_PIP_VERSION_CHECK ?= 1
 TARGET ?=
 ARGS ?=
 PACKAGES_RUN := bpftrace
-PACKAGES_TEST := bpftrace nginx wrk tmux curl strace build-essential:gcc procps:ps util-linux:unshare iproute2:ip
+PACKAGES_TEST := bpftrace nginx wrk tmux curl strace build-essential:gcc procps:ps util-linux:unshare iproute2:ip \
+  redis-tools:redis-benchmark apache2-bin:apache2 haproxy postgresql:pg_ctlcluster nodejs:node
+PACKAGES_SERVERS := php-fpm:$(notdir $(firstword $(wildcard /usr/sbin/php-fpm*) php-fpm)) openssl default-jdk-headless:javac
 SYSTEM_PATH := $(PATH):/usr/sbin:/sbin
 
-.PHONY: run test check bench screenshots clean host-run host-test
+.PHONY: run test test-servers test-bpftraces check bench screenshots clean host-run host-test
 .DEFAULT_GOAL := run
 
 run: $(VENV)/run.stamp host-run
@@ -25,6 +29,14 @@ run: $(VENV)/run.stamp host-run
 
 test: $(VENV)/dev.stamp host-test
 	$(BIN)/python -m pytest $(ARGS)
+
+# With ARGS only what they name runs, and nothing is written.
+test-servers: $(VENV)/dev.stamp host-test
+	@$(call missing,$(PACKAGES_SERVERS)); if [ -n "$$missing" ]; then $(call install,$$missing) || true; fi
+	$(BIN)/python -m tests.servers $(or $(ARGS),--write)
+
+test-bpftraces: $(VENV)/dev.stamp host-test
+	$(BIN)/python -m tests.bpftraces $(or $(ARGS),--write)
 
 check: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
