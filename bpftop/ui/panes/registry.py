@@ -9,13 +9,14 @@ from bpftop.ui.panes.base import Pane
 from bpftop.ui.panes.clients import Clients
 from bpftop.ui.panes.latency import Latency
 from bpftop.ui.panes.overview import Overview
+from bpftop.ui.panes.routes import Routes
 from bpftop.ui.panes.script import ScriptPane
 from bpftop.ui.panes.scripts import Scripts
 from bpftop.ui.panes.slow import SlowRequests
 
 FIRST: tuple[type[Pane], ...] = (Overview, Latency, Clients, SlowRequests)
 """What every screen begins with."""
-OWN: Mapping[str, Callable[[ScriptStatus], Pane]] = {}
+OWN: Mapping[str, Callable[[ScriptStatus], Pane]] = {"http": Routes}
 """Scripts whose pane is more than the general one."""
 
 

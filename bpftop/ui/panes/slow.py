@@ -12,7 +12,7 @@ from textual.binding import Binding, BindingType
 
 from bpftop import units
 from bpftop.model import SlowRequest, Snapshot
-from bpftop.ui.paint import EMPTY, Line, Span, line, wrapped
+from bpftop.ui.paint import EMPTY, Line, Role, Span, line, pad, wrapped
 from bpftop.ui.panes.lists import ListPane
 from bpftop.ui.safe import safe
 from bpftop.ui.table import Column
@@ -20,6 +20,8 @@ from bpftop.ui.view import View
 
 REQUEST = "request"
 """The kind of event that comes first."""
+ROUTE, STATUS = "route", "status"
+"""What the script ``http`` tells of a request."""
 
 
 def kinds(snapshot: Snapshot) -> list[str]:
@@ -39,7 +41,7 @@ def time_of_day(unix_ns: int) -> str:
 
 
 def slow_columns(rows: Sequence[SlowRequest], *, client: bool = True) -> list[Column[SlowRequest]]:
-    """Time, latency, client, and whatever numbers the stream carries."""
+    """Time, latency, client, and whatever words and numbers the stream carries."""
     longest = max((len(row.client) for row in rows[:200]), default=15)
     columns: list[Column[SlowRequest]] = [
         Column("Time", 12, lambda row: time_of_day(row.unix_ns), left=True),
@@ -48,10 +50,29 @@ def slow_columns(rows: Sequence[SlowRequest], *, client: bool = True) -> list[Co
     if client:
         grow = max(min(longest, 39) - 15, 0)
         columns.append(Column("Client", 15, lambda row: safe(row.client, 39), left=True, grow=grow))
-    names = list(dict.fromkeys(name for row in rows[:200] for name in row.fields))
-    for rank, name in enumerate(names, 1):
+    texts = list(dict.fromkeys(name for row in rows[:200] for name in row.texts))
+    columns += [_text_column(name) for name in texts]
+    names = dict.fromkeys(name for row in rows[:200] for name in row.fields)
+    shown = [name for name in names if name != STATUS or ROUTE not in texts]
+    for rank, name in enumerate(shown, 1):
         columns.append(_number_column(name, rank))
     return columns
+
+
+def _text_column(name: str) -> Column[SlowRequest]:
+    if name == ROUTE:
+        return Column("Request", 22, lambda row: "", left=True, grow=46, draw=request_line)
+    title = safe(name.replace("_", " ").capitalize(), 16)
+    return Column(title, 16, lambda row: safe(row.texts.get(name, ""), 40) or Span("–", "dim"), left=True, grow=24)
+
+
+def request_line(row: SlowRequest, width: int) -> tuple[Span, ...]:
+    """``GET /api/users 500``, as far as it was seen; of a long one the status stays."""
+    route, status = row.texts.get(ROUTE, ""), row.fields.get(STATUS, 0)
+    if not route and not status:
+        return (Span(pad("–", width, left=True), "dim"),)
+    role: Role = "bad" if status >= 500 else "warn" if status >= 400 else ""
+    return (Span(pad(f"{safe(route, width - 4)} {status or '–'}", width, left=True), role),)
 
 
 def _number_column(name: str, rank: int) -> Column[SlowRequest]:
@@ -75,7 +96,8 @@ class SlowRequests(ListPane[SlowRequest]):
         "request's data to the first byte of the answer: read queue and request latency together. The kernel sends "
         "only requests above a threshold that it adapts to the load, so that a slow one always comes through; those "
         "held back are counted (pane Scripts) and are in all percentiles. Each kind of event (requests, connections) "
-        "has a list of its own."
+        "has a list of its own. With the script 'http' a plain HTTP/1 request has its method, path and status; one "
+        "without a read queue is known from that script only, and its latency begins with the read."
     )
     SORTS = ("Latency", "Time")
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -1,0 +1,190 @@
+"""Which URLs are slow, and which fail: one row for each route."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bpftop import units
+from bpftop.model import ClientRow, Measure, MeasureSnapshot, ScriptStatus, SlowRequest, Snapshot
+from bpftop.stats.routes import route_of
+from bpftop.ui import words
+from bpftop.ui.histogram import histogram
+from bpftop.ui.paint import EMPTY, Line, Role, Span, beside, joined, line, wrapped
+from bpftop.ui.panes.lists import ListPane
+from bpftop.ui.panes.slow import REQUEST, of_kind, slow_columns
+from bpftop.ui.safe import safe
+from bpftop.ui.table import Column, table
+from bpftop.ui.view import View
+
+LATENCY = "route_latency"
+UNSEEN = "http_unseen"
+_ERRORS = {"errors_4xx": "route_errors_4xx", "errors_5xx": "route_errors_5xx", "unanswered": "route_unanswered"}
+_WIDE = 124
+_UNTIMED = ClientRow("", 0, 0.0, None, None, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One row: the answered requests with their times, and how many of them failed or got no answer."""
+
+    name: str
+    timed: ClientRow
+    errors: dict[str, int] = field(default_factory=dict)
+    """By the keys of ``_ERRORS``."""
+
+
+def routes(snapshot: Snapshot) -> list[Route]:
+    """All routes, the most frequent first, ``others`` last."""
+    shown = snapshot.measures.get(LATENCY)
+    timed = {row.client: row for row in shown.clients} if shown else {}
+    errors: dict[str, dict[str, int]] = {name: {} for name in timed}
+    for kind, counter in _ERRORS.items():
+        for row in snapshot.counters[counter].rows if counter in snapshot.counters else ():
+            errors.setdefault(row.client, {})[kind] = row.count
+    found = [Route(name, timed.get(name, _UNTIMED), kinds) for name, kinds in errors.items()]
+    return sorted(found, key=lambda route: route.name == words.OTHERS)
+
+
+class Routes(ListPane[Route]):
+    """Sortable table of routes; where there is room the chosen one beside it."""
+
+    SORTS = ("Count", "p99", "Max", "Of time", "5xx", "4xx", "Route")
+    NEEDS_FIGURES = False
+
+    def __init__(self, script: ScriptStatus) -> None:
+        super().__init__(f"script-{script.name}")
+        self.TITLE = self.SHORT = script.pane or script.title
+        self.ABOUT = (
+            "HTTP/1 requests by method and path. The query and what follows a ';' are cut off in the kernel; numbers, "
+            "UUIDs, hashes and tokens in a path are shown as ':id', a path beyond 64 bytes ends with '…', and 'GET …' "
+            "stands for paths that came in two reads. Times are from the read of a request to the first byte of its "
+            "response, those of a row within 3 %; 'Of time' is the row's share of all these times together. 4xx and "
+            "5xx count by status; 'No answer' counts requests whose connection was closed before the response. Not "
+            "seen: TLS, HTTP/2 and 3, unix sockets, and of pipelined requests all but the first."
+        )
+        self._kept: tuple[Snapshot | None, list[Route]] = (None, [])
+
+    def explained(self, view: View) -> list[Measure]:
+        """The measure behind the times."""
+        shown = view.snapshot.measures.get(LATENCY)
+        return [shown.measure] if shown else []
+
+    def rows(self, view: View) -> Sequence[Route]:
+        """Made once for each snapshot."""
+        if self._kept[0] is not view.snapshot:
+            self._kept = (view.snapshot, routes(view.snapshot))
+        return self._kept[1]
+
+    def columns(self, view: View) -> list[Column[Route]]:
+        """Errors always have their place; times go first where there is no room."""
+        whole = max(sum(row.timed.total_ns or 0 for row in self.rows(view)), 1)
+        return [
+            Column("Route", 18, _name, left=True, grow=46),
+            Column("Count", 6, lambda row: units.count(row.timed.count)),
+            Column("Rate", 7, lambda row: units.rate(row.timed.rate_per_s), rank=4),
+            Column("p50", 7, lambda row: Span(units.duration(row.timed.p50_ns), "p50"), rank=2),
+            Column("p99", 7, lambda row: words.p99(row.timed, "p99")),
+            Column("Max", 7, lambda row: units.duration(row.timed.max_ns), rank=3),
+            Column("Of time", 7, lambda row: words.share((row.timed.total_ns or 0) / whole), rank=5),
+            Column("4xx", 5, lambda row: _errors(row, "errors_4xx", "warn")),
+            Column("5xx", 5, lambda row: _errors(row, "errors_5xx", "bad")),
+            Column("No answer", 9, lambda row: _errors(row, "unanswered", "warn"), rank=6),
+        ]
+
+    def sort_keys(self, rows: Sequence[Route], sort: str) -> NDArray[np.float64]:
+        """Numbers for numpy; names by their rank."""
+        if sort == "Route":
+            keys = np.empty(len(rows))
+            keys[sorted(range(len(rows)), key=lambda i: rows[i].name)] = -np.arange(len(rows), dtype=np.float64)
+            return keys
+        if sort in ("4xx", "5xx"):
+            return np.array([row.errors.get(f"errors_{sort}", 0) for row in rows], np.float64)
+        name = {"Count": "count", "p99": "p99_ns", "Max": "max_ns", "Of time": "total_ns"}[sort]
+        values = [getattr(row.timed, name) for row in rows]
+        return np.array([-1.0 if value is None else value for value in values], np.float64)
+
+    def key(self, row: Route) -> object:
+        """Its name."""
+        return row.name
+
+    def pinned(self, rows: Sequence[Route]) -> int:
+        """``others`` is no route."""
+        return 1 if rows and rows[-1].name == words.OTHERS else 0
+
+    def heading(self, view: View, width: int) -> list[Line]:
+        """The totals, and how much traffic this table does not show."""
+        shown, rows = view.snapshot.measures.get(LATENCY), self.rows(view)
+        if shown is None or not rows:
+            return _nothing(view, width)
+        lines = joined(list(_totals(view.snapshot, shown, len(rows) - self.pinned(rows))), width)
+        unseen = _count(view.snapshot, UNSEEN)
+        if unseen:
+            said = f"{units.count(unseen)} reads or responses were no HTTP/1 (TLS, HTTP/2, other): not in this table"
+            lines += wrapped(said, width, "dim")
+        return [*lines, EMPTY]
+
+    def draw(self, view: View, width: int, height: int) -> list[Line]:
+        """The table, and beside it the chosen route."""
+        row = self.chosen(view)
+        if width < _WIDE or row is None:
+            return super().draw(view, width, height)
+        left = max(76, width - 68)
+        return beside(super().draw(view, left, height), _portrait(view, row, width - left - 3, height), left, 3)
+
+
+def _name(row: Route) -> Span | str:
+    return Span(row.name, "dim") if row.name == words.OTHERS else safe(row.name, 80)
+
+
+def _errors(row: Route, kind: str, role: Role) -> Span:
+    count = row.errors.get(kind, 0)
+    return Span(units.count(count), role if count else "dim")
+
+
+def _count(snapshot: Snapshot, counter: str) -> int:
+    return snapshot.counters[counter].count if counter in snapshot.counters else 0
+
+
+def _totals(snapshot: Snapshot, shown: MeasureSnapshot, known: int) -> Iterator[list[Span]]:
+    summary = shown.summary
+    yield [Span(f"{known:,} route{'s' * (known != 1)}", "strong")]
+    yield [Span(f"{units.rate(summary.rate_per_s).removesuffix('/s')} requests/s")]
+    yield [Span("p99 "), words.p99(summary, "p99")]
+    roles: tuple[tuple[str, str, Role], ...] = (("4xx", "errors_4xx", "warn"), ("5xx", "errors_5xx", "bad"))
+    for title, kind, role in roles:
+        count = _count(snapshot, _ERRORS[kind])
+        yield [Span(f"{title} "), Span(words.share(count / max(summary.count, 1)), role if count else "dim")]
+    if unanswered := _count(snapshot, _ERRORS["unanswered"]):
+        yield [Span(f"{units.count(unanswered)} without an answer", "warn")]
+
+
+def _nothing(view: View, width: int) -> list[Line]:
+    lines = [line(Span("no HTTP/1 request in this window", "strong"))]
+    if unseen := _count(view.snapshot, UNSEEN):
+        said = (
+            f"but {units.count(unseen)} reads or responses that are no HTTP/1: TLS, HTTP/2 or another protocol? "
+            "Here only plain HTTP/1 is seen; every request, whatever its protocol, is in the other panes."
+        )
+        lines += [EMPTY, *wrapped(said, width, "warn")]
+    return lines
+
+
+def _portrait(view: View, row: Route, width: int, height: int) -> list[Line]:
+    """The slow requests of a route; the distribution of all routes below."""
+    slow = [each for each in of_kind(view.snapshot, REQUEST) if _is_of(each, row)]
+    lines = [line(Span(safe(row.name, width), "strong")), EMPTY]
+    lines.append(line(Span("Its slow requests", "strong"), Span(f"  {len(slow):,} in the window", "dim")))
+    lines += table(slow_columns(slow), slow[: max(height // 2 - 4, 1)], width) if slow else []
+    shown = view.snapshot.measures.get(LATENCY)
+    if shown is not None and shown.summary.count and height - len(lines) > 6:
+        lines += [EMPTY, line(Span("All routes", "strong"), Span(f"  {safe(shown.measure.end, width - 12)}", "dim"))]
+        lines += histogram(shown, width, height - len(lines), log_counts=view.log_counts)
+    return lines
+
+
+def _is_of(each: SlowRequest, row: Route) -> bool:
+    return "route" in each.texts and route_of(each.texts["route"]) == row.name

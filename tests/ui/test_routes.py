@@ -1,0 +1,132 @@
+"""The pane of routes, and requests with their first line among the slow ones."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from bpftop.model import ClientRow, CounterSnapshot, Measure, ScriptStatus, SlowRequest, Snapshot
+from tests.ui import builders
+from tests.ui.driving import screen_text
+
+LATENCY = Measure(
+    "route_latency",
+    "Route latency",
+    "the server read the request",
+    "it sent the first byte",
+    "slow routes",
+    key="route",
+)
+COUNTERS = ("route_errors_4xx", "route_errors_5xx", "route_unanswered", "http_unseen")
+HOSTILE = 'GET /\x1b[31m"=cmd|\u202e'
+
+
+def row(name: str, count: int, p99_ns: int) -> ClientRow:
+    return ClientRow(name, count, count / 60, p99_ns // 4, p99_ns, p99_ns * 2, count * p99_ns // 4)
+
+
+def counter(name: str, **counts: int) -> CounterSnapshot:
+    rows = tuple(ClientRow(key, n, n / 60, None, None, None) for key, n in counts.items())
+    measure = Measure(name, name, "", "", key="route" if name.startswith("route") else "none", unit="count")
+    total = sum(counts.values())
+    return CounterSnapshot(measure, total, total / 60, rows if name.startswith("route") else ())
+
+
+def with_routes(of: Snapshot, unseen: int = 0, empty: bool = False) -> Snapshot:
+    """Four routes, one of them hostile and one without any answer; some slow requests with a line."""
+    status = ScriptStatus(
+        "http", "HTTP routes", of.tracer.state, 3, "HTTP/1 requests by route.", "Routes", (LATENCY.name, *COUNTERS)
+    )
+    rows = (
+        row("GET /users/:id", 9000, 4_000_000),
+        row("POST /orders", 500, 900_000_000),
+        row(HOSTILE, 20, 100_000),
+        row("others", 70, 1_000_000),
+    )
+    shown = replace(builders.measured(LATENCY, 0 if empty else 9590), clients=() if empty else rows)
+    counters = {
+        "route_errors_4xx": counter("route_errors_4xx", **({} if empty else {"GET /users/:id": 321})),
+        "route_errors_5xx": counter("route_errors_5xx", **({} if empty else {"POST /orders": 45})),
+        "route_unanswered": counter("route_unanswered", **({} if empty else {"GET /hang": 7})),
+        "http_unseen": counter("http_unseen", all=unseen),
+    }
+    lines = [("GET /users/42", 404), ("POST /orders", 500), (HOSTILE, 200), ("GET /a" + "b" * 58 + "…", 503), ("", 0)]
+    slow = tuple(with_line(each, *line) for each, line in zip(of.slow, lines, strict=False)) + of.slow[len(lines) :]
+    measures = {**of.measures, LATENCY.name: shown}
+    return replace(of, scripts=(*of.scripts, status), measures=measures, counters=counters, slow=slow)
+
+
+def with_line(of: SlowRequest, route: str, status: int) -> SlowRequest:
+    fields = {**of.fields, "status": status} if status else of.fields
+    return replace(of, fields=fields, texts={"route": route} if route else {})
+
+
+ROUTES = with_routes(builders.live(), unseen=1234)
+
+
+def pane_key(snapshot: Snapshot) -> str:
+    """The number key of the pane."""
+    tabs = screen_text(snapshot, size=(160, 40)).splitlines()[1]
+    return tabs.partition(" Routes")[0].rpartition(" ")[2]
+
+
+def test_every_route_is_a_row_with_its_errors() -> None:
+    screen = screen_text(ROUTES, pane_key(ROUTES), size=(120, 30))
+    table = [line.split() for line in screen.splitlines() if line.strip().startswith(("GET", "POST", "others"))]
+    names = [" ".join(words[:2]) if words[0] != "others" else "others" for words in table]
+    assert names == ["GET /users/:id", "POST /orders", 'GET /?[31m"=cmd|?', "GET /hang", "others"]
+    by_name = dict(zip(names, table, strict=True))
+    assert by_name["GET /users/:id"][-3:] == ["321", "0", "0"]
+    assert by_name["POST /orders"][-3:] == ["0", "45", "0"]
+    assert by_name["GET /hang"][2] == "0"
+    assert by_name["GET /hang"][-1] == "7"
+    assert "4 routes" in screen
+    assert "4xx 3.3 %" in screen
+    assert "7 without an answer" in screen
+    assert "1234 reads or responses were no HTTP/1" in screen
+    assert "\x1b" not in screen
+
+
+def test_small_screens_keep_the_errors() -> None:
+    screen = screen_text(ROUTES, pane_key(ROUTES))
+    heading = next(line for line in screen.splitlines() if line.strip().startswith("Route "))
+    assert heading.split()[0] == "Route"
+    assert {"Count▼", "p99", "4xx", "5xx"} <= set(heading.split())
+
+
+def test_rows_sort_by_errors_and_others_stay_last() -> None:
+    key = pane_key(ROUTES)
+    for presses, first in ((1, "POST"), (4, "POST"), (5, "GET /users/:id"), (6, "GET /?[31m")):
+        screen = screen_text(ROUTES, key, *["s"] * presses, size=(120, 30))
+        lines = [line.strip() for line in screen.splitlines() if line.strip().startswith(("GET", "POST", "others"))]
+        assert lines[0].startswith(first), presses
+        assert lines[-1].startswith("others")
+
+
+def test_wide_screens_show_the_chosen_route() -> None:
+    screen = screen_text(ROUTES, pane_key(ROUTES), "down", size=(160, 50))
+    assert "Its slow requests  1 in the window" in screen
+    assert "POST /orders 500" in screen
+
+
+def test_slow_requests_show_line_and_status() -> None:
+    tabs = screen_text(ROUTES, size=(160, 40)).splitlines()[1]
+    screen = screen_text(ROUTES, tabs.partition(" Slow")[0].rpartition(" ")[2], size=(160, 40))
+    assert "GET /users/42 404" in screen
+    assert "POST /orders 500" in screen
+    assert 'GET /?[31m"=cmd|? 200' in screen
+    assert "… 503" in screen
+    small = screen_text(ROUTES, tabs.partition(" Slow")[0].rpartition(" ")[2])
+    assert "POST /orders 500" in small
+
+
+def test_no_request_and_what_else_there_was_is_said() -> None:
+    nothing = with_routes(builders.live(), empty=True)
+    assert "no HTTP/1 request in this window" in screen_text(nothing, pane_key(nothing))
+    other = with_routes(builders.live(), unseen=50, empty=True)
+    screen = screen_text(other, pane_key(other))
+    assert "50 reads or responses that are no HTTP/1: TLS, HTTP/2 or another protocol?" in " ".join(screen.split())
+
+
+def test_the_help_says_what_is_not_seen() -> None:
+    screen = screen_text(ROUTES, pane_key(ROUTES), "question_mark", size=(100, 70))
+    assert "Not seen: TLS, HTTP/2 and 3" in " ".join(screen.replace("│", " ").split())
