@@ -119,6 +119,7 @@ def test_connects_resets_and_slow_receivers() -> None:
         for socket in [*broken_by_server, connects[1]["id"]]:
             server.do("close", id=socket, reset=True)
         slow = _slow_receiver(server, client)
+        _sent_after_close(server, client)
 
         latency = final(session, "connect_latency")
         assert all(connect["error"] for connect in refused)
@@ -131,14 +132,23 @@ def test_connects_resets_and_slow_receivers() -> None:
         assert _counter(session, "failed_connects") == (4, {f"{CLIENT}:{closed}": 3, f"{CLIENT}:{DEAF_PORT}": 1})
         assert _counter(session, "resets_received") == (3, {CLIENT: 3})
         assert link.seen[1, "RST"] == 3 + len(refused)
-        assert _counter(session, "resets_sent") == (3, {CLIENT: 1, CLIENT6: 2})
-        assert link.seen[0, "RST"] == 3
+        assert _counter(session, "resets_sent") == (4, {CLIENT: 2, CLIENT6: 2})
+        assert link.seen[0, "RST"] == 4
         send = final(session, "send_latency")
         assert send.summary.count == 1
         assert send.summary.max_ns is not None
         assert 0.95 * slow <= send.summary.max_ns <= 1.02 * slow
         # A train of segments that is sent again counts once.
         assert 1 <= _counter(session, "retransmits")[0] <= server.network_count("RetransSegs")
+
+
+def _sent_after_close(server: End, client: End) -> None:
+    """The server closes; what the client sends then is answered with a reset, by the kernel alone."""
+    at_server, at_client = _accepted(server, client, SERVER)
+    server.do("close", id=at_server)
+    client.do("receive", id=at_client, size=1)
+    client.do("send", id=at_client, size=10)
+    client.do("receive", id=at_client, size=1)
 
 
 def _slow_receiver(server: End, client: End) -> int:

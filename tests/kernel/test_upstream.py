@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -119,6 +120,16 @@ class _Asked:
         self.latency.append((answered[0]["before"] - sent["after"], read[0][1] - sent["before"]))
         self.response.append((read[-1][0] - sent["after"], read[-1][1] - sent["before"]))
 
+    def exchange_read_late(self, target: End, upstream: End, at_target: int, at_upstream: int) -> None:
+        """An answer that has long arrived when it is read: over a unix socket it arrives within the send."""
+        upstream.begin("answer", id=at_upstream, request=10, pauses_s=[0.0], size=100)
+        sent = target.do("send", id=at_target, size=10)
+        (answered,) = upstream.result()["sends"]
+        time.sleep(0.02)
+        ((read_start, read_end),) = target.do("receive", id=at_target, size=100)["calls"]
+        self.latency.append((answered["before"] - sent["after"], answered["after"] - sent["before"]))
+        self.response.append((read_start - sent["after"], read_end - sent["before"]))
+
     def ask(self, rows: list[tuple[int, int, int, int]], truth: NDArray[np.void]) -> None:
         """What the asyncio client did, beside what its server recorded."""
         of_server = truth[np.lexsort((truth["read_start_ns"], truth["port"]))]
@@ -140,15 +151,15 @@ def _both() -> Iterator[tuple[End, End]]:
         yield target, upstream
 
 
-def _open(client: End, server: End, host: str) -> tuple[int, int]:
+def _open(client: End, server: End, host: str, own: str = "") -> tuple[int, int]:
     """A connection of the client's to the server: the numbers of its sockets there and here."""
     listener = server.do("listen", host=host)
-    return _again(client, server, host, listener)
+    return _again(client, server, host, listener, own)
 
 
-def _again(client: End, server: End, host: str, listener: dict[str, Any]) -> tuple[int, int]:
+def _again(client: End, server: End, host: str, listener: dict[str, Any], own: str = "") -> tuple[int, int]:
     server.begin("accept", listener=listener["id"])
-    made = client.do("connect", host=host, port=listener["port"])
+    made = client.do("connect", host=host, port=listener["port"], own=own)
     return int(made["id"]), int(server.result()["id"])
 
 
@@ -166,6 +177,7 @@ def test_what_is_an_upstream_and_what_is_not(folder: Path) -> None:
                     asked.exchange(target, upstream, *pair, [0.002])
             abstract = _open(target, upstream, "\0/abstract")
             asked.exchange(target, upstream, *abstract, [0.01, 0.03])
+            asked.exchange_read_late(target, upstream, *abstract)
             path = str(folder / "new.sock")
             listener = upstream.do("listen", host=path)
             for _ in range(40):  # the kernel uses the memory of a closed socket again
@@ -180,7 +192,7 @@ def test_what_is_an_upstream_and_what_is_not(folder: Path) -> None:
             latency = final(session, "upstream_latency")
             tcp_peer = next(name for name in counts_by_client(latency) if name.startswith(f"{old_tcp}:"))
             counts = {f"127.0.0.1:{server.port}": 200, f"unix:{path}": 40, f"unix:{old_path}": 5, tcp_peer: 5}
-            assert counts_by_client(latency) == counts | {"unix:@/abstract": 1}
+            assert counts_by_client(latency) == counts | {"unix:@/abstract": 2}
             assert_between(latency.histogram, *_bounds(asked.latency))
             response = final(session, "upstream_response_time")
             assert counts_by_client(response) == counts_by_client(latency)
@@ -189,8 +201,9 @@ def test_what_is_an_upstream_and_what_is_not(folder: Path) -> None:
 
 def _no_upstreams(target: End, other: End, folder: Path) -> None:
     """Turns on sockets that others opened, or that have nobody behind them who answers."""
-    for host in (str(folder / "own.sock"), "127.0.0.1", "::1"):
-        at_other, at_target = _open(other, target, host)
+    named = str(folder / "named.sock")
+    for host, own in ((str(folder / "own.sock"), ""), (named, f"{named}.client"), ("127.0.0.1", ""), ("::1", "")):
+        at_other, at_target = _open(other, target, host, own)
         for _ in range(3):
             other.do("send", id=at_other, size=10)
             target.do("answer", id=at_target, request=10, pauses_s=[0.0], size=10)

@@ -39,13 +39,14 @@ class End:
         listener.listen(64)
         return {"id": self._keep(listener), "port": 0 if "/" in host else listener.getsockname()[1]}
 
-    def connect(self, host: str, port: int = 0, non_blocking: bool = False) -> dict[str, Any]:
-        """Connect; ``error`` is 0 or the error's number. With ``non_blocking`` the socket is so afterwards."""
+    def connect(self, host: str, port: int = 0, own: str = "") -> dict[str, Any]:
+        """Connect; ``error`` is 0 or the error's number. ``own``: the path of this end of a unix socket."""
         made = socket.socket(socket.AF_UNIX if "/" in host else _family(host))
+        if own:
+            made.bind(own)
         before = _now_ns()
         error = made.connect_ex(host if "/" in host else (host, port))
         after = _now_ns()
-        made.setblocking(not non_blocking)
         return {"id": self._keep(made), "error": error, "before": before, "after": after}
 
     def give_up(self, host: str, port: int) -> dict[str, Any]:
@@ -83,12 +84,18 @@ class End:
         return {"rtt_us": rtt_us, "retransmits": retransmits}
 
     def receive(self, id: int, size: int) -> dict[str, Any]:
-        """Read until ``size`` bytes are there; one (before, after) of each call that gave data. 0 bytes: the end."""
+        """Read until ``size`` bytes are there, the end or a reset; one (before, after) of each call that gave data.
+
+        The end has a pair of its own, and ``missing`` says how many bytes did not come.
+        """
         reader, calls, left = self._sockets[id], [], size
         while left:
             select.select([reader], [], [])
             before = _now_ns()
-            data = reader.recv(left)
+            try:
+                data = reader.recv(left)
+            except ConnectionResetError:
+                break
             calls.append((before, _now_ns()))
             left -= len(data)
             if not data:
