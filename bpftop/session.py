@@ -270,6 +270,7 @@ class Session:
                 ticks=store.ticks,
                 quiet_s=max(0.0, (now_boot - seen) / 1e9),
                 counters=store.counters(window_s),
+                history=store.history(now_unix - now_boot),
             )
 
     def _status(self) -> TracerStatus:
@@ -295,7 +296,7 @@ class Session:
                 script.title,
                 self._state,
                 _probe_count(script.body),
-                script.summary,
+                f"{script.variant} variant: {script.summary}" if script.variant else script.summary,
                 script.pane,
                 tuple(measure.name for measure in (*script.measures, *script.counters)),
             )

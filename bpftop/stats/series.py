@@ -67,6 +67,10 @@ class GlobalSeries:
             counts.reshape(-1)[index] += piece
         return counts, span
 
+    def slices(self) -> tuple[tuple[int, tuple[NDArray[np.intp], Counts]], ...]:
+        """Boot time of its end and contents of every kept slice, oldest first."""
+        return tuple((point[0], piece) for point, piece in zip(self._points, self._slices, strict=True))
+
     def trend(self, measure: int, now_boot_ns: int) -> Trend:
         """One point per kept slice of the measure at position ``measure``."""
         points = list(self._points)

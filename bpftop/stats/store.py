@@ -15,6 +15,7 @@ from bpftop.model import (
     CounterSnapshot,
     Counts,
     EventStream,
+    History,
     Measure,
     MeasureSnapshot,
     SlowRequest,
@@ -145,6 +146,12 @@ class Store:
                 everything = int(mine.sum())
                 rows = client_rows(keyed, position + 1, self._divisor(length_s), everything, name, incomplete)
                 yield position, measure, mine, rows
+
+    def history(self, unix_offset_ns: int) -> History:
+        """Every kept second. ``unix_offset_ns``: unix - boot time."""
+        slices = self._series.slices()
+        ends = tuple(boot_ns + unix_offset_ns for boot_ns, _ in slices)
+        return History(tuple(m.name for m in self._measures), ends, tuple(piece for _, piece in slices))
 
     def slow(self, length_s: float | None, unix_offset_ns: int) -> tuple[SlowRequest, ...]:
         """The slowest events of each stream inside a window, slowest first. ``unix_offset_ns``: unix - boot time."""

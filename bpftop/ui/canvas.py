@@ -23,6 +23,8 @@ class Canvas(Widget):
     ALLOW_SELECT = False
     ascii = False
     """Draw with ASCII only; set once for all by the app."""
+    plain = False
+    """No colours: shades are glyphs; set once for all by the app."""
 
     DEFAULT_CSS = """
     Canvas {
@@ -44,7 +46,33 @@ class Canvas(Widget):
         & > .canvas--badge-warn { color: $background; background: $warning; text-style: bold; }
         & > .canvas--badge-bad { color: $background; background: $error; text-style: bold; }
         & > .canvas--badge-info { color: $background; background: $accent; text-style: bold; }
+        & > .canvas--heat-1 { background: #1d1147; }
+        & > .canvas--heat-2 { background: #451077; }
+        & > .canvas--heat-3 { background: #721f81; }
+        & > .canvas--heat-4 { background: #9f2f7f; }
+        & > .canvas--heat-5 { background: #cd4071; }
+        & > .canvas--heat-6 { background: #f1605d; }
+        & > .canvas--heat-7 { background: #fd9567; }
+        & > .canvas--heat-8 { background: #fcfdbf; }
+        &:light {
+            & > .canvas--heat-1 { background: #fdeccf; }
+            & > .canvas--heat-2 { background: #fdd8a5; }
+            & > .canvas--heat-3 { background: #fdbb84; }
+            & > .canvas--heat-4 { background: #fc8d59; }
+            & > .canvas--heat-5 { background: #ef6548; }
+            & > .canvas--heat-6 { background: #d7301f; }
+            & > .canvas--heat-7 { background: #b30000; }
+            & > .canvas--heat-8 { background: #7f0000; }
+        }
         &:ansi {
+            & > .canvas--heat-1 { background: ansi_default; }
+            & > .canvas--heat-2 { background: ansi_default; }
+            & > .canvas--heat-3 { background: ansi_default; }
+            & > .canvas--heat-4 { background: ansi_default; }
+            & > .canvas--heat-5 { background: ansi_default; }
+            & > .canvas--heat-6 { background: ansi_default; }
+            & > .canvas--heat-7 { background: ansi_default; }
+            & > .canvas--heat-8 { background: ansi_default; }
             & > .canvas--dim { color: ansi_default; text-style: dim; }
             & > .canvas--head { color: ansi_default; text-style: underline; }
             & > .canvas--bar { color: ansi_blue; }

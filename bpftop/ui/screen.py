@@ -18,7 +18,8 @@ from bpftop.ui.help import Help, HelpText, KeyHelp
 from bpftop.ui.options import REFRESH_S, WINDOWS_S, UiOptions
 from bpftop.ui.paint import Line, Span, centred, line
 from bpftop.ui.panes.registry import panes_for
-from bpftop.ui.view import View
+from bpftop.ui.panes.slow import SlowRequests
+from bpftop.ui.view import Box, View
 
 if TYPE_CHECKING:
     from bpftop.ui.app import BpftopApp
@@ -46,6 +47,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
         Binding("minus", "window(-1)", "Shorter window", show=False, tooltip="shorter window"),
         Binding("e", "save", "Save CSV", tooltip="save what is shown as CSV files"),
         *[Binding(str(n), f"pane({n - 1})", f"Pane {n}", show=False, tooltip=f"open pane {n}") for n in range(1, 10)],
+        Binding("escape", "unpin", "No filter", show=False, tooltip="take the filter of the heat map back"),
         Binding("tab", "next_pane(1)", "Next pane", show=False, tooltip="next pane"),
         Binding("shift+tab", "next_pane(-1)", "Previous pane", show=False, tooltip="previous pane"),
         Binding("less_than_sign", "refresh_every(-1)", "Refresh", show=False, tooltip="draw more often (0.25 s)"),
@@ -170,6 +172,19 @@ class MainScreen(Screen[None], inherit_bindings=False):
         place = names.index(current) if current in names else -1 if step > 0 else 0
         self.view = replace(self.view, measure=names[(place + step) % len(names)])
         self.show()
+
+    def pin(self, box: Box | None) -> None:
+        """Show only the single requests in this piece of the heat map; None shows all again."""
+        self.view = replace(self.view, box=box)
+        if box is None:
+            self.show()
+        else:
+            self.action_pane(next(i for i, pane in enumerate(self.panes) if isinstance(pane, SlowRequests)))
+
+    def action_unpin(self) -> None:
+        """Esc: no filter."""
+        if self.view.box is not None:
+            self.pin(None)
 
     def action_log_counts(self) -> None:
         """Bars on a log or linear scale."""

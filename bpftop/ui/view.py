@@ -4,10 +4,37 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bpftop.model import MeasureSnapshot, Snapshot, State
+from bpftop.model import MeasureSnapshot, SlowRequest, Snapshot, State
 
 HEADLINE = "request_latency"
 """The measure that the screen opens with, when a script observes it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A piece of the heat map: a span of time and a range of latencies of one measure."""
+
+    measure: str
+    from_unix_ns: int
+    to_unix_ns: int
+    low_ns: float
+    high_ns: float
+
+    def holds(self, event: SlowRequest) -> bool:
+        """Whether a single event began its answer in this span, with a latency of the measure in this range."""
+        value = _value(event, self.measure)
+        inside = self.from_unix_ns <= event.unix_ns < self.to_unix_ns
+        return inside and value is not None and self.low_ns <= value < self.high_ns
+
+
+def _value(event: SlowRequest, measure: str) -> int | None:
+    """The latency of the event in terms of a measure; None when the event does not tell."""
+    if measure == "read_queue_latency":
+        return event.fields.get("read_queue_ns")
+    if measure == "request_latency" and event.event == "request":
+        return event.latency_ns - event.fields.get("read_queue_ns", 0)
+    own = {"connection_duration": "connection", "route_latency": "http", "upstream_latency": "upstream"}
+    return event.latency_ns if own.get(measure) == event.event else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +53,8 @@ class View:
     """What to say while no process of the target runs."""
     log_counts: bool = False
     """Bars of counts on a log scale."""
+    box: Box | None = None
+    """The piece of the heat map that single requests are filtered by."""
 
     @property
     def shown(self) -> MeasureSnapshot | None:

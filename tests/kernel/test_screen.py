@@ -67,13 +67,13 @@ def test_in_tmux_on_real_nginx(nginx: Nginx, tmp_path: Path, size: tuple[int, in
         assert load.complete
         wait_for(lambda: _count_of(tmux.text, "Request latency") == 3333, f"no count:\n{tmux.text}", 20)
         assert _count_of(tmux.text, "Accept queue latency") == 6
-        tmux.call("send-keys", "3")
+        tmux.call("send-keys", "4")
         for source in sources:
             row = f"{source} {load.sources[source].responses}"
             wait_for(lambda row=row: row in " ".join(tmux.text.replace(",", "").split()), f"no {row}:\n{tmux.text}")
-        tmux.call("send-keys", "4")
-        wait_for(lambda: "slowest first" in tmux.text, f"no slow requests:\n{tmux.text}")
         tmux.call("send-keys", "5")
+        wait_for(lambda: "slowest first" in tmux.text, f"no slow requests:\n{tmux.text}")
+        tmux.call("send-keys", "6")
         wait_for(lambda: "produced" in tmux.text, f"no accounting:\n{tmux.text}")
         tmux.call("send-keys", "e")
         wait_for(lambda: len(list(tmp_path.glob("*.csv"))) == 5, f"no files:\n{tmux.text}")

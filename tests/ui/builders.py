@@ -12,6 +12,7 @@ from bpftop.model import (
     ClientRow,
     CounterSnapshot,
     Histogram,
+    History,
     Measure,
     MeasureSnapshot,
     Overhead,
@@ -121,6 +122,22 @@ def measured(measure: Measure, n: int = 12_000, client_count: int = 12, others: 
     return MeasureSnapshot(measure, summary(values), histogram(values), rows, trend(measure.name))
 
 
+def history(n: int = 12_000, seconds: int = 60, seed: int = 11) -> History:
+    """``n`` observations of each measure spread over the last seconds; between 15 and 25 s ago they were slow."""
+    rng = np.random.default_rng(seed)
+    pieces: list[list[NDArray[np.int64]]] = [[] for _ in range(seconds)]
+    for position, measure in enumerate(MEASURES):
+        values = samples(measure.name, n)
+        second = rng.integers(0, seconds, n)
+        age = seconds - 1 - second
+        values = np.where((age > 15) & (age < 25), values * 6, values)
+        for each in range(seconds):
+            pieces[each].append(buckets.bucket_of(values[second == each]) + position * buckets.BUCKETS)
+    folded = [np.unique(np.concatenate(piece), return_counts=True) for piece in pieces]
+    ends = tuple(NOON - (seconds - 1 - i) * 10**9 for i in range(seconds))
+    return History(tuple(each.name for each in MEASURES), ends, tuple((i, c.astype(np.int64)) for i, c in folded))
+
+
 def slow_requests(n: int = 40) -> tuple[SlowRequest, ...]:
     """Slowest first."""
     rng = np.random.default_rng(5)
@@ -170,6 +187,7 @@ def live(n: int = 12_000, client_count: int = 12, others: int = 40) -> Snapshot:
         kernel="6.18.5",
         ticks=90,
         quiet_s=0.2,
+        history=history(n) if n else History(),
     )
 
 

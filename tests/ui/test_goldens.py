@@ -22,12 +22,13 @@ _CASES: dict[str, tuple[Snapshot, tuple[str, ...], UiOptions]] = {
         pane.TITLE.lower().replace(" ", "-"): (builders.live(), (str(number),), UiOptions(refresh_s=60.0))
         for number, pane in enumerate(panes_for(builders.live()), 1)
     },
-    "help": (builders.live(), ("3", "question_mark"), UiOptions(refresh_s=60.0)),
+    "help": (builders.live(), ("4", "question_mark"), UiOptions(refresh_s=60.0)),
     "empty": (builders.empty(), (), UiOptions(refresh_s=60.0)),
     "failed": (builders.failed(builders.live()), (), UiOptions(refresh_s=60.0)),
-    "script": (builders.with_calls(builders.live()), ("5",), UiOptions(refresh_s=60.0)),
-    "script-counter": (builders.with_calls(builders.live()), ("5", "v", "v"), UiOptions(refresh_s=60.0)),
-    "lossy-scripts": (builders.lossy(builders.live()), ("5",), UiOptions(refresh_s=60.0)),
+    "heat-map-cell": (builders.live(), ("3", "n"), UiOptions(refresh_s=60.0, no_color=True)),
+    "script": (builders.with_calls(builders.live()), ("6",), UiOptions(refresh_s=60.0)),
+    "script-counter": (builders.with_calls(builders.live()), ("6", "v", "v"), UiOptions(refresh_s=60.0)),
+    "lossy-scripts": (builders.lossy(builders.live()), ("6",), UiOptions(refresh_s=60.0)),
     "simulation": (
         replace(builders.live(), tracer=TracerStatus(State.LIVE, source="simulation")),
         (),

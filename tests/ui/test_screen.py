@@ -88,7 +88,7 @@ def test_the_latency_pane_has_every_observation() -> None:
 
 
 def test_v_shows_the_next_measure_everywhere() -> None:
-    first, second, third = shots(builders.live(), ["2", "v", "3"])
+    first, second, third = shots(builders.live(), ["2", "v", "4"])
     assert "Request latency  the process reads the request" in first
     assert "Response time  the process reads the request" in second
     assert "Response time  12 clients and others" in third
@@ -102,7 +102,7 @@ def test_the_log_key_shows_the_tail() -> None:
 
 
 def test_slow_requests_have_their_fields() -> None:
-    slowest, newest, oldest = shots(builders.live(), ["4", "s", "S"])
+    slowest, newest, oldest = shots(builders.live(), ["5", "s", "S"])
     assert row(slowest, "34.8 ms") == ["02:39:33.087", "34.8", "ms", "2001:db8:12:34::7", "76.1", "µs", "40000", "4242"]
     assert "slowest first" in slowest
     assert "newest first" in newest
@@ -115,7 +115,7 @@ def test_kinds_of_events_are_not_ranked_together() -> None:
     """A connection that was open for an hour is no slow request."""
     long = SlowRequest(builders.NOON, "connection", 3600 * 10**9, "127.0.0.9", {"client_port": 1234})
     snapshot = replace(builders.live(), slow=(long, *builders.live().slow))
-    overview, requests, connections, again = shots(snapshot, ["1", "4", "v", "v"], size=(160, 50))
+    overview, requests, connections, again = shots(snapshot, ["1", "5", "v", "v"], size=(160, 50))
     assert "34.8 ms" in overview.partition("Slowest requests")[2].splitlines()[2]
     assert "40 slow requests" in requests
     assert row(requests, "2001:db8:12:34::7")[1] == "34.8"
@@ -125,7 +125,7 @@ def test_kinds_of_events_are_not_ranked_together() -> None:
 
 
 def test_the_scripts_pane_accounts_for_every_event() -> None:
-    screen = screen_text(builders.lossy(builders.live()), "5", size=(100, 30))
+    screen = screen_text(builders.lossy(builders.live()), "6", size=(100, 30))
     for label, n in (("produced", "18,230"), ("= shown", "380"), ("+ suppressed", "17,818"), ("+ lost", "31")):
         assert n in row(screen, label)
     assert "131 ns a hit · 1240 hits/s · 0.4 % of one CPU" in screen
@@ -136,7 +136,7 @@ def test_the_scripts_pane_accounts_for_every_event() -> None:
 def test_stderr_is_shown_to_the_last_line() -> None:
     many = tuple(f"line {n} of stderr" for n in range(100))
     snapshot = replace(builders.live(), tracer=TracerStatus(State.LIVE, stderr=many))
-    screen = screen_text(snapshot, "5", size=(100, 30))
+    screen = screen_text(snapshot, "6", size=(100, 30))
     assert "line 99 of stderr" in screen
     assert "line 0 of stderr" not in screen
 
@@ -158,7 +158,7 @@ def test_stderr_is_shown_to_the_last_line() -> None:
     ],
     ids=["empty", "attaching", "starting", "waiting", "gone", "quiet", "stopped", "failed"],
 )
-@pytest.mark.parametrize("key", ["1", "2", "3", "4"])
+@pytest.mark.parametrize("key", ["1", "2", "3", "4", "5"])
 def test_a_pane_without_figures_says_what_it_waits_for(snapshot: Snapshot, said: str, key: str) -> None:
     screen = screen_text(snapshot, key)
     assert said in screen
@@ -180,12 +180,12 @@ def test_a_stall_is_said() -> None:
 
 
 def test_lost_events_are_said_where_they_are_missing() -> None:
-    screen = screen_text(builders.lossy(builders.live()), "4")
+    screen = screen_text(builders.lossy(builders.live()), "5")
     assert "31 lost on the way: this list is incomplete, the percentiles are not affected" in screen
 
 
 @pytest.mark.parametrize("source", ["simulation", "replay"])
-@pytest.mark.parametrize("key", ["1", "2", "3", "4", "5"])
+@pytest.mark.parametrize("key", ["1", "2", "3", "4", "5", "6"])
 def test_figures_that_are_not_live_are_unmistakable(source: str, key: str) -> None:
     snapshot = replace(builders.live(), tracer=TracerStatus(State.LIVE, source=source))
     options = replace(SLOW, banner="simulation: this host cannot trace (not root)")
@@ -198,7 +198,7 @@ def test_no_measures_at_all() -> None:
     """A script that only prints text."""
     snapshot = replace(builders.live(), measures={}, slow=(), scripts=())
     for size in ((80, 24), (160, 50)):
-        screens = shots(snapshot, ["1", "2", "3", "4", "5", "v", "s", "down", "question_mark"], size=size)
+        screens = shots(snapshot, ["1", "2", "3", "4", "5", "6", "v", "s", "down", "question_mark"], size=size)
         assert "waiting for the first request" in screens[0] or "no request of nginx" in screens[0]
 
 
@@ -206,9 +206,10 @@ def test_no_measures_at_all() -> None:
 
 
 def test_digits_and_tab_open_panes() -> None:
-    screens = shots(builders.live(), ["2", "tab", "tab", "tab", "tab", "shift+tab"])
-    expected = ["bars linear", "12 clients", "40 slow requests", "Own cost", "Slowest clients", "Own cost"]
-    assert [words in screen for words, screen in zip(expected, screens, strict=True)] == [True] * 6
+    screens = shots(builders.live(), ["2", "tab", "tab", "tab", "tab", "tab", "shift+tab"])
+    expected = ["bars linear", "a column is 1 s", "12 clients", "40 slow requests", "Own cost", "Slowest clients"]
+    expected.append("Own cost")
+    assert [words in screen for words, screen in zip(expected, screens, strict=True)] == [True] * 7
 
 
 def test_every_pane_has_a_digit_and_a_tab() -> None:
@@ -264,7 +265,7 @@ def test_pause_freezes_the_figures_and_nothing_else(key: str) -> None:
         await pilot.press(key)
         session.current = builders.lossy(session.current)
         app.poll()
-        await pilot.press("5")
+        await pilot.press("6")
         await pilot.pause()
         seen.append(text_of(app))
         await pilot.press(key)
@@ -318,7 +319,7 @@ def test_angle_brackets_change_the_refresh() -> None:
 
 
 def test_sort_and_cursor_in_the_clients_pane() -> None:
-    screens = shots(builders.live(), ["3", "s", "S", "G", "g", "j", "k"])
+    screens = shots(builders.live(), ["4", "s", "S", "G", "g", "j", "k"])
     assert "Count▼" in screens[0]
     assert row(screens[0], "127.0.0.1 ")[0] == "127.0.0.1"
     assert "p99▼" in screens[1]
@@ -333,9 +334,9 @@ def test_the_cursor_stays_with_its_client_when_the_order_changes() -> None:
     chosen: list[object] = []
 
     async def steps(app: BpftopApp, pilot: Pilot[int]) -> None:
-        await pilot.press("3", "down", "down")
+        await pilot.press("4", "down", "down")
         assert app.main is not None
-        pane = app.main.panes[2]
+        pane = app.main.panes[3]
         chosen.append(pane._chosen)  # type: ignore[attr-defined]
         shown = session.current.measures["request_latency"]
         clients = tuple(replace(c, count=10_000) if c.client == "127.0.0.7" else c for c in shown.clients)
@@ -350,7 +351,7 @@ def test_the_cursor_stays_with_its_client_when_the_order_changes() -> None:
 
 
 def test_a_wide_clients_pane_shows_one_client_in_every_measure() -> None:
-    screen = screen_text(builders.live(), "3", "down", "down", size=(160, 50))
+    screen = screen_text(builders.live(), "4", "down", "down", size=(160, 50))
     assert "127.0.0.3  in every measure" in screen
     n = sum(each.client == "127.0.0.3" for each in builders.live().slow)
     assert f"Its slow requests  {n} in the window" in screen
@@ -387,7 +388,7 @@ def test_e_saves_what_is_on_the_screen_in_a_thread(fails: bool) -> None:
 
 
 def test_help_explains_the_pane_in_front_and_has_every_key() -> None:
-    (_, screen, closed) = shots(builders.live(), ["3", "question_mark", "escape"], size=(120, 110))
+    (_, screen, closed) = shots(builders.live(), ["4", "question_mark", "escape"], size=(120, 110))
     assert "'others' are the clients beyond those kept one by one" in " ".join(screen.replace("│", " ").split())
     assert "data arrives at the socket" in screen
     for words in ("freeze the screen", "longer window", "sort by the next column", "save what is shown", "next theme"):
@@ -463,7 +464,7 @@ def test_the_mouse_opens_panes_and_presses_keys() -> None:
 @pytest.mark.parametrize("size", [(1, 1), (2, 2), (59, 24), (80, 14), (60, 15), (61, 16), (300, 100), (80, 200)])
 def test_every_size(size: tuple[int, int]) -> None:
     small = size[0] < 60 or size[1] < 15
-    for screen in shots(builders.live(), ["1", "2", "3", "4", "5"], size=size):
+    for screen in shots(builders.live(), ["1", "2", "3", "4", "5", "6"], size=size):
         assert ("terminal too small" in screen) is (small and size[0] >= 30)
 
 
@@ -482,7 +483,7 @@ def test_after_a_resize_everything_fits_again() -> None:
     assert seen[2] == screen_text(builders.live())
 
 
-@pytest.mark.parametrize("key", ["1", "2", "3", "4", "5"])
+@pytest.mark.parametrize("key", ["1", "2", "3", "4", "5", "6"])
 def test_ascii_is_ascii(key: str) -> None:
     for snapshot in (builders.live(), builders.failed(builders.live()), builders.empty()):
         screen = screen_text(snapshot, key, options=replace(SLOW, ascii=True))

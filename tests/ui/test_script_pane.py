@@ -19,36 +19,36 @@ def rows_of(screen: str) -> list[str]:
 
 
 def test_a_script_has_a_tab_before_the_scripts() -> None:
-    assert "4 Slow" in screen_text(CALLS)
+    assert "5 Slow" in screen_text(CALLS)
     tabs = screen_text(CALLS, size=(120, 40)).splitlines()[1]
-    assert "5 Syscalls" in tabs
-    assert "6 Scripts" in tabs
-    assert "5 Scripts" in screen_text(builders.live(), size=(120, 40)).splitlines()[1]
+    assert "6 Syscalls" in tabs
+    assert "7 Scripts" in tabs
+    assert "6 Scripts" in screen_text(builders.live(), size=(120, 40)).splitlines()[1]
 
 
 def test_rows_are_by_the_time_they_took_together() -> None:
-    screen = screen_text(CALLS, "5")
+    screen = screen_text(CALLS, "6")
     assert rows_of(screen) == ["fsync", "writev", "openat", "recvfrom"]
     assert "378 ms" in screen  # 18 x 21 ms
 
 
 def test_any_column_sorts_and_reverses() -> None:
-    assert rows_of(screen_text(CALLS, "5", "s")) == ["writev", "recvfrom", "openat", "fsync"]
-    assert rows_of(screen_text(CALLS, "5", "s", "S")) == ["fsync", "openat", "recvfrom", "writev"]
-    assert rows_of(screen_text(CALLS, "5", "s", "s", "s", "s", "s")) == ["fsync", "openat", "recvfrom", "writev"]
+    assert rows_of(screen_text(CALLS, "6", "s")) == ["writev", "recvfrom", "openat", "fsync"]
+    assert rows_of(screen_text(CALLS, "6", "s", "S")) == ["fsync", "openat", "recvfrom", "writev"]
+    assert rows_of(screen_text(CALLS, "6", "s", "s", "s", "s", "s")) == ["fsync", "openat", "recvfrom", "writev"]
 
 
 def test_v_steps_through_the_figures_and_back() -> None:
-    second, third, first = (screen_text(CALLS, "5", *["v"] * presses) for presses in (1, 2, 3))
+    second, third, first = (screen_text(CALLS, "6", *["v"] * presses) for presses in (1, 2, 3))
     assert "not split" in second or "nothing observed" in second
     assert "Share" in third
     assert "openat" in third
     assert rows_of(first) == ["fsync", "writev", "openat", "recvfrom"]
-    assert screen_text(CALLS, "5", "V") == third
+    assert screen_text(CALLS, "6", "V") == third
 
 
 def test_a_counter_shows_counts_and_no_times() -> None:
-    screen = screen_text(CALLS, "5", "v", "v")
+    screen = screen_text(CALLS, "6", "v", "v")
     heading = next(line for line in screen.splitlines() if "System call " in line and "Share" in line)
     assert "p99" not in heading
     assert "94 %" in screen  # 30 of 32
@@ -56,13 +56,13 @@ def test_a_counter_shows_counts_and_no_times() -> None:
 
 def test_nothing_observed_is_said() -> None:
     empty = builders.with_calls(builders.live(), 0)
-    assert "nothing observed in this window" in screen_text(empty, "5")
+    assert "nothing observed in this window" in screen_text(empty, "6")
     attaching = replace(empty, tracer=replace(empty.tracer, state=State.ATTACHING))
-    assert "attaching …" in screen_text(attaching, "5")
+    assert "attaching …" in screen_text(attaching, "6")
 
 
 def test_the_help_explains_the_script() -> None:
-    screen = screen_text(CALLS, "5", "question_mark", size=(100, 70))
+    screen = screen_text(CALLS, "6", "question_mark", size=(100, 70))
     assert "How long the server's system calls take." in screen
     assert "next figure" in screen
 
@@ -73,12 +73,12 @@ def test_a_key_beyond_the_last_pane_does_nothing() -> None:
 
 
 def test_wide_screens_show_the_distribution_beside() -> None:
-    screen = screen_text(CALLS, "5", size=(160, 50))
+    screen = screen_text(CALLS, "6", size=(160, 50))
     assert "the thread entered the kernel → it came back" in screen
 
 
 def test_clients_are_never_system_calls() -> None:
-    names = [screen_text(CALLS, "3", *["v"] * presses).splitlines()[2].split("  ")[0].strip() for presses in range(5)]
+    names = [screen_text(CALLS, "4", *["v"] * presses).splitlines()[2].split("  ")[0].strip() for presses in range(5)]
     assert names[0] == "Request latency"
     assert sorted(names) == sorted(each.title for each in builders.MEASURES)
     assert "System call latency" in screen_text(CALLS, "2", *["v"] * 4)

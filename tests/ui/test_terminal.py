@@ -43,7 +43,7 @@ def test_a_broken_pane_ends_in_one_sentence(tmp_path: Path) -> None:
     with child_in_terminal([*APP, "broken"], env={"TMPDIR": str(tmp_path)}) as terminal:
         before = termios.tcgetattr(terminal.slave)
         terminal.until(READY)
-        terminal.type("3")
+        terminal.type("4")
         assert terminal.leave() == 70
         assert restored(terminal, before) == []
         said = terminal.sent.rsplit(b"\x1b[?1049l", 1)[1].decode()

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from bpftop.model import ScriptStatus, Snapshot
 from bpftop.ui.panes.base import Pane
 from bpftop.ui.panes.clients import Clients
+from bpftop.ui.panes.heatmap import HeatMap
 from bpftop.ui.panes.latency import Latency
 from bpftop.ui.panes.overview import Overview
 from bpftop.ui.panes.routes import Routes
@@ -14,7 +15,7 @@ from bpftop.ui.panes.script import ScriptPane
 from bpftop.ui.panes.scripts import Scripts
 from bpftop.ui.panes.slow import SlowRequests
 
-FIRST: tuple[type[Pane], ...] = (Overview, Latency, Clients, SlowRequests)
+FIRST: tuple[type[Pane], ...] = (Overview, Latency, HeatMap, Clients, SlowRequests)
 """What every screen begins with."""
 OWN: Mapping[str, Callable[[ScriptStatus], Pane]] = {"http": Routes}
 """Scripts whose pane is more than the general one."""

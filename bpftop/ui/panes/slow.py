@@ -12,11 +12,12 @@ from textual.binding import Binding, BindingType
 
 from bpftop import units
 from bpftop.model import SlowRequest, Snapshot
+from bpftop.ui.histogram import round_duration
 from bpftop.ui.paint import EMPTY, Line, Role, Span, line, pad, wrapped
 from bpftop.ui.panes.lists import ListPane
 from bpftop.ui.safe import safe
 from bpftop.ui.table import Column
-from bpftop.ui.view import View
+from bpftop.ui.view import Box, View
 
 REQUEST = "request"
 """The kind of event that comes first."""
@@ -38,6 +39,14 @@ def of_kind(snapshot: Snapshot, kind: str) -> list[SlowRequest]:
 def time_of_day(unix_ns: int) -> str:
     """Local time with milliseconds, as logs have it."""
     return datetime.fromtimestamp(unix_ns / 1e9).strftime("%H:%M:%S.%f")[:12]
+
+
+def box_words(box: Box) -> str:
+    """``20–25 ms at 12:00:05``."""
+    moment = datetime.fromtimestamp(box.from_unix_ns / 1e9).strftime("%H:%M:%S")
+    seconds = (box.to_unix_ns - box.from_unix_ns) / 1e9
+    span = f" + {units.span(seconds)}" if seconds > 1 else ""
+    return f"{round_duration(box.low_ns)} – {round_duration(box.high_ns)} at {moment}{span}"
 
 
 def slow_columns(rows: Sequence[SlowRequest], *, client: bool = True) -> list[Column[SlowRequest]]:
@@ -107,7 +116,7 @@ class SlowRequests(ListPane[SlowRequest]):
     def __init__(self) -> None:
         super().__init__()
         self._kind = ""
-        self._kept: tuple[object, str, list[SlowRequest]] = ((), "", [])
+        self._kept: tuple[object, object, list[SlowRequest]] = ((), "", [])
 
     def action_next_kind(self) -> None:
         """The next kind of event, from the top."""
@@ -125,8 +134,12 @@ class SlowRequests(ListPane[SlowRequest]):
     def rows(self, view: View) -> Sequence[SlowRequest]:
         """Those of the chosen kind, made once for each snapshot."""
         kind = self._shown_kind(view)
-        if self._kept[0] is not view.snapshot.slow or self._kept[1] != kind:
-            self._kept = (view.snapshot.slow, kind, of_kind(view.snapshot, kind))
+        made_from = (view.snapshot.slow, kind, view.box)
+        if self._kept[0] is not made_from[0] or self._kept[1] != made_from[1:]:
+            rows = of_kind(view.snapshot, kind)
+            if view.box is not None:
+                rows = [row for row in rows if view.box.holds(row)]
+            self._kept = (made_from[0], made_from[1:], rows)
         return self._kept[2]
 
     def columns(self, view: View) -> list[Column[SlowRequest]]:
@@ -148,8 +161,10 @@ class SlowRequests(ListPane[SlowRequest]):
         first = "newest first" if self.SORTS[self.sort] == "Time" else "slowest first"
         if self.reversed:
             first = "oldest first" if self.SORTS[self.sort] == "Time" else "fastest first"
+        pinned = [_pinned(view.box)] if view.box else []
         if not rows:
-            return [line(Span("no single requests in this window", "strong"))]
+            where = "from that cell of the heat map" if view.box else "in this window"
+            return [*pinned, line(Span(f"no single requests {where}", "strong"))]
         kind = safe(self._shown_kind(view), 20)
         others = len(kinds(view.snapshot)) - 1
         more = "  (v: other kinds)" if others else ""
@@ -160,4 +175,8 @@ class SlowRequests(ListPane[SlowRequest]):
         if accounting.lost:
             said = f"{accounting.lost:,} lost on the way: this list is incomplete, the percentiles are not affected"
             lines += wrapped(said, width, "bad")
-        return [*lines, EMPTY]
+        return [*pinned, *lines, EMPTY]
+
+
+def _pinned(box: Box) -> Line:
+    return line(Span("only ", "accent"), Span(f"{box_words(box)}  ", "accent"), Span("(Esc: all again)", "dim"))

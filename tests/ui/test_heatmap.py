@@ -1,0 +1,106 @@
+"""The heat map: what its cells say, the cursor, and the way from a cell to its requests."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from textual.pilot import Pilot
+
+from bpftop.model import History, SlowRequest, Snapshot
+from bpftop.stats import buckets
+from bpftop.ui.app import BpftopApp
+from bpftop.ui.options import UiOptions
+from bpftop.ui.panes.heatmap import HeatMap, levels
+from tests.ui import builders
+from tests.ui.builders import MEASURES, NOON
+from tests.ui.driving import drive, screen_text, text_of
+
+PLAIN = UiOptions(refresh_s=60.0, no_color=True)
+
+
+def spiked() -> Snapshot:
+    """A calm minute at 1 ms; 20 s ago 30 requests of 500 ms, of which two came one by one."""
+    position = [each.name for each in MEASURES].index("request_latency") * buckets.BUCKETS
+    calm, slow = (position + int(buckets.bucket_of(v)) for v in (1_000_000, 500_000_000))
+    pieces = []
+    for age in range(59, -1, -1):
+        some = [(calm, 400), (slow, 30)] if age == 20 else [(calm, 400)]
+        pieces.append((np.array([p for p, _ in some]), np.array([n for _, n in some])))
+    history = History(
+        tuple(each.name for each in MEASURES), tuple(NOON - a * 10**9 for a in range(59, -1, -1)), tuple(pieces)
+    )
+    events = tuple(
+        SlowRequest(NOON - 20 * 10**9 - 300_000_000 + i, "request", 500_007_000, client, {"read_queue_ns": 7_000})
+        for i, client in enumerate(("10.9.9.9", "10.9.9.8", "10.9.9.9"))
+    )
+    calm_one = SlowRequest(NOON - 5 * 10**9, "request", 1_000_500, "10.1.1.1", {"read_queue_ns": 500})
+    return replace(builders.live(), history=history, slow=(*events, calm_one))
+
+
+def test_from_the_map_to_the_client_in_four_keys() -> None:
+    behind = screen_text(spiked(), "3", "n", options=PLAIN)
+    assert "30 requests, 0.1 % of the map" in behind
+    assert "3 sent one by one" in behind
+    assert "10.9.9.9 2" in behind
+    filtered = screen_text(spiked(), "3", "n", "enter", options=PLAIN)
+    assert "3 slow requests" in filtered
+    assert "10.9.9.9" in filtered
+    assert "10.1.1.1" not in filtered
+    assert "Esc: all again" in filtered
+    everything = screen_text(spiked(), "3", "n", "enter", "escape", options=PLAIN)
+    assert "10.1.1.1" in everything
+    assert "Esc: all again" not in everything
+
+
+def test_arrows_move_cell_by_cell_and_stop_at_the_edges() -> None:
+    def cell(*keys: str) -> str:
+        found = re.search(r"\S+ \S+ – .* at (\d\d:\d\d:\d\d)", screen_text(spiked(), "3", *keys, options=PLAIN))
+        assert found
+        return found[0]
+
+    assert cell("left") == cell("right") == cell("up") == cell("n", *["right"] * 40, *["down"] * 30, "left")
+    assert cell("n") != cell("n", "left") != cell("n", "left", "left")
+    assert cell("n", "left", "right") == cell("n")
+    assert cell("n", "up") == cell("n")
+    assert cell("n", *["left"] * 80) == cell("n", "home")
+
+
+def test_a_click_moves_the_cursor_and_a_drag_selects_a_box() -> None:
+    async def steps(app: BpftopApp, pilot: Pilot[int]) -> None:
+        await pilot.press("3")
+        pane = app.screen.query_one(HeatMap)
+        await pilot.click(pane, offset=(30, 4))
+        assert "the map" in text_of(app)
+        await pilot.mouse_down(pane, offset=(11, 1))
+        assert pane._map is not None
+        await pilot.mouse_up(pane, offset=(78, pane._map.counts.shape[1]))
+        assert "4 slow requests" in text_of(app)
+
+    drive(spiked(), steps, options=PLAIN)
+
+
+def test_the_map_is_drawn_in_colour_in_glyphs_and_in_ascii() -> None:
+    assert "█" in screen_text(spiked(), "3", options=PLAIN)
+    assert "█" not in screen_text(spiked(), "3")
+    plain = screen_text(spiked(), "3", options=UiOptions(refresh_s=60.0, ascii=True))
+    assert plain.isascii()
+    assert "#" in plain
+
+
+def test_an_empty_window_is_said() -> None:
+    assert "no observation in this window" in screen_text(replace(spiked(), history=History()), "3", options=PLAIN)
+
+
+@pytest.mark.parametrize("size", [(60, 15), (80, 24), (300, 100)])
+def test_any_size(size: tuple[int, int]) -> None:
+    screen = screen_text(spiked(), "3", "n", size=size, options=PLAIN)
+    assert all(len(line) <= size[0] for line in screen.splitlines())
+    assert "◆" in screen
+
+
+def test_one_is_seen_beside_a_million() -> None:
+    shades = levels(np.array([[0, 1, 10, 1_000, 1_000_000]]))
+    assert shades[0].tolist() == [0, 1, 2, 5, 8]
