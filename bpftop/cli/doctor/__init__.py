@@ -56,11 +56,11 @@ def _findings(host: Host, spec: str | None) -> Findings:
 
 
 def _catalog() -> tuple[list[Script], list[Check]]:
-    """The scripts, or the check that says why they cannot be read."""
-    from bpftop.scripts import catalog
+    """The scripts, those that want words of the user last; or the check that says why they cannot be read."""
+    from bpftop.scripts.catalog import catalog, templates
 
     try:
-        return list(catalog().values()), []
+        return [*catalog().values(), *templates().values()], []
     except BpftopError as error:
         return [], [Check("scripts", error.message, Problem(error.message, error.hint))]
 
