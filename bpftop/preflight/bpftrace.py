@@ -12,7 +12,7 @@ from bpftop.errors import HostError
 from bpftop.preflight.values import Check, Host, Problem
 
 OLDEST = (0, 17)
-"""The oldest bpftrace that the scripts were run on."""
+"""The oldest bpftrace that the scripts run on; Debian 11's 0.11 does not even know ``--no-warnings``."""
 _TROUBLED = {
     (0, 24): "0.24 rejects scripts for the sign of numbers",
     (0, 27, 0): "0.27.0 cannot compare strings",
@@ -96,8 +96,9 @@ def installed(host: Host) -> Check:
         problem = Problem(f"{path} does not tell its version", f"{path} --version")
         return Check("bpftrace", problem.message, problem)
     number = parts(version)
-    trouble = _TROUBLED.get(number[:2]) or _TROUBLED.get(number)
-    if number < OLDEST:
-        trouble = f"{version} is older than 0.17, the oldest that was tried"
     detail = f"{path} {version}"
+    if number < OLDEST:
+        message = f"bpftrace {version} is too old: the scripts need {'.'.join(map(str, OLDEST))} or newer"
+        return Check("bpftrace", detail, Problem(message, "sudo bpftop TARGET --bpftrace FILE"))
+    trouble = _TROUBLED.get(number[:2]) or _TROUBLED.get(number)
     return Check("bpftrace", detail, Problem(f"bpftrace {trouble}", fatal=False) if trouble else None)
