@@ -1,7 +1,7 @@
 """What tracing costs a saturated nginx: requests/s as a ratio, measured side by side in interleaved rounds.
 
 Rows: no tracing; the same attach points with empty probes (what entering them costs, whatever they do); bpftop's
-requests script (read queue, request latency, response time); all of bpftop's scripts; the usual recipe, one printf per
+requests script (read queue, request latency, response time); its default scripts; the usual recipe, one printf per
 request. nginx has one worker on the last CPU; wrk and bpftrace share the other CPUs. On a loopback every probe also
 fires for the load generator's own sockets, so this is an upper bound of what a server with remote clients pays.
 
@@ -90,7 +90,7 @@ def main() -> int:
     bpftrace = options.bpftrace or str(preflight.bpftrace_path())
     tables = []
     for title, path in WORKLOADS:
-        with tempfile.TemporaryDirectory(prefix="bpftop-bench-") as folder, _nginx(Path(folder)) as nginx:
+        with tempfile.TemporaryDirectory(prefix="bpftop-bench-") as folder, saturable_nginx(Path(folder)) as nginx:
             rows = _measure(nginx, path, options.rounds, options.seconds)
         tables.append(f"nginx saturated: {title}\n\n" + _table(rows, options.rounds))
     text = "\n\n".join(tables)
@@ -101,7 +101,7 @@ def main() -> int:
 
 
 @contextlib.contextmanager
-def _nginx(folder: Path) -> Iterator[Nginx]:
+def saturable_nginx(folder: Path) -> Iterator[Nginx]:
     """One worker, pinned to the last CPU; an access log for all but the fixed answer; a page that is compressed."""
     with running_nginx(folder) as nginx:
         text = nginx.config.read_text()
@@ -127,13 +127,13 @@ def _measure(nginx: Nginx, path: str, rounds: int, seconds: int) -> list[Row]:
         Row("no tracing", None),
         Row("the attach points, empty", Program(EMPTY, (), (), ())),
         Row("bpftop: requests", compose([scripts["requests"]], target)),
-        Row("bpftop: all scripts", compose(list(scripts.values()), target)),
+        Row("bpftop: requests, connections", compose([each for each in scripts.values() if each.default], target)),
         Row("one printf per request", _printf(target)),
     ]
     for number in range(rounds):
         for row in rows:
             print(f"round {number + 1} of {rounds}: {row.name}        ", end="\r", file=sys.stderr, flush=True)
-            _round(row, nginx, path, seconds, target)
+            one_round(row, nginx, path, seconds, target)
     print(file=sys.stderr)
     return rows
 
@@ -143,7 +143,7 @@ def _printf(target: Target) -> Program:
     return Program(PRINTF.format(pids=pids), (), (), ())
 
 
-def _round(row: Row, nginx: Nginx, path: str, seconds: int, target: Target) -> None:
+def one_round(row: Row, nginx: Nginx, path: str, seconds: int, target: Target) -> None:
     with _tracing(row) as pid:
         worker = max(target.pids)
         begun = _cpu_ns(worker)

@@ -125,6 +125,8 @@ class Script:
     """It runs without being asked for."""
     pane: str = ""
     """The short title of its pane; empty for those that the fixed panes show."""
+    cost: str = ""
+    """What it takes from a busy server, in words, when that is worth a warning (benchmarks/README.md)."""
     needs: str = ""
     """The option that gives a template its attach points: ``--func PATH:SYMBOL``; empty for all others."""
     variant: str = ""

@@ -56,7 +56,7 @@ def test_a_header_is_read_whole() -> None:
     ("old", "new", "line", "words"),
     [
         ('// requires = ["', '// require = ["', 7, "unknown key 'require'; did you mean 'requires'?"),
-        ("// title = \"Good things\"", "// hue = 3", 6, "unknown key 'hue'; known are title, default, pane, requires"),
+        ("// title = \"Good things\"", "// hue = 3", 6, "unknown key 'hue'; known are title, default, pane, cost, requires"),
         ("// end = \"it ends badly\"", "// ends = \"x\"", 17, "did you mean 'end'?"),
         ("// start = \"it starts badly\"", "// star = \"x\"", 16, "did you mean 'start'?"),
         ("// tells = \"bad\"", "// fields = []", 18, "unknown key 'fields' in measure 'bad_latency'"),
@@ -140,6 +140,7 @@ KEYED = """// x.bt - Things.
 // /// bpftop
 // title = "Things"
 // pane = "Things"
+// cost = "9 % of a busy server"
 //
 // [measures.thing_latency]
 // title = "Thing latency"
@@ -159,7 +160,7 @@ interval:s:1 { }
 
 def test_keys_and_counters_are_declared() -> None:
     script = parse_script(KEYED, "x", "x.bt")
-    assert (script.pane, script.default) == ("Things", False)
+    assert (script.pane, script.default, script.cost) == ("Things", False, "9 % of a busy server")
     assert (script.measures[0].key, script.measures[0].labels, script.measures[0].unit) == (
         "label",
         ("one", "two"),
@@ -171,10 +172,10 @@ def test_keys_and_counters_are_declared() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ('key = "peer"', 'key = "pear"', "x.bt:16: there is no kind of key 'pear'; did you mean 'peer'?"),
-        ('key = "label"', 'key = "peer"', 'x.bt:12: labels need key = "label"'),
+        ('key = "peer"', 'key = "pear"', "x.bt:17: there is no kind of key 'pear'; did you mean 'peer'?"),
+        ('key = "label"', 'key = "peer"', 'x.bt:13: labels need key = "label"'),
         ('pane = "Things"', "default = 1", "x.bt:5: 'default' must be true or false"),
-        ('key = "peer"', 'start = "now"', "x.bt:16: unknown key 'start' in counter 'failures'"),
+        ('key = "peer"', 'start = "now"', "x.bt:17: unknown key 'start' in counter 'failures'"),
     ],
 )
 def test_wrong_keys_are_said_with_their_line(old: str, new: str, words: str) -> None:
