@@ -6,7 +6,8 @@
 #   make test-servers         nginx, Apache, Redis, PostgreSQL ... one by one; writes docs/servers.md
 #   make test-bpftraces       the scripts on every bpftrace that Debian ships; writes docs/bpftrace.md
 #   make check                ruff, mypy, import layers, the dialect of bt/
-#   make bench | screenshots | clean
+#   make bench                what it costs nginx; bench-scripts: script by script
+#   make screenshots | clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -21,7 +22,7 @@ PACKAGES_TEST := bpftrace nginx wrk tmux curl strace build-essential:gcc procps:
 PACKAGES_SERVERS := php-fpm:$(notdir $(firstword $(wildcard /usr/sbin/php-fpm*) php-fpm)) openssl default-jdk-headless:javac
 SYSTEM_PATH := $(PATH):/usr/sbin:/sbin
 
-.PHONY: run test test-servers test-bpftraces check bench screenshots clean host-run host-test
+.PHONY: run test test-servers test-bpftraces check bench bench-scripts screenshots clean host-run host-test
 .DEFAULT_GOAL := run
 
 run: $(VENV)/run.stamp host-run
@@ -44,6 +45,9 @@ check: $(VENV)/dev.stamp
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m bpftop.scripts.lint bt
+
+bench-scripts: $(VENV)/dev.stamp host-test
+	$(BIN)/python benchmarks/scripts.py $(ARGS)
 
 bench: $(VENV)/dev.stamp host-test
 	$(BIN)/python benchmarks/overhead.py $(ARGS)
