@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bpftop.errors import ScriptError
-from bpftop.scripts.numbers import place_numbers
+from bpftop.scripts.numbers import partitions, place_disks, place_syscalls
 from bpftop.stats.devices import device_name
 from bpftop.stats.keys import KeyNames
 from bpftop.syscalls import NO_SYSCALL, syscall_name, syscall_number, syscalls
@@ -51,10 +51,10 @@ def test_a_key_is_the_number_and_one() -> None:
 
 def test_numbers_in_scripts() -> None:
     text = "if ($id == nr(epoll_wait) || $id == nr(read)) { @snr(1); }"
-    assert place_numbers(text, "x86_64") == "if ($id == 232 || $id == 0) { @snr(1); }"
-    assert place_numbers(text, "aarch64") == f"if ($id == {NO_SYSCALL} || $id == 63) {{ @snr(1); }}"
+    assert place_syscalls(text, "x86_64") == "if ($id == 232 || $id == 0) { @snr(1); }"
+    assert place_syscalls(text, "aarch64") == f"if ($id == {NO_SYSCALL} || $id == 63) {{ @snr(1); }}"
     with pytest.raises(ScriptError, match="epoll_wiat"):
-        place_numbers("nr(epoll_wiat)")
+        place_syscalls("nr(epoll_wiat)")
 
 
 def test_disks_by_their_number(tmp_path: Path) -> None:
@@ -65,3 +65,18 @@ def test_disks_by_their_number(tmp_path: Path) -> None:
         "vda read", "vda write", "vda flush", "vda discard",
     ]  # fmt: skip
     assert device_name((1 << 32) + (259 << 20) + 70_000, tmp_path) == "259:70000 read"
+
+
+def test_the_disk_of_a_partition(tmp_path: Path) -> None:
+    disk, classes = tmp_path / "devices" / "sda", tmp_path / "class"
+    (disk / "sda1").mkdir(parents=True)
+    (disk / "dev").write_text("8:16\n")
+    (disk / "sda1" / "dev").write_text("8:17\n")
+    (disk / "sda1" / "partition").write_text("1\n")
+    classes.mkdir()
+    (classes / "sda").symlink_to(disk)
+    (classes / "sda1").symlink_to(disk / "sda1")
+    assert partitions(classes) == {(8 << 20) + 17: (8 << 20) + 16}
+    text = place_disks("BEGIN {\n  @x = 1;\n}\nprobe { $disk = @disk_of[(uint64)args->dev]; }", classes)
+    assert "  @disk_of[(uint64)0] = (uint64)0;\n  @disk_of[(uint64)8388625] = (uint64)8388624;\n  @x = 1;" in text
+    assert place_disks("BEGIN {\n}", classes) == "BEGIN {\n}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import time
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bpftop.model import MeasureSnapshot
+from tests.kernel.missed import missed_runs, tracers
 from tests.kernel.watching import final, watching
 from tests.load.told import told
 
@@ -59,25 +59,6 @@ def _quiet(pid: int, tids: list[int]) -> dict[int, Books]:
     raise AssertionError("the threads do not come to rest")
 
 
-def _tracers() -> list[int]:
-    """The bpftrace processes of this test."""
-    own = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
-    return [int(pid) for pid in own if Path(f"/proc/{pid}/comm").read_text() == "bpftrace\n"]
-
-
-def _missed(pids: list[int]) -> int:
-    """How often the kernel left a program of theirs out. While a process works on a BPF map by a bpf() call, the kernel
-    runs no tracing program on its CPU, even when that process is preempted meanwhile (bpf_disable_instrumentation)."""
-    missed: dict[str, int] = {}
-    for pid in pids:
-        for info in Path(f"/proc/{pid}/fdinfo").iterdir():
-            with contextlib.suppress(FileNotFoundError):
-                lines = dict(re.findall(r"(?m)^(prog_id|recursion_misses):\s+(\d+)$", info.read_text()))
-                if lines:
-                    missed[lines["prog_id"]] = int(lines["recursion_misses"])
-    return sum(missed.values())
-
-
 def _of(measure: MeasureSnapshot, tid: int) -> tuple[int, int]:
     """Count and total of one thread."""
     rows = [row for row in measure.clients if row.client.endswith(f" {tid}")]
@@ -92,21 +73,21 @@ def test_waits_for_a_cpu_are_those_of_the_kernels_books() -> None:
         for tid in (*tids, *rival.ready["tids"]):
             os.sched_setaffinity(tid, {last_cpu})
         with watching(str(work.pid), ("scheduler",)) as live:
-            tracers = _tracers()
-            for tracer in tracers:
+            own = tracers()
+            for tracer in own:
                 for thread in Path(f"/proc/{tracer}/task").iterdir():
                     os.sched_setaffinity(int(thread.name), {first_cpu})
             assert work.tell("0") == {"done": 0}  # from here on no thread is in a wait from before the start
             begin_ns = time.monotonic_ns()
             before = _quiet(work.pid, tids)
             first = {name: final(live, name) for name in WAITS}
-            missed = -_missed(tracers)
+            missed = -missed_runs(own)
             rival.start(str(TURNS))
             assert work.tell(str(TURNS)) == {"done": TURNS}
             done_ns = time.monotonic_ns()
             after = _quiet(work.pid, tids)
             measured = {name: final(live, name) for name in WAITS}
-            missed += _missed(tracers)
+            missed += missed_runs(own)
     longest_ns = max(measured[name].summary.max_ns or 0 for name in READY)
     excuse_ns = missed * longest_ns
     lived_ns = []

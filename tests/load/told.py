@@ -17,14 +17,14 @@ class Told:
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
-        self.ready = self._answer(10)
+        self.ready = self.answer(10)
         """What it said first."""
         self.pid: int = self.ready["pid"]
 
     def tell(self, line: str = "go", timeout_s: float = 60) -> dict[str, Any]:
         """Its answer to a line. Raises RuntimeError when there is none in time."""
         self.start(line)
-        return self._answer(timeout_s)
+        return self.answer(timeout_s)
 
     def start(self, line: str) -> None:
         """Tell it a line and do not wait for the answer."""
@@ -32,7 +32,8 @@ class Told:
         self._process.stdin.write(f"{line}\n")
         self._process.stdin.flush()
 
-    def _answer(self, timeout_s: float) -> dict[str, Any]:
+    def answer(self, timeout_s: float = 60) -> dict[str, Any]:
+        """The next line it says. Raises RuntimeError when there is none in time."""
         assert self._process.stdout is not None
         if select.select([self._process.stdout], [], [], timeout_s)[0] and (line := self._process.stdout.readline()):
             values: dict[str, Any] = json.loads(line)
