@@ -125,6 +125,14 @@ def test_an_end_before_the_first_tick_is_a_failure_with_its_words(tmp_path: Path
     assert shown.ticks == 0
 
 
+def test_a_failure_says_its_cause_and_what_to_type(tmp_path: Path) -> None:
+    body = "complain(b'ERROR: Error reading events from /x/available_events (No such file)\\n'); sys.exit(1)"
+    with watching(FakeBpftrace(tmp_path, body), renews=True) as session:
+        shown = reaches(session, State.FAILED).tracer
+    assert shown.detail == "tracefs is not mounted (exit code 1)"
+    assert shown.hint == "sudo mount -t tracefs tracefs /sys/kernel/tracing"
+
+
 def test_no_word_at_all_is_said_so_and_can_be_stopped(tmp_path: Path) -> None:
     fake = FakeBpftrace(tmp_path, "ends_well(0)\nforever()")
     with watching(fake) as session:
