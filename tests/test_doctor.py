@@ -268,16 +268,41 @@ live(1)
     assert document["works"] == [first]
     assert document["not_here"][0]["what"] == second
     assert code == document["exit_code"] == 0
+    assert "together" not in {one["name"] for one in document["checks"]}, "only one is left"
+
+
+@root
+def test_the_default_scripts_are_tried_together(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each attaches by itself and the two do not."""
+    body = """
+if "--version" in sys.argv: print("bpftrace v0.23.2"); sys.exit()
+if RUN == 3: complain(b"ERROR: Error loading BPF program for x. Error code: -7 (Argument list too long).\\n"); os._exit(255)
+live(1)
+"""
+    fake = FakeBpftrace(tmp_path, body)
+    scripts = [replace(catalog()[name], default=True) for name in ("requests", "connections")]
+    monkeypatch.setattr(package, "_catalog", lambda: (scripts, []))
+    assert doctor(options(attempt=True, json=True, bpftrace=fake.path)) == 0
+    document = json.loads(capsys.readouterr().out)
+    [together] = [one for one in document["checks"] if one["name"] == "together"]
+    assert (together["state"], together["detail"]) == ("note", "requests and connections")
+    assert "verifier refused the program: Argument list too long" in together["problem"]
+    assert document["works"] == ["requests", "connections"]
+    assert "the default scripts together" in {one["what"] for one in document["degraded"]}
 
 
 @pytest.mark.kernel
 def test_here_scripts_attach(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """The strongest check: compile, attach and the first figures, with the real bpftrace."""
     known = catalog()
-    monkeypatch.setattr(package, "_catalog", lambda: ([known["connections"], known["syscalls"]], []))
+    monkeypatch.setattr(package, "_catalog", lambda: ([known["requests"], known["connections"]], []))
     code = doctor(options(attempt=True, json=True))
     document = json.loads(capsys.readouterr().out)
     tried = {one["name"]: one["trial"] for one in document["scripts"] if one["trial"]}
-    assert set(tried) == {"connections", "syscalls"}
+    assert set(tried) == {"requests", "connections"}
+    [together] = [one for one in document["checks"] if one["name"] == "together"]
+    assert together["state"] == "ok"
     assert all(trial["attached"] and trial["probes"] > 0 for trial in tried.values()), document["scripts"]
     assert code == 0

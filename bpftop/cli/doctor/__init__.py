@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ from bpftop.preflight import Check, Host, Problem, all_checks, bpftrace_path, mi
 
 if TYPE_CHECKING:
     from bpftop.model import Script, Target
+    from bpftop.tracer.trial import Trial
 
 CANNOT_TRACE = HostError.exit_code
 
@@ -33,8 +34,8 @@ def doctor(options: argparse.Namespace) -> int:
     if mounted:
         narrate(mounted)
     found = _findings(host, options.target)
-    if options.attempt:
-        found = replace(found, scripts=tuple(_tried(found, host)))
+    if options.attempt and not found.fatal:
+        found = _tried(found, host)
     code = CANNOT_TRACE if found.fatal else 0
     print(show.as_json(found, code) if options.json else show.as_text(found))
     return code
@@ -76,28 +77,43 @@ def _examined(spec: str, scripts: Iterable[Script]) -> TargetFinding:
     return examine(spec, scripts)
 
 
-def _tried(found: Findings, host: Host) -> Iterator[ScriptFinding]:
-    """Each script that should run here, compiled and attached for a moment."""
-    if found.fatal:
-        yield from found.scripts
-        return
+def _tried(found: Findings, host: Host) -> Findings:
+    """With each script that should run here compiled and attached for a moment, and the default ones together."""
+    path = str(bpftrace_path(host))
+    target = found.target.target if found.target else _nobody()
+    scripts = tuple(_try_one(finding, target, path) for finding in found.scripts)
+    fine = [finding.script for finding in scripts if finding.runs and finding.script.default]
+    if len(fine) < 2:
+        return replace(found, scripts=scripts)
+    return replace(found, scripts=scripts, after=(_together(fine, target, path), *found.after))
+
+
+def _try_one(finding: ScriptFinding, target: Target, path: str) -> ScriptFinding:
+    if finding.why_not or finding.script.needs:
+        return finding
+    return replace(finding, trial=_attach([finding.script], target, path))
+
+
+def _together(scripts: Sequence[Script], target: Target, path: str) -> Check:
+    """A watch runs the default scripts as one program, and that may fail where each of them does not."""
+    trial, names = _attach(scripts, target, path), " and ".join(script.name for script in scripts)
+    if trial.attached:
+        detail = f"{names}: attached {trial.probes} probes and reported in {trial.seconds:.1f} s"
+        return Check("together", detail)
+    return Check("together", names, Problem(trial.problem, f"sudo bpftop TARGET --scripts {scripts[0].name}", False))
+
+
+def _attach(scripts: Sequence[Script], target: Target, path: str) -> Trial:
     from bpftop.scripts import compose
     from bpftop.tracer.supervisor import BpftraceSource
     from bpftop.tracer.trial import Trial, attach
 
-    path = str(bpftrace_path(host))
-    target = found.target.target if found.target else _nobody()
-    for finding in found.scripts:
-        if finding.why_not or finding.script.needs:
-            yield finding
-            continue
-        if sys.stderr.isatty():
-            narrate(f"trying {finding.script.name} …")
-        try:
-            trial = attach(BpftraceSource(compose([finding.script], target), path))
-        except BpftopError as error:
-            trial = Trial(False, 0, 0.0, error.message, error.hint)
-        yield replace(finding, trial=trial)
+    if sys.stderr.isatty():
+        narrate(f"trying {', '.join(script.name for script in scripts)} …")
+    try:
+        return attach(BpftraceSource(compose(scripts, target), path))
+    except BpftopError as error:
+        return Trial(False, 0, 0.0, error.message, error.hint)
 
 
 def _nobody() -> Target:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 SUFFERS = {
     "bpftrace": "some scripts",
+    "together": "the default scripts together",
     "locked memory": "large tables",
     "temporary files": "bpftrace 0.27",
     "terminal": "the screen",
