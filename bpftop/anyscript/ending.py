@@ -17,7 +17,7 @@ _HOST = re.compile(
     r"[Tt]racepoint not found|No matches for|[Aa]ttach|No probes|kfunc|fentry|file not found|BTF|symbol|CAP_"
     r"|Permission denied|not permitted|root user|perf buffer|ring ?buffer|create.+map|Error loading|libraries|RINGBUF"
     r"|Unknown BPF object|Unknown struct|Cannot resolve unknown type|does not contain a field|No such process"
-    r"|does not exist or is not executable|limit of \d+|open files|available_events|/tmp"
+    r"|does not exist or is not executable|kprobe_events|limit of \d+|open files|available_events|/tmp"
 )
 """What is not wrong with the program: another host could run it."""
 _UNSAFE = re.compile(r"(\w+)\(\) is an unsafe function")
@@ -65,6 +65,7 @@ def _failure(script: UserScript, said: Sequence[str], code: int | None) -> Endin
         sentence = f"{where}{unsafe[1]}() can change this host, and bpftop gives no program bpftrace's --unsafe"
         return Ending(False, sentence, f"sudo bpftrace --unsafe {script.path}", line=line)
     sentence, hint = explain(said, code)
+    hint = "sudo bpftop doctor" if hint == "bpftop scripts" else hint  # that would be about our own scripts
     host = bool(_HOST.search(located[2] if located else text)) or code is None or code < 0
     if located and not host:
         return Ending(False, where + located[2], f"sed -n {line}p {script.path}", line=line)

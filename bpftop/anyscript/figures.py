@@ -27,6 +27,8 @@ def unit_of(facts: MapFacts) -> str:
 
 def figure(number: float, unit: str = "") -> str:
     """``1,234``, ``64.0 µs``, ``12.3 KiB``, ``7 pages``."""
+    if unit in _TIME and not number:
+        return f"0 {unit.replace('us', 'µs')}"
     if unit in _TIME:
         sign = "-" if number < 0 else ""
         return sign + units.duration(abs(number) * _TIME[unit])
@@ -64,11 +66,17 @@ def bounds(bucket: Bucket | None, unit: str = "") -> str:
     if high is None:
         return f"≥ {figure(low, unit)}"
     if low == high:
-        return figure(low, unit)
-    first, last = figure(low, unit), figure(_edge(high, unit), unit)
-    # 64.0 µs..128 µs: the unit once when both have it
+        return _round(figure(low, unit))
+    first, last = _round(figure(low, unit)), _round(figure(_edge(high, unit), unit))
+    # 64..128 µs: the unit once when both have it
     number, _, word = first.partition(" ")
     return f"{number}..{last}" if word and last.endswith(f" {word}") else f"{first}..{last}"
+
+
+def _round(text: str) -> str:
+    """``64 µs`` for ``64.0 µs``: an edge is a round value."""
+    number, _, word = text.partition(" ")
+    return f"{number.rstrip('0').rstrip('.')} {word}" if "." in number and word else text
 
 
 def _edge(high: int, unit: str) -> int:
@@ -85,6 +93,8 @@ def change(row: Row, facts: MapFacts) -> str:
     """``12.3/s`` of what accumulates, ``+1.50/s`` of other numbers; empty when it is not known."""
     if row.rate is None:
         return ""
+    if facts.function in ACCUMULATING and not row.rate:
+        return "0/s"
     if facts.function in ACCUMULATING and (facts.function != "sum" or unit_of(facts) == ""):
         return units.rate(row.rate)
     if facts.function == "sum":
@@ -116,3 +126,14 @@ def rows_of(histogram: Histogram) -> list[Bucket | None]:
         empty = []
         out.append(bucket)
     return out
+
+
+def merged(histogram: Histogram, most: int) -> list[Bucket | None]:
+    """As ``rows_of`` in at most ``most`` rows: neighbours are put together, none is left out."""
+    rows, step = rows_of(histogram), 1
+    while len(rows) > max(most, 1) and step < len(histogram.buckets):
+        step += 1
+        together = [histogram.buckets[i : i + step] for i in range(0, len(histogram.buckets), step)]
+        parts = (Bucket(each[0].low, each[-1].high, sum(b.count for b in each)) for each in together)
+        rows = rows_of(Histogram(tuple(parts)))
+    return rows

@@ -237,11 +237,15 @@ class RunSnapshot:
     exit_code: int | None = None
     """Of bpftrace; minus the number of a signal."""
     probes: int = 0
+    unattached: bool = False
+    """None of its probes has found something to attach to: bpftrace up to 0.23 goes on all the same."""
     version: str = ""
     maps: tuple[MapView, ...] = ()
     """Those that have been printed and those that will be, in the order of the program."""
     log: tuple[LogLine, ...] = ()
     """The newest lines."""
+    log_head: tuple[str, ...] = ()
+    """The first lines of all: often a heading."""
     log_lines: int = 0
     """All lines since the start."""
     log_dropped: int = 0

@@ -14,6 +14,7 @@ from pathlib import Path
 from bpftop.anyscript.decode import RunMessage, decode
 from bpftop.anyscript.ending import Ending, ending_of
 from bpftop.anyscript.model import Complaint, LogLine, Printed, RunSnapshot, RunState, Said, UserScript
+from bpftop.anyscript.scan import attach_points
 from bpftop.anyscript.store import Log, MapStore
 from bpftop.model import Attached, Lost, Program
 from bpftop.tracer.overhead import OverheadMeter
@@ -22,9 +23,13 @@ from bpftop.tracer.source import Source
 from bpftop.tracer.supervisor import BpftraceSource, harmless, map_keys
 
 _METER_S = 1.0
+_ATTACHED_S = 2.5
 _LOOK_S = 0.1
 _QUIET_S = 2.5
 """When a run that was asked to end shows no sign of it for so long, it is asked more firmly."""
+_ATTACHED = ("anon_inode:[perf_event]", "anon_inode:bpf_link", "anon_inode:[bpf_link]")
+_PERF_BUFFERS = ("0.14", "0.15", "0.16", "0.17", "0.18")
+"""These have a perf event for each CPU besides, for what the program prints."""
 _ESCAPED_TWICE = ("0.22", "0.23")
 
 
@@ -57,6 +62,7 @@ class ScriptRun:
         self._script = script
         self._source = source
         self._version = version
+        self._outside = attach_points(script.text)
         settings = own_settings()
         given = settings.get("BPFTRACE_MAX_MAP_KEYS") or settings.get("BPFTRACE_MAP_KEYS_MAX")
         self._maps = MapStore(script, int(given) if given else map_keys())
@@ -75,6 +81,7 @@ class ScriptRun:
         self._left_to_detach = 0
         self._meter = OverheadMeter()
         self._metered = 0.0
+        self._unattached = False
         self._thread = threading.Thread(target=self._follow, name="bpftop-run", daemon=True)
         self._ladder = threading.Thread(target=self._insist, name="bpftop-end", daemon=True)
 
@@ -129,13 +136,8 @@ class ScriptRun:
                 quiet_s = 0.0
 
     def _progress(self) -> tuple[int, int]:
-        pid, left = self._source.pid, 0
-        with contextlib.suppress(OSError):
-            for entry in Path(f"/proc/{pid}/fd").iterdir():
-                with contextlib.suppress(OSError):
-                    left += os.readlink(entry) == "anon_inode:[perf_event]"
-        self._left_to_detach = left
-        return self._heard, left
+        self._left_to_detach = max(self._attached_now(), 0)
+        return self._heard, self._left_to_detach
 
     # --- the reader's thread ---
 
@@ -208,10 +210,29 @@ class ScriptRun:
 
     def _idle(self) -> bool:
         now = time.monotonic()
-        if self._state is RunState.LIVE and now - self._metered >= _METER_S:
+        # Up to 0.23 it says that it attaches before it does: nothing is looked at in the first second.
+        if self._state is RunState.LIVE and (self.live_s or 0) > _METER_S and now - self._metered >= _METER_S:
             self._metered = now
             self._meter.tick(self._source.pid)
+            self._unattached = (self.live_s or 0) > _ATTACHED_S and self._holds_nothing()
         return True
+
+    def _holds_nothing(self) -> bool:
+        """Whether bpftrace has attached nothing but BEGIN and END, which need no attaching."""
+        if not self._outside:
+            return False
+        buffers = (os.cpu_count() or 1) if self._version.startswith(_PERF_BUFFERS) else 0
+        return 0 <= self._attached_now() <= buffers
+
+    def _attached_now(self) -> int:
+        """How many perf events and links bpftrace has open, its own event buffers included; -1: unknown."""
+        found = -1
+        with contextlib.suppress(OSError):
+            for entry in Path(f"/proc/{self._source.pid}/fd").iterdir():
+                found = max(found, 0)
+                with contextlib.suppress(OSError):
+                    found += os.readlink(entry) in _ATTACHED
+        return found
 
     # --- figures ---
 
@@ -231,9 +252,11 @@ class ScriptRun:
                 host_fault=self._ending.host,
                 exit_code=self._exit_code,
                 probes=self._probes,
+                unattached=self._unattached,
                 version=self._version,
                 maps=self._maps.views(over=self._state in (RunState.ENDED, RunState.FAILED)),
                 log=self._log.newest(),
+                log_head=tuple(self._log.head),
                 log_lines=self._log.total,
                 log_dropped=self._log.dropped,
                 lost=self._lost,

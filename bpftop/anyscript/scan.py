@@ -92,9 +92,19 @@ def _blocks(clear: str) -> Iterator[tuple[str, int, int]]:
         yield clear[before:opened], before, len(clear)
 
 
+def attach_points(text: str) -> tuple[str, ...]:
+    """What the program attaches to, without ``BEGIN`` and ``END``, wildcards as they are."""
+    found = [point for probes, _, _ in _blocks(blanked(text)) for point in _points(probes)]
+    return tuple(point for point in found if ":" in point)
+
+
+def _points(probes: str) -> list[str]:
+    words = re.sub(r"(?m)^\s*#.*$", "", probes).partition("/")[0]
+    return [each.strip() for each in words.split(",") if each.strip()]
+
+
 def _is_end(probes: str) -> bool:
-    points = [each.strip() for each in re.sub(r"(?m)^\s*#.*$", "", probes).split(",")]
-    return all(each in ("END", "end") for each in points)
+    return all(each in ("END", "end") for each in _points(probes))
 
 
 def _brackets(text: str, clear: str, at: int) -> tuple[tuple[str, ...], int]:

@@ -30,6 +30,7 @@ _HISTORY_KEYS = 200
 _NEAREST_S = 0.2
 """Two prints of a map that are closer than this are one moment: no rate comes of them."""
 _LONGEST_LINE = 4096
+_HEAD = 4
 
 
 @dataclass
@@ -110,6 +111,8 @@ class Log:
     def __init__(self, kept: int = KEPT_LINES) -> None:
         self._lines: deque[LogLine] = deque(maxlen=kept)
         self._open = ""
+        self.head: list[str] = []
+        """The first lines of all."""
         self.total = 0
         """All lines, the dropped ones included."""
 
@@ -158,6 +161,8 @@ class Log:
         return tuple(lines)
 
     def _append(self, text: str, unix_ns: int, own: bool) -> None:
+        if own and len(self.head) < _HEAD:
+            self.head.append(text)
         self._lines.append(LogLine(unix_ns, text[:_LONGEST_LINE].rstrip("\r"), own))
         self.total += 1
 

@@ -91,6 +91,10 @@ def _run(given: list[str]) -> int:
         from bpftop.cli import report
 
         return report.report(options)
+    if options.verb == "run":
+        from bpftop.cli import run
+
+        return run.run(options)
     if options.verb == "doctor":
         from bpftop.cli import doctor
 

@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from bpftop.errors import UsageError
 
-VERBS = ("watch", "report", "scripts", "script", "demo", "doctor")
+VERBS = ("watch", "report", "run", "scripts", "script", "demo", "doctor")
 GLOBAL = ("-h", "--help", "--version")
 WINDOWS = {"10s": 10.0, "1min": 60.0, "5min": 300.0, "all": None}
 TARGETS = "process name, process id, :PORT, path, unit.service, container:ID or cgroup:PATH"
@@ -36,13 +36,27 @@ def with_verb(argv: Sequence[str]) -> list[str]:
 def parse(argv: Sequence[str]) -> argparse.Namespace:
     """The options of a command line whose first word is a verb. Raises UsageError."""
     parser = _parsers()[argv[0]]
-    options, rest = parser.parse_known_args(argv[1:])
+    words, behind = _divided(argv) if argv[0] == "run" else (list(argv[1:]), [])
+    options, rest = parser.parse_known_args(words)
+    if argv[0] == "run":
+        options.args, rest = [*options.args, *(word for word in rest if word[:1] != "-"), *behind], _dashed(rest)
     if rest and (meant := _meant(argv)):
         raise UsageError(f"there is no command {argv[1]}", meant)
     if rest:
         raise UsageError(f"too many words: {' '.join(rest)}", f"{parser.prog} --help")
     options.verb = argv[0]
     return options
+
+
+def _divided(argv: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The words before and after ``--``; those after it are never options."""
+    words = list(argv[1:])
+    at = words.index("--") if "--" in words else len(words)
+    return words[:at], words[at + 1 :]
+
+
+def _dashed(words: Sequence[str]) -> list[str]:
+    return [word for word in words if word[:1] == "-"]
 
 
 def _meant(argv: Sequence[str]) -> str:
@@ -57,6 +71,7 @@ def _parsers() -> dict[str, Parser]:
     return {
         "watch": _watch(),
         "report": _report(),
+        "run": _run(),
         "scripts": Parser("bpftop scripts", description="What can be measured, and whether this host can."),
         "script": _script(),
         "demo": _demo(),
@@ -68,6 +83,7 @@ def _watch() -> Parser:
     parser = Parser("bpftop watch", description="The live screen. `bpftop TARGET` is short for it.")
     _target(parser)
     _choice(parser)
+    _attach(parser)
     _source(parser)
     _screen(parser)
     return parser
@@ -81,7 +97,26 @@ def _report() -> Parser:
     parser.add_argument("--format", choices=("text", "json", "csv"), default="text", help="default: text")
     parser.add_argument("--ascii", action="store_true", help="text in ASCII only")
     _choice(parser)
+    _attach(parser)
     _source(parser)
+    return parser
+
+
+def _run() -> Parser:
+    parser = Parser(
+        "bpftop run",
+        usage="bpftop run [OPTIONS] FILE.bt [ARGS] [-- ARGS]",
+        description="Run any bpftrace program: on a live screen, or with -d, -i or --format to stdout.",
+    )
+    parser.add_argument("file", metavar="FILE.bt", nargs="?", help="the program; yours or root's")
+    parser.add_argument(
+        "args", metavar="ARGS", nargs="*", help="its positional parameters; behind -- if they begin with -"
+    )
+    parser.add_argument("-d", "--duration", type=seconds, metavar="TIME", help="end it after TIME: 30, 90s, 5min")
+    parser.add_argument("-i", "--interval", type=seconds, metavar="TIME", help="print what its maps were every TIME")
+    parser.add_argument("--format", choices=("text", "json", "csv"), help="default: text")
+    parser.add_argument("--bpftrace", type=Path, metavar="FILE", help="the bpftrace to run")
+    _looks(parser)
     return parser
 
 
@@ -89,6 +124,7 @@ def _script() -> Parser:
     parser = Parser("bpftop script", description="Print a script as plain bpftrace, composed for a target.")
     parser.add_argument("name", metavar="NAME", help="as `bpftop scripts` lists it; several: requests,connections")
     parser.add_argument("target", metavar="TARGET", nargs="?", help=TARGETS)
+    _attach(parser)
     return parser
 
 
@@ -126,6 +162,21 @@ def _choice(parser: Parser) -> None:
     which.add_argument("--scripts", type=names, metavar="NAMES", help="these scripts only; `bpftop scripts` lists them")
 
 
+def _attach(parser: Parser) -> None:
+    parser.add_argument(
+        "--usdt", action="append", metavar="PATH:START,END", help="from one USDT marker of a program to another"
+    )
+    parser.add_argument(
+        "--usdt-key", choices=("arg0", "tid"), help="what joins the two: the first argument (default) or the thread"
+    )
+    parser.add_argument(
+        "--func", action="append", metavar="PATH:SYMBOL", help="a function, from entry to return; again for more"
+    )
+    parser.add_argument(
+        "--func-unsafe", action="store_true", help="functions of programs with exceptions or coroutines too"
+    )
+
+
 def _source(parser: Parser) -> None:
     parser.add_argument("--simulate", action="store_true", help="the demo's story without a kernel: no root needed")
     parser.add_argument("--bpftrace", type=Path, metavar="FILE", help="the bpftrace to run")
@@ -133,6 +184,10 @@ def _source(parser: Parser) -> None:
 
 def _screen(parser: Parser) -> None:
     parser.add_argument("--window", choices=tuple(WINDOWS), default="1min", help="the span of the figures: 1min")
+    _looks(parser)
+
+
+def _looks(parser: Parser) -> None:
     parser.add_argument("--refresh", type=seconds, default=1.0, metavar="TIME", help="time between two frames: 1s")
     parser.add_argument("--theme", metavar="NAME", help="the colours")
     parser.add_argument("--no-color", action="store_true", help="the terminal's own colours; NO_COLOR does the same")

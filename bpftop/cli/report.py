@@ -40,7 +40,7 @@ def report(options: argparse.Namespace) -> int:
     given_target(options)
     if options.interval and not MIN_INTERVAL_S <= options.interval <= MAX_INTERVAL_S:
         raise UsageError("an interval is between 1 s and 5 min", "bpftop report --help")
-    with _ctrl_c() as stop, live(options, say_absent=_say_waiting) as session:
+    with ctrl_c() as stop, live(options, say_absent=_say_waiting) as session:
         out = _Printer(options)
         attached = _wait_until_live(session, stop)
         if attached:
@@ -178,7 +178,7 @@ class _Printer:
 
 
 @contextmanager
-def _ctrl_c() -> Iterator[threading.Event]:
+def ctrl_c() -> Iterator[threading.Event]:
     """The first ctrl+c ends the measurement, the second the program."""
     stop = threading.Event()
 

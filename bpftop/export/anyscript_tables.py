@@ -17,6 +17,8 @@ from bpftop.text import safe
 
 HEADER = ("timestamp_ns", "map", "key", "field", "low", "high", "value")
 """One row per number. ``low`` and ``high`` are the inclusive edges of a bucket; empty: open to that side."""
+UNNAMED = "(unnamed)"
+"""The map that is only called ``@``."""
 LOG_HEADER = ("timestamp_ns", "by", "line")
 _TRIES = 100
 
@@ -26,9 +28,10 @@ def map_rows(snapshot: RunSnapshot, seen: Mapping[str, int] | None = None) -> It
     for view in snapshot.maps:
         if view.prints > (seen or {}).get(view.name, 0):
             for row in view.rows:
-                key = ",".join(keys.short(part) for part in row.key)
+                # Without its @: a spreadsheet would take that for a formula.
+                name, key = view.name[1:] or UNNAMED, ",".join(keys.short(part) for part in row.key)
                 for field, low, high, value in _fields(row):
-                    yield view.printed_unix_ns, view.name, key, field, low, high, value
+                    yield view.printed_unix_ns, name, key, field, low, high, value
 
 
 def _fields(row: Row) -> Iterator[tuple[str, int | None, int | None, Cell]]:
@@ -111,9 +114,7 @@ def _map(view: MapView) -> dict[str, Any]:
         "printed_unix_ns": view.printed_unix_ns,
         "prints": view.prints,
         "full": view.full,
-        "rows": [
-            {"key": [safe(part.replace("\n", " ").strip()) for part in row.key], **_json(row)} for row in view.rows
-        ],
+        "rows": [{"key": [safe(keys.short(part)) for part in row.key], **_json(row)} for row in view.rows],
     }
 
 

@@ -1,0 +1,1 @@
+"""The screen of ``bpftop run``: any program's maps and words."""
