@@ -278,7 +278,9 @@ def test_the_default_scripts_are_tried_together(
     """Each attaches by itself and the two do not."""
     body = """
 if "--version" in sys.argv: print("bpftrace v0.23.2"); sys.exit()
-if RUN == 3: complain(b"ERROR: Error loading BPF program for x. Error code: -7 (Argument list too long).\\n"); os._exit(255)
+if RUN == 3:
+    complain(b"ERROR: Error loading BPF program for x. Error code: -7 (Argument list too long).\\n")
+    os._exit(255)
 live(1)
 """
     fake = FakeBpftrace(tmp_path, body)
