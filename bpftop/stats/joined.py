@@ -26,7 +26,7 @@ def joined(events: Iterable[SlowRequest]) -> list[SlowRequest]:
     for place, each in enumerate(out):
         line = lines.pop(_identity(each), None) if each.event == REQUEST else None
         if line is not None:
-            out[place] = replace(each, fields={**each.fields, **line.fields}, texts={**each.texts, **line.texts})
+            out[place] = replace(each, fields={**line.fields, **each.fields}, texts={**each.texts, **line.texts})
     return out + list(lines.values())
 
 
@@ -36,6 +36,8 @@ def _identity(event: SlowRequest) -> tuple[int, str, int]:
 
 def _as_request(event: SlowRequest) -> SlowRequest:
     """A status that is none was not seen."""
-    known = {name: n for name, n in event.fields.items() if name != "status" or n in _STATUSES}
+    status = event.fields.get("status", 0)
+    known = {"status": status} if status in _STATUSES else {}
+    known |= {name: n for name, n in event.fields.items() if name != "status"}
     texts = {name: text for name, text in event.texts.items() if text}
     return replace(event, event=REQUEST, fields=known, texts=texts)

@@ -33,6 +33,7 @@ NOUNS: Mapping[str, str] = {
     "accept_queue_latency": "connections",
     "connection_duration": "connections",
     "upstream_latency": "upstream requests",
+    "route_latency": "requests",
     "upstream_response_time": "answers",
     "connect_latency": "connects",
     "send_latency": "sends",

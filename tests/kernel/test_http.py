@@ -26,7 +26,7 @@ from tests.load.routes_server import SLOW_S
 
 MODES = ("recv", "read", "msg", "vec")
 SCRIPTS = ("requests", "http")
-FLOOD = 4000
+FLOOD = 1500
 
 
 @contextmanager
@@ -225,10 +225,8 @@ def test_nginx_routes_are_exact_at_full_speed_and_times_are_those_of_the_request
         measure = final(session, "route_latency")
         snapshot = session.snapshot(None)
         errors = {code: rows(session, f"route_errors_{code}xx") for code in (4, 5)}
-    *kept, others = measure.clients
-    assert others.client == "others"
-    assert others.count + sum(row.count for row in kept) == measure.summary.count
-    counts = {row.client: row.count for row in kept if row.count > 2}
+    assert sum(row.count for row in measure.clients) == measure.summary.count
+    counts = {row.client: row.count for row in measure.clients if row.client != "others" and row.count > 2}
     # connection c sends its i-th request to path (c + i) mod 8: not all paths are asked equally often
     assert sum(counts.values()) == load.responses + counts["GET /proxied/fixed"]
     assert measure.summary.count == sum(counts.values()) + FLOOD
@@ -241,3 +239,7 @@ def test_nginx_routes_are_exact_at_full_speed_and_times_are_those_of_the_request
     assert np.array_equal(measure.histogram.counts, request_latency.counts)
     assert snapshot.counters["http_unseen"].count == 0
     assert snapshot.accounting.untracked == 0
+    slow = [each for each in snapshot.slow if each.event == "request"]
+    assert all("status" in each.fields for each in slow)  # also what only requests.bt found slow
+    assert any("read_queue_ns" in each.fields for each in slow)
+    assert all(each.texts["route"].startswith("GET /") for each in slow)
