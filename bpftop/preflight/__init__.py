@@ -39,6 +39,7 @@ __all__ = [
     "missing",
     "mount_tracefs",
     "problems",
+    "suited",
     "tracefs",
 ]
 
@@ -66,6 +67,22 @@ def all_checks(host: Host) -> tuple[list[Check], list[Check]]:
 
 
 def missing(script: Script, host: Host | None = None) -> str | None:
-    """Why the script cannot run here, in one sentence; ``None`` when it can, or when only root could tell."""
+    """Why the script cannot run here, in one sentence; ``None`` when it can, or when only root could tell.
+
+    With variants: ``None`` when one of them can run.
+    """
     host = host or Host()
-    return lacking(script.requires, tracefs(host), host.sys)
+    reasons = []
+    for one in (script, *script.variants):
+        why = lacking(one.requires, tracefs(host), host.sys)
+        if why is None:
+            return None
+        reasons.append(why)
+    return "; in its place: ".join(reasons)
+
+
+def suited(script: Script, host: Host | None = None) -> Script:
+    """The script or the first of its variants whose attach points exist here; the script itself when none can run."""
+    host = host or Host()
+    fitting = (one for one in (script, *script.variants) if lacking(one.requires, tracefs(host), host.sys) is None)
+    return next(fitting, script)

@@ -6,6 +6,7 @@ structs between a task and its socket. Finding an offset here takes some millise
 
 from __future__ import annotations
 
+import os
 import re
 import struct
 from functools import lru_cache
@@ -14,6 +15,7 @@ from pathlib import Path
 from bpftop.errors import HostError
 
 BTF_PATH = Path("/sys/kernel/btf/vmlinux")
+_NUMBERED_SINCE = (5, 11)
 _MAGIC = 0xEB9F
 _KIND_STRUCT = 4
 # Fields whose places have not changed since Linux 3.8 (64 bits, network name spaces on), for kernels without BTF.
@@ -26,6 +28,18 @@ _KNOWN = {
     ("sock_common", "skc_v6_daddr"): 56,
 }
 _OFFSETOF = re.compile(r"offsetof\(struct (\w+), (\w+)\)")
+
+
+def told_types(release: str = os.uname().release, path: Path = BTF_PATH) -> dict[str, str]:
+    """The environment in which bpftrace finds the kernel's types, ``release`` being the kernel's.
+
+    bpftrace asks the kernel for the numbers of its descriptions of types (BPF_BTF_GET_NEXT_ID). Before 5.11 the
+    kernel's own has none, so bpftrace 0.17 finds no ``struct sock`` although the file is there; named, it is read.
+    """
+    version = re.match(r"(\d+)\.(\d+)", release)
+    if version is None or (int(version[1]), int(version[2])) >= _NUMBERED_SINCE or not path.exists():
+        return {}
+    return {"BPFTRACE_BTF": str(path)}
 
 
 def place_offsets(text: str, path: Path = BTF_PATH) -> str:

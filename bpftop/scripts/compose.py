@@ -13,7 +13,7 @@ from bpftop import wire
 from bpftop.errors import ScriptError
 from bpftop.model import Program, Script, Target, TargetKind
 from bpftop.scripts import macros
-from bpftop.scripts.btf import has_types, place_offsets
+from bpftop.scripts.btf import has_types, place_offsets, told_types
 from bpftop.scripts.catalog import library as shared_parts
 from bpftop.scripts.merge import merge_probes
 from bpftop.scripts.numbers import place_numbers
@@ -77,7 +77,8 @@ def _without_header(body: str) -> str:
 
 def _title(scripts: Sequence[Script], target: Target) -> str:
     names = ", ".join(script.name for script in scripts)
-    lines = [f"// bpftop: {names}. Plain bpftrace, 0.17 or newer.", "// Run: bpftrace --no-warnings FILE"]
+    settings = "".join(f"{name}={value} " for name, value in told_types().items())
+    lines = [f"// bpftop: {names}. Plain bpftrace, 0.17 or newer.", f"// Run: {settings}bpftrace --no-warnings FILE"]
     if target.comm and _FOLLOW[target.kind] == 1:
         lines[-1] += " -- NAME   (NAME of the program: restarts of it stay in view)"
     return "\n".join(lines)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 
 from bpftop.errors import HostError
 from bpftop.model import Program
+from bpftop.scripts.btf import told_types
 
 _PR_SET_PDEATHSIG = 1
 _PERCPU_BUDGET = 64 << 20
@@ -129,6 +130,7 @@ def _environment() -> dict[str, str]:
         "LANG": "C.UTF-8",
         "BPFTRACE_MAP_KEYS_MAX": keys,  # up to 0.23
         "BPFTRACE_MAX_MAP_KEYS": keys,  # 0.20 and newer
+        **told_types(),
     }
 
 
