@@ -223,7 +223,6 @@ def test_what_fits_a_server_and_what_does_not() -> None:
         (Look(udp=(443,)), "UDP on port 443"),
         (Look(unix=("/run/php.sock",)), "unix socket /run/php.sock"),
         (Look(libraries=("libssl.so.3",)), "TLS"),
-        (Look(foreign=("pid",)), "process ids are those of the host"),
     ],
 )
 def test_what_is_not_seen_is_said(seen: Look, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -233,6 +232,17 @@ def test_what_is_not_seen_is_said(seen: Look, words: str, monkeypatch: pytest.Mo
     monkeypatch.setattr(target, "look", lambda _: seen)
     [remark] = examine("web", []).remarks
     assert words in remark
+
+
+def test_where_it_runs() -> None:
+    def where(**facts: Any) -> str:
+        found = TargetFinding(WEB, Look(**facts))
+        return next(line.detail for line in target_checks(found) if line.name == "where")
+
+    assert where() == "in the namespaces of this host"
+    assert where(units=("web.service",)) == "unit web.service"
+    inside = where(containers=("a" * 64,), foreign=("pid", "net", "mnt"), inner_pids=(1, 7))
+    assert inside == ("container aaaaaaaaaaaa, its own namespace for processes, network, files, process 1, 7 inside")
 
 
 # --- the whole ---

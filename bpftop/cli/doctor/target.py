@@ -38,8 +38,6 @@ def _unseen(seen: Look) -> Iterator[str]:
             "a library for TLS is loaded: latencies of TLS connections are right, but http cannot read what is "
             "encrypted, and requests that overlap on one HTTP/2 connection count as one"
         )
-    if "pid" in seen.foreign:
-        yield "its process ids are those of the host here, not those inside its container"
 
 
 def _why_unfit(name: str, target: Target, seen: Look) -> str:
@@ -73,7 +71,7 @@ def checks(found: TargetFinding) -> list[Check]:
         Check("ports", _ports(target, seen), known=not seen.unreadable),
         Check("where", _where(seen)),
     ]
-    lines += [Check("not seen", remark, Problem(remark, fatal=False)) for remark in found.remarks]
+    lines += [Check("remark", remark, Problem(remark, fatal=False)) for remark in found.remarks]
     return lines
 
 
@@ -85,9 +83,10 @@ def _ports(target: Target, seen: Look) -> str:
 def _where(seen: Look) -> str:
     parts = [f"container {name[:12]}" for name in seen.containers]
     parts += [f"unit {name}" for name in seen.units]
-    names = {"pid": "process", "net": "network", "mnt": "mount", "user": "user"}
+    names = {"pid": "processes", "net": "network", "mnt": "files", "user": "users"}
     if seen.foreign:
-        parts.append(f"{' and '.join(names[kind] for kind in seen.foreign)} namespace of its own")
+        kinds = ", ".join(names[kind] for kind in seen.foreign)
+        parts.append(f"its own namespace for {kinds}")
     if seen.inner_pids:
         parts.append(f"process {', '.join(map(str, seen.inner_pids[:4]))} inside")
     return ", ".join(parts) or "in the namespaces of this host"
