@@ -110,6 +110,14 @@ def test_marks() -> None:
     assert states == {"x": "unknown", "y": "note", "z": "ok", "terminal": "ok"}
 
 
+def test_a_variant_is_named() -> None:
+    other = replace(script("requests"), variant="kprobe")
+    table = show.as_text(replace(FINE, scripts=(ScriptFinding(other),)))
+    assert "Requests, by its kprobe variant" in table
+    tried = show.as_text(replace(FINE, scripts=(ScriptFinding(other, trial=Trial(True, 8, 1.0)),)))
+    assert "kprobe variant: attached 8 probes" in tried
+
+
 def test_foreign_words_do_not_reach_the_terminal() -> None:
     hostile = "\x1b]0;x\x07"
     target = TargetFinding(replace(WEB, name=hostile, spec=hostile), None, f"no process is named {hostile}")
@@ -129,7 +137,8 @@ def test_the_shape_of_the_json() -> None:
     }
     assert set(document["checks"][0]) == {"name", "detail", "state", "problem", "cure"}
     assert document["scripts"][0] == {
-        **{"name": "a", "title": "A", "default": False, "needs": None, "runs": True, "problem": None, "cure": None},
+        **{"name": "a", "title": "A", "default": False, "needs": None, "variant": None, "runs": True, "problem": None},
+        "cure": None,
         "trial": {"attached": True, "probes": 9, "seconds": 1.234},
     }
     assert document["scripts"][1]["runs"] is None

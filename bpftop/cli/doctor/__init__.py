@@ -15,7 +15,7 @@ from bpftop.cli.doctor import show, surroundings
 from bpftop.cli.doctor.findings import Findings, ScriptFinding, TargetFinding
 from bpftop.cli.host import host_of, narrate
 from bpftop.errors import BpftopError, HostError
-from bpftop.preflight import Check, Host, Problem, all_checks, bpftrace_path, missing, mount_tracefs, tracefs
+from bpftop.preflight import Check, Host, Problem, all_checks, bpftrace_path, missing, mount_tracefs, suited, tracefs
 
 if TYPE_CHECKING:
     from bpftop.model import Script, Target
@@ -50,7 +50,7 @@ def _findings(host: Host, spec: str | None) -> Findings:
     known = tracefs(host) is not None
     return Findings(
         (surroundings.versions(), *before),
-        tuple(ScriptFinding(script, _why_not(script, host, uprobes), known) for script in scripts),
+        tuple(ScriptFinding(suited(script, host), _why_not(script, host, uprobes), known) for script in scripts),
         tuple(after),
         _examined(spec, scripts) if spec is not None else None,
     )

@@ -37,8 +37,11 @@ def as_text(found: Findings) -> str:
 def _script_check(finding: ScriptFinding) -> Check:
     trial, needs = finding.trial, finding.script.needs
     detail = finding.script.title + (f", with {needs}" if needs else "")
+    if finding.script.variant:
+        detail += f", by its {finding.script.variant} variant"
     if trial is not None and trial.attached:
-        detail = f"attached {trial.probes} probes and reported in {trial.seconds:.1f} s"
+        detail = f"{finding.script.variant} variant: " if finding.script.variant else ""
+        detail += f"attached {trial.probes} probes and reported in {trial.seconds:.1f} s"
     elif not finding.known:
         detail += ": only root can tell"
     return Check(f"script {finding.script.name}", detail, finding.problem, finding.known or trial is not None)
@@ -149,6 +152,7 @@ def _script(finding: ScriptFinding) -> dict[str, Any]:
         "title": finding.script.title,
         "default": finding.script.default,
         "needs": finding.script.needs or None,
+        "variant": finding.script.variant or None,
         "runs": finding.runs if finding.known or trial else None,
         **_problem(finding.problem),
         "trial": None
