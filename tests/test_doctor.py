@@ -243,6 +243,13 @@ def test_what_is_not_seen_is_said(seen: Look, words: str, monkeypatch: pytest.Mo
     assert words in remark
 
 
+def test_kprobes_are_missed_where_a_script_needs_them() -> None:
+    none = Check("kprobes", "none", Problem("no kprobes", "boot another", fatal=False))
+    assert package._needed(none, FINE.scripts).problem is None
+    assert package._needed(none, (ScriptFinding(script("x"), "no kprobes"),)) == none
+    assert package._needed(check("uprobes", "none"), FINE.scripts).problem is not None
+
+
 def test_where_it_runs() -> None:
     def where(**facts: Any) -> str:
         found = TargetFinding(WEB, Look(**facts))

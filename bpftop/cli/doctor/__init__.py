@@ -48,12 +48,20 @@ def _findings(host: Host, spec: str | None) -> Findings:
     after += [*broken, surroundings.numpy(), surroundings.terminal(), *surroundings.namesakes()]
     uprobes = next((check.problem for check in before if check.name == "uprobes"), None)
     known = tracefs(host) is not None
+    findings = tuple(ScriptFinding(suited(script, host), _why_not(script, host, uprobes), known) for script in scripts)
     return Findings(
-        (surroundings.versions(), *before),
-        tuple(ScriptFinding(suited(script, host), _why_not(script, host, uprobes), known) for script in scripts),
+        (surroundings.versions(), *(_needed(check, findings) for check in before)),
+        findings,
         tuple(after),
         _examined(spec, scripts) if spec is not None else None,
     )
+
+
+def _needed(check: Check, scripts: Sequence[ScriptFinding]) -> Check:
+    """A kernel without kprobes lacks nothing where every script runs without them."""
+    if check.name != "kprobes" or check.problem is None or any(finding.why_not for finding in scripts):
+        return check
+    return Check(check.name, f"{check.detail}, and no script needs them on this kernel")
 
 
 def _catalog() -> tuple[list[Script], list[Check]]:
