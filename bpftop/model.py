@@ -405,6 +405,8 @@ class Overhead:
     hits_per_s: float | None = None
     cpu_percent: float | None = None
     """Of one CPU."""
+    missed: int = 0
+    """Hits for which the kernel ran no program of ours since bpftrace started: what happened then is in no figure."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,7 +63,7 @@ def test_json_is_the_schema_to_the_letter() -> None:
         },
         "counters": {},
         "accounting": {"produced": 10, "shown": 4, "suppressed": 6, "lost": 0, "rejected": 0, "untracked": 0},
-        "overhead": {"ns_per_hit": 260.0, "hits_per_s": 1000.0, "cpu_percent": 0.026},
+        "overhead": {"ns_per_hit": 260.0, "hits_per_s": 1000.0, "cpu_percent": 0.026, "missed": 0},
         "bpftrace": {"version": "0.17.0"},
         "kernel": "6.18.0",
         "source": "bpftrace",
@@ -77,7 +77,7 @@ def test_json_has_null_where_nothing_came_and_no_nan() -> None:
     report = json.loads(json.dumps(to_json(shot), allow_nan=False))
     assert report["measures"]["request_latency"]["p50_ns"] is None
     assert report["measures"]["request_latency"]["rate_per_s"] is None
-    assert report["overhead"] == {"ns_per_hit": None, "hits_per_s": None, "cpu_percent": None}
+    assert report["overhead"] == {"ns_per_hit": None, "hits_per_s": None, "cpu_percent": None, "missed": 0}
 
 
 def test_numpy_numbers_do_not_reach_json() -> None:

@@ -136,8 +136,8 @@ def test_only_known_chatter_is_harmless() -> None:
 
 
 def test_costs_of_a_process_without_programs_are_nothing() -> None:
-    assert program_costs(os.getpid()) == (0, 0)
-    assert program_costs(1 << 30) == (0, 0)
+    assert program_costs(os.getpid()) == (0, 0, 0)
+    assert program_costs(1 << 30) == (0, 0, 0)
     meter = OverheadMeter()
     meter.tick(None)
     assert meter.overhead.ns_per_hit is None

@@ -147,5 +147,7 @@ def _accounting(snapshot: Snapshot) -> Iterator[str]:
         ).replace("×", "x")
     else:
         yield "own cost the kernel does not tell"
+    if o.missed:
+        yield f"         {units.count(o.missed)} hits missed (the kernel ran other BPF work on that CPU): in no figure"
     versions = f"bpftrace {snapshot.bpftrace_version}" if snapshot.bpftrace_version else "no bpftrace"
     yield f"with     {versions}, Linux {safe(snapshot.kernel, 50)}"

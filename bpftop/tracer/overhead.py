@@ -3,6 +3,10 @@
 The kernel counts run time and runs of each program while some process holds the file descriptor of
 bpf(BPF_ENABLE_STATS), since Linux 5.8. Counting reads the clock twice a run, so it is on for one tick in ten only. The
 figures are of the probes' bodies; the entry to a tracepoint costs about as much again.
+
+The kernel also counts how often it left a program out (``recursion_misses``, since 5.12): it runs none in an interrupt
+that hits a running one, and none on a CPU whose current or preempted process is inside a bpf() call on a map. What
+happened then is in no figure; other tracers on the same host make it more.
 """
 
 from __future__ import annotations
@@ -12,6 +16,7 @@ import ctypes
 import os
 import platform
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from bpftop.model import Overhead
@@ -35,15 +40,16 @@ class OverheadMeter:
         """Begin or finish a measurement of the process ``pid``."""
         if pid is None:
             return
+        run_ns, runs, missed = program_costs(pid)
         if self._stats_fd >= 0:
-            self._finish(pid)
+            self._finish(run_ns, runs)
         elif self._ticks % EVERY_TICKS == 0:
             self._stats_fd = _enable_stats()
-            self._start = (*program_costs(pid), time.monotonic())
+            self._start = (run_ns, runs, time.monotonic())
         self._ticks += 1
+        self.overhead = replace(self.overhead, missed=missed)
 
-    def _finish(self, pid: int) -> None:
-        run_ns, runs = program_costs(pid)
+    def _finish(self, run_ns: int, runs: int) -> None:
         begun_ns, begun_runs, begun = self._start
         elapsed = time.monotonic() - begun
         hits = runs - begun_runs
@@ -59,16 +65,18 @@ class OverheadMeter:
             self._stats_fd = -1
 
 
-def program_costs(pid: int) -> tuple[int, int]:
-    """The run time (ns) and the number of runs of all BPF programs that a process holds; (0, 0) when it is gone."""
-    programs: dict[str, tuple[int, int]] = {}
+def program_costs(pid: int) -> tuple[int, int, int]:
+    """Run time (ns), runs and missed runs of all BPF programs that a process holds; zeros when it is gone."""
+    programs: dict[str, tuple[int, int, int]] = {}
     with contextlib.suppress(OSError):
         for entry in Path(f"/proc/{pid}/fdinfo").iterdir():
             with contextlib.suppress(OSError, ValueError, KeyError):
                 lines = dict(line.split(":\t", 1) for line in entry.read_text().splitlines() if ":\t" in line)
                 if "run_time_ns" in lines:
-                    programs[lines["prog_id"]] = (int(lines["run_time_ns"]), int(lines["run_cnt"]))
-    return sum(ns for ns, _ in programs.values()), sum(runs for _, runs in programs.values())
+                    run_ns, runs = int(lines["run_time_ns"]), int(lines["run_cnt"])
+                    programs[lines["prog_id"]] = run_ns, runs, int(lines.get("recursion_misses", 0))
+    run_ns, runs, missed = (sum(each[i] for each in programs.values()) for i in range(3))
+    return run_ns, runs, missed
 
 
 def _enable_stats() -> int:

@@ -71,6 +71,8 @@ def accounting(snapshot: Snapshot, width: int) -> Line:
         left.append(Span(f" · rejected {account.rejected:,}", "bad"))
     if account.untracked:
         left.append(Span(f" · untracked {account.untracked:,}", "bad"))
+    if overhead.missed:
+        left.append(Span(f" · missed {overhead.missed:,}", "warn"))
     produced, shown, held = (units.count(n) for n in (account.produced, account.shown, account.suppressed))
     events = (
         f" · events: {produced} counted = {shown} shown + {held} suppressed",

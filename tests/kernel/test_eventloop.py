@@ -67,9 +67,9 @@ def _check_events(snapshot: Snapshot, rows: NDArray[np.int64]) -> int:
         work = int(rows[turn, WORK])
         if work in SLOWEST and event.latency_ns > 2_000_000:
             assert event.texts["syscall"] == SLOWEST[work], event
-            assert LONGEST_NS.get(work, 0) <= event.fields["syscall_ns"] <= event.latency_ns
+            assert LONGEST_NS.get(work, 0) <= event.fields["in_syscall_ns"] <= event.latency_ns
         elif work == 1:  # the program itself
-            assert event.fields["syscall_ns"] < event.latency_ns / 2
+            assert event.fields["in_syscall_ns"] < event.latency_ns / 2
     return len(mine)
 
 

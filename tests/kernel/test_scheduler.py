@@ -88,6 +88,9 @@ def test_waits_for_a_cpu_are_those_of_the_kernels_books() -> None:
             after = _quiet(work.pid, tids)
             measured = {name: final(live, name) for name in WAITS}
             missed += missed_runs(own)
+            at_least = missed_runs(own)
+            assert live.wait_tick()
+            assert at_least <= live.snapshot(None).overhead.missed <= missed_runs(own)
     longest_ns = max(measured[name].summary.max_ns or 0 for name in READY)
     excuse_ns = missed * longest_ns
     lived_ns = []

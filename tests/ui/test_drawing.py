@@ -15,6 +15,7 @@ from bpftop.ui.histogram import histogram, percentiles
 from bpftop.ui.paint import Line, Span, ascii_only, beside, ends, fit, joined, line, wrapped
 from bpftop.ui.panes.clients import Clients, client_columns
 from bpftop.ui.panes.overview import measures_table
+from bpftop.ui.panes.scripts import cost_lines
 from bpftop.ui.plot import latency_lines
 from bpftop.ui.safe import safe
 from bpftop.ui.shape import enclosing, rows_of, ticks
@@ -324,6 +325,13 @@ def test_losses_are_red_and_never_left_out() -> None:
 def test_own_cost_unknown_is_said() -> None:
     snapshot = replace(builders.live(), overhead=Overhead())
     assert "own cost unknown" in chrome.accounting(snapshot, 120).text
+
+
+def test_missed_hits_are_said_where_there_are_any() -> None:
+    assert "missed" not in chrome.accounting(builders.live(), 120).text
+    missing = replace(builders.live(), overhead=Overhead(131.0, 1_240.0, 0.4, missed=1234))
+    assert roles(chrome.accounting(missing, 120))["· missed 1,234"] == "warn"
+    assert "missed 1,234 hits" in text(cost_lines(missing.overhead, 120))[0]
 
 
 def test_tabs_get_shorter_before_they_are_cut() -> None:

@@ -84,6 +84,8 @@ def cost_lines(overhead: Overhead, width: int) -> list[Line]:
         clauses.append([Span(f"{units.count(overhead.hits_per_s)} hits/s")])
     if overhead.cpu_percent is not None:
         clauses.append([Span(f"{units.percent(overhead.cpu_percent / 100)} of one CPU")])
+    if overhead.missed:
+        clauses.append([Span(f"missed {overhead.missed:,} hits: the kernel ran other BPF work on that CPU", "warn")])
     return _labelled("Own cost", joined(clauses, width - 12), width)
 
 
