@@ -61,10 +61,12 @@ def test_a_run_that_ends_as_asked(made: Make) -> None:
     live = program.snapshot()
     assert (live.state, live.probes, live.over) == (RunState.LIVE, 3, False)
     assert words(live) == ["one", "no end @n: 7", "ls -l"]
+    wait_for(lambda: (program.live_s or 0) > 0.4)
     program.end()
     program.end()
     last = at_end(program)
     assert (last.state, last.exit_code, last.detail) == (RunState.ENDED, 0, "ended as asked")
+    assert last.unattached, "this bpftrace holds no perf event"
     assert {view.name: [row.value for row in view.rows] for view in last.maps} == {"@n": [7], "@k": [4, 3]}
     assert fake.signals == [signal.SIGINT]
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from bpftop.anyscript.run import ScriptRun
 from bpftop.cli import main
 from bpftop.cli import run as run_module
 from bpftop.cli.parser import parse
@@ -43,6 +44,7 @@ forever()
 @pytest.fixture(autouse=True)
 def _no_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run_module, "prepare", lambda host: None)
+    monkeypatch.setattr(ScriptRun, "_holds_nothing", lambda self: False)
     monkeypatch.setattr(run_module, "bpftrace_version", lambda path: "0.17.0")
 
 
@@ -123,7 +125,7 @@ def test_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = [line.split() for line in out.splitlines()]
     assert ["8", "b,c", "22"] in rows
     assert ["a", "3", "0..9", "≥", "100", "≥", "100"] in rows
-    assert "4 probes, 1 lines said, 0 events lost" in out
+    assert "4 probes, 1 line said, 0 events lost" in out
 
 
 def test_text_in_ascii(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -187,6 +189,14 @@ def test_intervals_repeat_no_line_and_no_print(tmp_path: Path, capsys: pytest.Ca
 def test_exit_codes(tmp_path: Path, capsys: pytest.CaptureFixture[str], body: str, code: int, said: str) -> None:
     assert ran(tmp_path, "-d", "5", body=body) == code
     assert said in capsys.readouterr().err
+
+
+def test_without_any_probe_nothing_is_proven(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ScriptRun, "_holds_nothing", lambda self: True)
+    assert ran(tmp_path, "-d", "0.2") == 4
+    assert "none of its probes is attached" in capsys.readouterr().err
 
 
 def test_a_full_map_proves_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

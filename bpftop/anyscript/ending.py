@@ -24,6 +24,10 @@ _UNSAFE = re.compile(r"(\w+)\(\) is an unsafe function")
 _FATAL = re.compile(r"ERROR|FATAL|fatal error|No probes to attach|Clang parse error")
 
 
+UNATTACHED = "none of its probes is attached: this kernel, or the programs here, do not have what it wants to trace"
+"""What bpftrace up to 0.23 says only in a warning."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ending:
     """How it ended."""

@@ -226,6 +226,7 @@ class RunSnapshot:
     live_unix_ns: int | None
     """When bpftrace said that it attaches; ``None``: not yet."""
     ended_unix_ns: int | None
+    """When it was asked to end, or ended by itself; detaching may take half a minute more."""
     state: RunState
     detail: str = ""
     """One sentence for people."""

@@ -25,6 +25,7 @@ from bpftop.tracer.supervisor import BpftraceSource, harmless, map_keys
 _METER_S = 1.0
 _ATTACHED_S = 2.5
 _LOOK_S = 0.1
+_SETTLED_S = 0.3
 _QUIET_S = 2.5
 """When a run that was asked to end shows no sign of it for so long, it is asked more firmly."""
 _ATTACHED = ("anon_inode:[perf_event]", "anon_inode:bpf_link", "anon_inode:[bpf_link]")
@@ -100,6 +101,8 @@ class ScriptRun:
             if self._asked.is_set():
                 return
             self._asked.set()
+            self._ended_ns = time.time_ns()
+            self._unattached = self._unattached or ((self.live_s or 0) > _SETTLED_S and self._holds_nothing())
             if self._state in (RunState.STARTING, RunState.LIVE):
                 self._state = RunState.STOPPING
         self._source.stop()
@@ -162,7 +165,7 @@ class ScriptRun:
             self._ending = Ending(False, f"defect in bpftop: {type(error).__name__}: {error}", "please report it")
             self._state = RunState.FAILED
         finally:
-            self._ended_ns = time.time_ns()
+            self._ended_ns = self._ended_ns or time.time_ns()
             self._meter.close()
 
     def _over(self, code: int | None) -> None:

@@ -114,7 +114,7 @@ def _print(program: ScriptRun, options: argparse.Namespace) -> int:
         _follow(program, options, stop, out)
     out.lines(program)
     final = program.snapshot()
-    if final.log_lines or any(view.prints for view in final.maps):
+    if not _failed(final) or final.log_lines or any(view.prints for view in final.maps):
         out.final(program, final)
     sys.stdout.flush()
     _judge(final)
@@ -230,17 +230,24 @@ class _Printer:
 _PLAIN = str.maketrans({"µ": "u", "–": "-", "≥": ">"})
 
 
+def _failed(snapshot: RunSnapshot) -> bool:
+    from bpftop.anyscript.model import RunState
+
+    return snapshot.state is RunState.FAILED
+
+
 def _judge(snapshot: RunSnapshot) -> None:
     """Raise what was wrong; nothing when it ran and nothing is missing."""
-    from bpftop.anyscript.ending import own_words
-    from bpftop.anyscript.model import RunState
+    from bpftop.anyscript.ending import UNATTACHED, own_words
 
     for line in snapshot.stderr[-STDERR_LINES:]:
         print(f"  {own_words(snapshot.script, line)}", file=sys.stderr)
-    if snapshot.state is RunState.FAILED:
+    if _failed(snapshot):
         raise (HostError if snapshot.host_fault else ScriptError)(snapshot.detail, snapshot.hint)
     if snapshot.exit_code not in (0, None) and snapshot.over:
         raise Inconclusive(snapshot.detail)
+    if snapshot.unattached:
+        raise Inconclusive(UNATTACHED, "sudo bpftop doctor")
     if snapshot.lost > LOST_SHARE * (snapshot.log_lines + snapshot.lost):
         raise Inconclusive(f"{snapshot.lost:,} events were lost beside the {snapshot.log_lines:,} lines that came")
     full = [view.name for view in snapshot.maps if view.full]

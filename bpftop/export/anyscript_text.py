@@ -37,7 +37,7 @@ def account(snapshot: RunSnapshot) -> str:
         parts.append(f"{snapshot.probes} probes")
     if snapshot.overhead.hits_per_s is not None:
         parts.append(f"{units.count(snapshot.overhead.hits_per_s)} hits/s")
-    parts.append(f"{snapshot.log_lines:,} lines said")
+    parts.append(f"{snapshot.log_lines:,} line{'s' * (snapshot.log_lines != 1)} said")
     parts.append(f"{snapshot.lost:,} events lost")
     if snapshot.rejected:
         parts.append(f"{snapshot.rejected:,} lines unreadable")
@@ -47,6 +47,7 @@ def account(snapshot: RunSnapshot) -> str:
 def map_lines(view: MapView, ascii_only: bool = False) -> list[str]:
     """One map."""
     title = safe(view.title) + (f" ({view.name})" if view.facts.title else "")
+    title += "  memory of the program" if view.facts.scratch else ""
     at = datetime.fromtimestamp((view.printed_unix_ns or 0) / 1e9).strftime("%H:%M:%S")
     if not view.rows:
         return [f"{title}  empty at {at}"]

@@ -108,7 +108,8 @@ def test_the_tools_that_come_with_bpftrace() -> None:
     for path in there:
         done = run(str(path), "-d", "1", "--format", "json")
         report = json.loads(done.stdout) if done.stdout else {}
-        if done.returncode or report.get("state") != "ended" or report.get("rejected_lines") != 0:
+        lost = done.returncode == 4 and report.get("lost_events")  # a busy machine, and 0.17's small buffers
+        if (done.returncode and not lost) or report.get("state") != "ended" or report.get("rejected_lines") != 0:
             wrong[path.name] = (done.returncode, done.stderr[-500:])
         elif not report["log"] and not report["maps"]:
             wrong[path.name] = (done.returncode, "it ran and said nothing")

