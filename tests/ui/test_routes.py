@@ -82,7 +82,7 @@ def test_every_route_is_a_row_with_its_errors() -> None:
     assert "4 routes" in screen
     assert "4xx 3.3 %" in screen
     assert "7 without an answer" in screen
-    assert "1234 reads or responses began as no HTTP/1 does" in screen
+    assert "1234 reads or responses that are no HTTP/1" in screen
     assert "\x1b" not in screen
 
 

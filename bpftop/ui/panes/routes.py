@@ -123,7 +123,7 @@ class Routes(ListPane[Route]):
         lines = joined(list(_totals(view.snapshot, shown, len(rows) - self.pinned(rows))), width)
         unseen = _count(view.snapshot, UNSEEN)
         if unseen:
-            said = f"{units.count(unseen)} reads or responses began as no HTTP/1 does (TLS, HTTP/2, late bodies): not in this table"
+            said = f"not in this table: {units.count(unseen)} reads or responses that are no HTTP/1 (TLS, HTTP/2, late bodies)"
             lines += wrapped(said, width, "dim")
         return [*lines, EMPTY]
 
