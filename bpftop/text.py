@@ -19,3 +19,12 @@ def safe(foreign: str, cells: int | None = None) -> str:
     if cells is not None and len(shown) > cells:
         return shown[: max(cells - 1, 0)] + "…"
     return shown
+
+
+def both_ends(foreign: str, cells: int) -> str:
+    """The same, cut in its middle: a path or an address with its port tells more by its end."""
+    shown = safe(foreign)
+    if len(shown) <= cells:
+        return shown
+    head = (cells - 1) // 3
+    return f"{shown[:head]}…{shown[len(shown) - (cells - 1 - head) :]}"

@@ -15,7 +15,7 @@ from bpftop.export.bars import histogram_lines, steps
 from bpftop.export.interval_text import heading, line
 from bpftop.model import Accounting, ClientRow, Histogram, Overhead, SlowRequest, Summary
 from bpftop.stats import buckets
-from bpftop.text import safe
+from bpftop.text import both_ends, safe
 from tests.snapshots import UNIX_NS, busy, histogram, measure, snapshot
 
 HOSTILE = ["\x1b]0;owned\x07", "a\nE 1 2", "[/b]", "\u202eevil", "\x9b31m", "é" * 50, "\x00", "名前" * 30]
@@ -181,6 +181,17 @@ def test_safe_text_keeps_letters_and_length(text: str, cells: int) -> None:
     assert len(safe(text)) == len(text)
     assert len(safe(text, cells)) <= max(cells, 1)
     assert all(c.isprintable() or c == "\N{REPLACEMENT CHARACTER}" or not c.isascii() for c in safe(text))
+
+
+@given(st.text(max_size=60), st.integers(2, 40))
+def test_cut_in_the_middle_both_ends_stay(text: str, cells: int) -> None:
+    shown, whole = both_ends(text, cells), safe(text)
+    assert len(shown) == min(len(whole), cells)
+    if len(whole) > cells:
+        head = (cells - 1) // 3
+        assert shown[: head + 1] == whole[:head] + "…"
+        assert whole.endswith(shown[head + 1 :])
+    assert both_ends("unix:/run/php/php8.2-fpm-www.sock", 28) == "unix:/run…hp8.2-fpm-www.sock"
 
 
 def _histogram_of(values: list[int]) -> Histogram:

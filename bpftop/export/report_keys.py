@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from bpftop import units
 from bpftop.model import ClientRow, MeasureSnapshot, Snapshot
-from bpftop.text import safe
+from bpftop.text import both_ends, safe
 
 ROWS = 12
 _NAME = 28
@@ -23,7 +23,7 @@ def keyed(measure: MeasureSnapshot) -> Iterator[str]:
     for row in rows[:ROWS]:
         times = "".join(f"{units.duration(value):>8}" for value in (row.p50_ns, row.p99_ns, row.max_ns))
         total = f"{units.duration(row.total_ns):>8} {units.percent(_total(row) / whole):>5}"
-        name = safe(row.client, _NAME)
+        name = _name(row, kind)
         yield f"  {name:{_NAME}} {units.count(row.count):>6} {units.rate(row.rate_per_s):>8} {times} {total}".rstrip()
     if len(rows) > ROWS:
         yield f"  and {len(rows) - ROWS} more: --format json shows them"
@@ -35,7 +35,11 @@ def counters(snapshot: Snapshot) -> Iterator[str]:
         title = safe(counter.measure.title, 30)
         yield f"{title:30} {units.count(counter.count):>6} {units.rate(counter.rate_per_s):>9}"
         for row in counter.rows[:3]:
-            yield f"  {safe(row.client, _NAME):{_NAME}} {units.count(row.count):>6}"
+            yield f"  {_name(row, counter.measure.key):{_NAME}} {units.count(row.count):>6}"
+
+
+def _name(row: ClientRow, kind: str) -> str:
+    return both_ends(row.client, _NAME) if kind in ("peer", "client") else safe(row.client, _NAME)
 
 
 def _total(row: ClientRow) -> int:
