@@ -27,6 +27,6 @@ def missed_runs(pids: Iterable[int]) -> int:
         for info in Path(f"/proc/{pid}/fdinfo").iterdir():
             with contextlib.suppress(FileNotFoundError):
                 lines = dict(re.findall(r"(?m)^(prog_id|recursion_misses):\s+(\d+)$", info.read_text()))
-                if lines:
+                if "recursion_misses" in lines:  # a link names its program too
                     missed[lines["prog_id"]] = int(lines["recursion_misses"])
     return sum(missed.values())
