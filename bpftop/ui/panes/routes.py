@@ -123,8 +123,8 @@ class Routes(ListPane[Route]):
         lines = joined(list(_totals(view.snapshot, shown, len(rows) - self.pinned(rows))), width)
         unseen = _count(view.snapshot, UNSEEN)
         if unseen:
-            said = f"not in this table: {units.count(unseen)} reads or responses that are no HTTP/1 (TLS, HTTP/2, late bodies)"
-            lines += wrapped(said, width, "dim")
+            said = f"{units.count(unseen)} reads or responses that are no HTTP/1 (TLS, HTTP/2, late bodies)"
+            lines += wrapped(f"not in this table: {said}", width, "dim")
         return [*lines, EMPTY]
 
     def draw(self, view: View, width: int, height: int) -> list[Line]:
