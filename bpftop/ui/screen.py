@@ -14,9 +14,11 @@ from textual.widgets import ContentSwitcher
 from bpftop.model import Snapshot
 from bpftop.ui.canvas import Canvas
 from bpftop.ui.chrome import Accounts, Keys, Status, Tabs
+from bpftop.ui.filterbar import FilterBar
 from bpftop.ui.help import Help, HelpText, KeyHelp
 from bpftop.ui.options import REFRESH_S, WINDOWS_S, UiOptions
 from bpftop.ui.paint import Line, Span, centred, line
+from bpftop.ui.panes.lists import ListPane
 from bpftop.ui.panes.registry import panes_for
 from bpftop.ui.panes.slow import SlowRequests
 from bpftop.ui.view import Box, View
@@ -47,7 +49,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
         Binding("minus", "window(-1)", "Shorter window", show=False, tooltip="shorter window"),
         Binding("e", "save", "Save CSV", tooltip="save what is shown as CSV files"),
         *[Binding(str(n), f"pane({n - 1})", f"Pane {n}", show=False, tooltip=f"open pane {n}") for n in range(1, 10)],
-        Binding("escape", "unpin", "No filter", show=False, tooltip="take the filter of the heat map back"),
+        Binding("escape", "unpin", "No filter", show=False, tooltip="take the filter back"),
         Binding("tab", "next_pane(1)", "Next pane", show=False, tooltip="next pane"),
         Binding("shift+tab", "next_pane(-1)", "Previous pane", show=False, tooltip="previous pane"),
         Binding("less_than_sign", "refresh_every(-1)", "Refresh", show=False, tooltip="draw more often (0.25 s)"),
@@ -181,9 +183,18 @@ class MainScreen(Screen[None], inherit_bindings=False):
         else:
             self.action_pane(next(i for i, pane in enumerate(self.panes) if isinstance(pane, SlowRequests)))
 
+    def action_filter(self) -> None:
+        """Ask for the words of a filter for the pane in front."""
+        pane = self.panes[self.front]
+        if isinstance(pane, ListPane):
+            self.mount(FilterBar(pane), before=self.accounts)
+
     def action_unpin(self) -> None:
-        """Esc: no filter."""
-        if self.view.box is not None:
+        """Esc: no filter; first the one of the pane, then the one of the heat map."""
+        pane = self.panes[self.front]
+        if isinstance(pane, ListPane) and pane.filter.terms:
+            pane.refilter("")
+        elif self.view.box is not None:
             self.pin(None)
 
     def action_log_counts(self) -> None:

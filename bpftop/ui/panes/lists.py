@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import ClassVar, Generic, TypeVar
 
 import numpy as np
@@ -11,8 +12,10 @@ from numpy.typing import NDArray
 from textual import events
 from textual.binding import Binding, BindingType
 
+from bpftop.ui.filters import Filter, parse
 from bpftop.ui.paint import Line, Span, line
 from bpftop.ui.panes.base import Pane
+from bpftop.ui.safe import safe
 from bpftop.ui.table import Column, table
 from bpftop.ui.view import View
 
@@ -24,6 +27,9 @@ class ListPane(Pane, Generic[Row]):
     """Sorting, cursor and scrolling. Subclasses say what the rows, the columns and the sort keys are."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(
+            "slash", "screen.filter", "Filter", key_display="/", tooltip="filter: 10.0.0.0/8, p99>50ms, a word, !word"
+        ),
         Binding("s", "sort", "Sort", tooltip="sort by the next column"),
         Binding("S", "reverse", "Reverse", tooltip="sort the other way round", show=False),
         Binding("up,k", "move(-1)", "Up", show=False, tooltip="one row up"),
@@ -33,6 +39,10 @@ class ListPane(Pane, Generic[Row]):
         Binding("home,g", "jump(0)", "First", show=False, tooltip="to the first row"),
         Binding("end,G", "jump(-1)", "Last", show=False, tooltip="to the last row"),
     ]
+    FIGURES: ClassVar[Mapping[str, str]] = {
+        "count": "count", "rate": "rate_per_s", "p50": "p50_ns", "p99": "p99_ns", "max": "max_ns", "total": "total_ns",
+    }  # fmt: skip
+    """What the filter can compare, and the fields that hold it."""
     SORTS: ClassVar[tuple[str, ...]]
     """Column headings that ``s`` steps through."""
 
@@ -46,6 +56,8 @@ class ListPane(Pane, Generic[Row]):
         self._rows_shown = 1
         self._ordered: Sequence[Row] | None = None
         self._order: tuple[object, NDArray[np.int64]] = ((), np.zeros(0, dtype=np.int64))
+        self.filter = Filter()
+        self._filtered: tuple[object, Filter, Sequence[Row]] = ((), self.filter, ())
 
     # what a subclass says
 
@@ -73,13 +85,47 @@ class ListPane(Pane, Generic[Row]):
         """Lines above the table."""
         return []
 
+    def text(self, row: Row) -> str:
+        """What the words of a filter look for."""
+        return str(self.key(row))
+
+    def figure_of(self, row: Row, name: str) -> float | None:
+        """What the comparisons of a filter compare: a name of FIGURES."""
+        value: float | None = getattr(row, self.FIGURES[name], None)
+        return value
+
+    # filtering
+
+    def refilter(self, text: str) -> None:
+        """Show only the rows that pass this filter from now on. Raises FilterError."""
+        self.filter = parse(text, tuple(self.FIGURES))
+        self._go(0)
+
+    def listed(self, view: View) -> Sequence[Row]:
+        """The rows that pass the filter, made once for each list of rows."""
+        rows = self.rows(view)
+        if not self.filter.terms:
+            return rows
+        if self._filtered[0] is not rows or self._filtered[1] is not self.filter:
+            free = rows[: len(rows) - self.pinned(rows)]
+            passed = [row for row in free if self.filter(self.text(row), partial(self.figure_of, row))]
+            self._filtered = (rows, self.filter, passed)
+        return self._filtered[2]
+
+    def _filter_line(self, shown: int, of: int) -> list[Line]:
+        if not self.filter.terms:
+            return []
+        said = f"filter {safe(self.filter.text, 60)}  "
+        return [line(Span(said, "accent"), Span(f"{shown:,} of {of:,}  (/ changes it, Esc: all)", "dim"))]
+
     # drawing
 
     def draw(self, view: View, width: int, height: int) -> list[Line]:
         """Heading, the visible rows, and where they are in the list."""
-        rows = self.rows(view)
+        rows = self.listed(view)
         order = self.order(rows)
-        above = self.heading(view, width)
+        everything = self.rows(view)
+        above = self.heading(view, width) + self._filter_line(len(rows), len(everything) - self.pinned(everything))
         if not rows:
             return above
         self._rows_shown = max(height - len(above) - 2, 1)
@@ -108,7 +154,7 @@ class ListPane(Pane, Generic[Row]):
 
     def chosen(self, view: View) -> Row | None:
         """The row under the cursor."""
-        rows = self.rows(view)
+        rows = self.listed(view)
         return rows[self.order(rows)[min(self.cursor, len(rows) - 1)]] if rows else None
 
     def _follow(self, rows: Sequence[Row], order: NDArray[np.int64]) -> None:
@@ -148,7 +194,7 @@ class ListPane(Pane, Generic[Row]):
     def _go(self, place: int) -> None:
         if self.view is None:
             return
-        count = len(self.rows(self.view))
+        count = len(self.listed(self.view))
         self.cursor, self._chosen = min(max(place, 0), max(count - 1, 0)), None
         self.redraw()
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +54,7 @@ class Routes(ListPane[Route]):
     """Sortable table of routes; where there is room the chosen one beside it."""
 
     SORTS = ("Count", "p99", "Max", "Of time", "5xx", "4xx", "Route")
+    FIGURES: ClassVar[Mapping[str, str]] = {**ListPane.FIGURES, "4xx": "4xx", "5xx": "5xx"}
     NEEDS_FIGURES = False
 
     def __init__(self, script: ScriptStatus) -> None:
@@ -110,6 +112,12 @@ class Routes(ListPane[Route]):
     def key(self, row: Route) -> object:
         """Its name."""
         return row.name
+
+    def figure_of(self, row: Route, name: str) -> float | None:
+        """A time or count of the route, or how many of its requests failed."""
+        if name in ("4xx", "5xx"):
+            return row.errors.get(f"errors_{name}", 0)
+        return super().figure_of(row.timed, name)  # type: ignore[arg-type]
 
     def pinned(self, rows: Sequence[Route]) -> int:
         """``others`` is no route."""

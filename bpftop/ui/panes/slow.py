@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import ClassVar
 
@@ -109,6 +109,7 @@ class SlowRequests(ListPane[SlowRequest]):
         "without a read queue is known from that script only, and its latency begins with the read."
     )
     SORTS = ("Latency", "Time")
+    FIGURES: ClassVar[Mapping[str, str]] = {"latency": "latency_ns", "pid": "pid", "port": "client_port"}
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("v", "next_kind", "Kind", tooltip="show the next kind of event: requests, connections"),
     ]
@@ -154,6 +155,14 @@ class SlowRequests(ListPane[SlowRequest]):
     def key(self, row: SlowRequest) -> object:
         """A request is named by its moment and its client."""
         return row.unix_ns, row.client, row.latency_ns
+
+    def text(self, row: SlowRequest) -> str:
+        """Client and whatever the stream says in words."""
+        return " ".join((row.client, *row.texts.values()))
+
+    def figure_of(self, row: SlowRequest, name: str) -> float | None:
+        """The latency, or a number of the stream."""
+        return row.latency_ns if name == "latency" else row.fields.get(self.FIGURES[name])
 
     def heading(self, view: View, width: int) -> list[Line]:
         """How many, what was held back, and whether some are missing."""
