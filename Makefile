@@ -5,6 +5,7 @@
 #   make test                 the whole suite; as root it installs nginx, wrk, tmux ... and traces for real
 #   make test-servers         nginx, Apache, Redis, PostgreSQL ... one by one; writes docs/servers.md
 #   make test-bpftraces       the scripts on every bpftrace that Debian ships; writes docs/bpftrace.md
+#   make test-kernels         the scripts on Debian's kernels from 5.10 on, under QEMU; writes docs/kernels.md
 #   make check                ruff, mypy, import layers, the dialect of bt/
 #   make bench                what it costs nginx; bench-scripts: script by script
 #   make screenshots | clean
@@ -18,11 +19,12 @@ TARGET ?=
 ARGS ?=
 PACKAGES_RUN := bpftrace
 PACKAGES_TEST := bpftrace nginx wrk tmux curl strace build-essential:gcc procps:ps util-linux:unshare iproute2:ip \
-  redis-tools:redis-benchmark apache2-bin:apache2 haproxy postgresql:pg_ctlcluster nodejs:node
+  redis-tools:redis-benchmark apache2-bin:apache2 haproxy postgresql:pg_ctlcluster nodejs:node \
+  qemu-system-x86:qemu-system-x86_64 busybox-static:busybox e2fsprogs:mke2fs
 PACKAGES_SERVERS := php-fpm:$(notdir $(firstword $(wildcard /usr/sbin/php-fpm*) php-fpm)) openssl default-jdk-headless:javac
 SYSTEM_PATH := $(PATH):/usr/sbin:/sbin
 
-.PHONY: run test test-servers test-bpftraces check bench bench-scripts screenshots clean host-run host-test
+.PHONY: run test test-servers test-bpftraces test-kernels check bench bench-scripts screenshots clean host-run host-test
 .DEFAULT_GOAL := run
 
 run: $(VENV)/run.stamp host-run
@@ -38,6 +40,9 @@ test-servers: $(VENV)/dev.stamp host-test
 
 test-bpftraces: $(VENV)/dev.stamp host-test
 	$(BIN)/python -m tests.bpftraces $(or $(ARGS),--write)
+
+test-kernels: $(VENV)/dev.stamp host-test
+	$(BIN)/python -m tests.kernels $(or $(ARGS),--write)
 
 check: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
