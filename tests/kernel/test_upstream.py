@@ -178,6 +178,8 @@ def test_what_is_an_upstream_and_what_is_not(folder: Path) -> None:
             abstract = _open(target, upstream, "\0/abstract")
             asked.exchange(target, upstream, *abstract, [0.01, 0.03])
             asked.exchange_read_late(target, upstream, *abstract)
+            mapped = _again(target, upstream, "::ffff:127.0.0.7", mapped_to := upstream.do("listen", host="127.0.0.7"))
+            asked.exchange(target, upstream, *mapped, [0.004])
             path = str(folder / "new.sock")
             listener = upstream.do("listen", host=path)
             for _ in range(40):  # the kernel uses the memory of a closed socket again
@@ -186,13 +188,14 @@ def test_what_is_an_upstream_and_what_is_not(folder: Path) -> None:
                 target.do("close", id=pair[0])
             rows = target.do("ask", host="127.0.0.1", port=server.port, connections=8, requests=25)["rows"]
             asked.ask([tuple(row) for row in rows], server.truth().requests)
-            for pair in (*old, abstract):
+            for pair in (*old, abstract, mapped):
                 target.do("close", id=pair[0])
 
             latency = final(session, "upstream_latency")
             tcp_peer = next(name for name in counts_by_client(latency) if name.startswith(f"{old_tcp}:"))
             counts = {f"127.0.0.1:{server.port}": 200, f"unix:{path}": 40, f"unix:{old_path}": 5, tcp_peer: 5}
-            assert counts_by_client(latency) == counts | {"unix:@/abstract": 2}
+            counts |= {"unix:@/abstract": 2, f"127.0.0.7:{mapped_to['port']}": 1}
+            assert counts_by_client(latency) == counts
             assert_between(latency.histogram, *_bounds(asked.latency))
             response = final(session, "upstream_response_time")
             assert counts_by_client(response) == counts_by_client(latency)

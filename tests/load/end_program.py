@@ -64,15 +64,17 @@ class End:
         return {"id": self._keep(made)}
 
     def send(self, id: int, size: int) -> dict[str, Any]:
-        """Send all of it, blocking; round trip time and retransmits are the kernel's own just after."""
+        """Send all of it, blocking; the kernel's own round trip time just before and just after, in microseconds."""
         data = bytes(size)
         sent = self._sockets[id]
+        old = self.info(id)
         before = _now_ns()
         done = sent.send(data)
         after = _now_ns()
         if done != size:
             raise RuntimeError(f"{done} of {size} bytes sent")
-        return {"before": before, "after": after} | self.info(id)
+        rtts = [info["rtt_us"] for info in (old, self.info(id)) if info]
+        return {"before": before, "after": after, "rtts_us": rtts}
 
     def info(self, id: int) -> dict[str, Any]:
         """The kernel's own figures of a TCP socket."""
