@@ -114,6 +114,18 @@ def test_one_that_still_prints_is_not_hurried(made: Make) -> None:
     assert fake.signals == [signal.SIGINT]
 
 
+def test_one_that_works_on_a_large_map_is_not_hurried(made: Make) -> None:
+    program, fake = made(
+        "def busy(number):\n    note(signal=number)\n    end = time.process_time() + 1.5\n"
+        "    while time.process_time() < end:\n        pass\n"
+        "    line('map', {'@n': 9})\n    os._exit(0)\non_signals(busy)\nattached()\nforever()"
+    )
+    wait_for(lambda: program.snapshot().state is RunState.LIVE)
+    program.end()
+    assert [row.value for row in at_end(program).maps[0].rows] == [9]
+    assert fake.signals == [signal.SIGINT]
+
+
 def test_one_that_ignores_everything_is_killed(made: Make) -> None:
     program, fake = made("ignores()\nattached()\nforever()")
     wait_for(lambda: program.snapshot().state is RunState.LIVE)

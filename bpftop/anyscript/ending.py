@@ -17,7 +17,7 @@ _HOST = re.compile(
     r"[Tt]racepoint not found|No matches for|[Aa]ttach|No probes|kfunc|fentry|file not found|BTF|symbol|CAP_"
     r"|Permission denied|not permitted|root user|perf buffer|ring ?buffer|create.+map|Error loading|libraries|RINGBUF"
     r"|Unknown BPF object|Unknown struct|Cannot resolve unknown type|does not contain a field|No such process"
-    r"|does not exist or is not executable|kprobe_events|limit of \d+|open files|available_events|/tmp"
+    r"|does not exist or is not executable|kprobe_events|usdt probe|limit of \d+|open files|available_events|/tmp"
 )
 """What is not wrong with the program: another host could run it."""
 _UNSAFE = re.compile(r"(\w+)\(\) is an unsafe function")

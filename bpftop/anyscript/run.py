@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import threading
 import time
 from collections import deque
@@ -28,6 +27,9 @@ _LOOK_S = 0.1
 _SETTLED_S = 0.3
 _QUIET_S = 2.5
 """When a run that was asked to end shows no sign of it for so long, it is asked more firmly."""
+_WORKS_TICKS = 5
+_LONGEST_S = 180.0
+"""However busy it is: after this it is asked more firmly too."""
 _ATTACHED = ("anon_inode:[perf_event]", "anon_inode:bpf_link", "anon_inode:[bpf_link]")
 _PERF_BUFFERS = ("0.14", "0.15", "0.16", "0.17", "0.18")
 """These have a perf event for each CPU besides, for what the program prints."""
@@ -129,18 +131,26 @@ class ScriptRun:
         counts is whether it closes its probes or still prints.
         """
         steps = [self._source.stop, getattr(self._source, "terminate", self._source.kill), self._source.kill]
-        seen, quiet_s = self._progress(), 0.0
+        seen, quiet_s, asked = self._progress(), 0.0, time.monotonic()
         while steps and not self.wait(_LOOK_S):
             now = self._progress()
-            quiet_s = 0.0 if now != seen else quiet_s + _LOOK_S
-            seen = now
+            works = now[:2] != seen[:2] or now[2] - seen[2] >= _WORKS_TICKS
+            if works and time.monotonic() - asked < _LONGEST_S:
+                seen, quiet_s = now, 0.0
+            else:
+                quiet_s += _LOOK_S
             if quiet_s >= _QUIET_S:
                 steps.pop(0)()
                 quiet_s = 0.0
 
-    def _progress(self) -> tuple[int, int]:
-        self._left_to_detach = max(self._attached_now(), 0)
-        return self._heard, self._left_to_detach
+    def _progress(self) -> tuple[int, int, int]:
+        """What has been heard, what is still attached, and the CPU time of bpftrace in ticks: large maps take long."""
+        self._left_to_detach = max(self._attached_now() - self._buffers(), 0)
+        ticks = 0
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            words = Path(f"/proc/{self._source.pid}/stat").read_text().rpartition(")")[2].split()
+            ticks = int(words[11]) + int(words[12])
+        return self._heard, self._left_to_detach, ticks
 
     # --- the reader's thread ---
 
@@ -224,8 +234,11 @@ class ScriptRun:
         """Whether bpftrace has attached nothing but BEGIN and END, which need no attaching."""
         if not self._outside:
             return False
-        buffers = (os.cpu_count() or 1) if self._version.startswith(_PERF_BUFFERS) else 0
-        return 0 <= self._attached_now() <= buffers
+        return 0 <= self._attached_now() <= self._buffers()
+
+    def _buffers(self) -> int:
+        """How many of its perf events are for what the program prints."""
+        return (os.cpu_count() or 1) if self._version.startswith(_PERF_BUFFERS) else 0
 
     def _attached_now(self) -> int:
         """How many perf events and links bpftrace has open, its own event buffers included; -1: unknown."""
@@ -287,8 +300,3 @@ class ScriptRun:
     def live_s(self) -> float | None:
         """Seconds since bpftrace said that it attaches; ``None``: not yet."""
         return None if self._live_ns is None else (time.time_ns() - self._live_ns) / 1e9
-
-    @property
-    def forced(self) -> bool:
-        """It did not end by itself when it was asked to."""
-        return self._exit_code in (-signal.SIGKILL, -signal.SIGTERM)

@@ -90,8 +90,8 @@ def _is_eager(snapshot: RunSnapshot) -> bool:
 
 
 def _come(snapshot: RunSnapshot) -> tuple[int, int]:
-    """How many maps have been printed, without the program's memory, and how much it has said."""
-    return sum(view.prints > 0 for view in snapshot.maps if not view.facts.scratch), snapshot.log_lines
+    """How often maps have been printed, without the program's memory, and how much it has said."""
+    return sum(view.prints for view in snapshot.maps if not view.facts.scratch), snapshot.log_lines
 
 
 def show(source: RunSource, *, save: Save, options: UiOptions) -> int:
