@@ -9,6 +9,7 @@ import numpy as np
 
 from bpftop import units
 from bpftop.model import ClientRow, MeasureSnapshot, Snapshot, State, Summary, Target
+from bpftop.stats.findings import culprit, risen
 from bpftop.ui.paint import Line, Role, Span, line, wrapped
 from bpftop.ui.safe import safe
 from bpftop.ui.view import headline
@@ -89,8 +90,14 @@ def verdict(snapshot: Snapshot) -> list[list[Span]]:
         Span(units.duration(summary.p50_ns), "p50"),
     ]
     clauses = [figures, [Span(per_second(shown), "strong")]]
+    ratio, guilty = risen(shown.trend), culprit(snapshot, shown)
+    if ratio is not None:
+        clauses.append([Span("p99 is "), Span(f"{ratio:.1f}×", "warn"), Span(" its level of the minute before")])
     slowest = slowest_client(shown)
-    if slowest is not None:
+    if guilty is not None:
+        said = f" of the {guilty.events:,} slowest requests from "
+        clauses.append([Span(units.percent(guilty.share), "warn"), Span(said), Span(safe(guilty.client, 40), "warn")])
+    elif slowest is not None:
         clauses.append([Span(f"slowest client {safe(slowest.client, 40)} p99 "), p99(slowest, "warn")])
     parts = stages(snapshot)
     if parts:

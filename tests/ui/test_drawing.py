@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from bpftop.model import ClientRow, Histogram, Overhead, Summary, Trend
+from bpftop.model import ClientRow, Histogram, Overhead, SlowRequest, Summary, Trend
 from bpftop.stats import buckets
 from bpftop.ui import chrome, words
 from bpftop.ui.histogram import histogram, percentiles
@@ -407,3 +407,19 @@ def test_bucket_rule_is_the_stores() -> None:
     hist = builders.histogram(values)
     assert int(hist.counts.sum()) == 100
     assert set(hist.low_ns.tolist()) == set(buckets.lower_edge(buckets.bucket_of(values)).tolist())
+
+
+def test_the_verdict_names_a_change_and_the_client_behind_it() -> None:
+    calm = builders.live()
+    shown = calm.measures["request_latency"]
+    p99 = np.array([5e6] * 60 + [40e6] * 10)
+    trend = Trend(np.arange(70.0)[::-1], np.full(70, 200.0), p99 / 8, p99)
+    events = tuple(SlowRequest(builders.NOON, "request", 90_000_000 + i, "127.0.0.3") for i in range(40))
+    measures = {**calm.measures, "request_latency": replace(shown, trend=trend)}
+    said = " · ".join(
+        "".join(span.text for span in clause)
+        for clause in words.verdict(replace(calm, measures=measures, slow=(*events, *calm.slow)))
+    )
+    assert "p99 is 8.0× its level of the minute before" in said
+    assert "slowest requests from 127.0.0.3" in said
+    assert "slowest client" not in said
