@@ -10,6 +10,8 @@ from tests.kernels.guest import run_in_guest
 from tests.kernels.packages import SUITES, KernelUnavailable, kernel
 from tests.kernels.rows import Row, command, rows_of
 from tests.kernels.table import PAGE, page, table
+from tests.kernels.truths import PROGRAMS
+from tests.load.build import program
 
 LIMIT_S = 3000
 
@@ -41,6 +43,8 @@ def main() -> int:
 def _run_all(labels: list[str], names: tuple[str, ...]) -> tuple[list[Row], list[str]]:
     rows: list[Row] = []
     bad: list[str] = []
+    for name in PROGRAMS:
+        program(name)
     for label in labels:
         print(f"{label} ...", file=sys.stderr)
         try:
