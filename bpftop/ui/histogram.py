@@ -76,8 +76,19 @@ def _meaningful(label: str, n: int) -> bool:
     return n >= {"p99": ENOUGH_P99, "p99.9": ENOUGH_P999}.get(label, 1)
 
 
-def percentiles(summary: Summary) -> list[Line]:
-    """The percentile table, one figure a row, with the count it rests on."""
+def change(now: int | None, then: int | None) -> Span:
+    """How a figure has changed: ``+25 %``; dim within the 1.6 % that two buckets can differ by themselves."""
+    if now is None or not then:
+        return Span("–", "dim")
+    ratio = now / then
+    if ratio >= 10:
+        return Span(f"×{ratio:.0f}", "bad")
+    text = f"{(ratio - 1) * 100:+.0f} %".replace("-0 %", "0 %").replace("+0 %", "0 %")
+    return Span(text, "dim" if abs(ratio - 1) < 0.016 else "bad" if ratio >= 1.2 else "warn" if ratio > 1 else "good")
+
+
+def percentiles(summary: Summary, base: Summary | None = None) -> list[Line]:
+    """The percentile table, one figure a row, with the count it rests on; the change since ``base``."""
     few, fewer = summary.count < ENOUGH_P99, summary.count < ENOUGH_P999
     rows: list[tuple[str, str, Role]] = [
         ("p50", units.duration(summary.p50_ns), "p50"),
@@ -88,6 +99,10 @@ def percentiles(summary: Summary) -> list[Line]:
         ("max", units.duration(summary.max_ns), ""),
     ]
     lines = [line(Span(pad(label, 6, left=True), "head"), Span(pad(value, 10), role)) for label, value, role in rows]
+    if base is not None:
+        fields = ("p50_ns", "p90_ns", "p95_ns", "p99_ns", "p999_ns", "max_ns")
+        changes = (change(getattr(summary, field), getattr(base, field)) for field in fields)
+        lines = [line(*row.spans, Span(pad(span.text, 8), span.role)) for row, span in zip(lines, changes, strict=True)]
     lines += [
         EMPTY,
         line(Span(pad("count", 6, left=True), "head"), Span(pad(f"{summary.count:,}", 10))),

@@ -21,7 +21,7 @@ from bpftop.ui.paint import Line, Span, centred, line
 from bpftop.ui.panes.lists import ListPane
 from bpftop.ui.panes.registry import panes_for
 from bpftop.ui.panes.slow import SlowRequests
-from bpftop.ui.view import Box, View
+from bpftop.ui.view import Baseline, Box, View
 
 if TYPE_CHECKING:
     from bpftop.ui.app import BpftopApp
@@ -50,6 +50,9 @@ class MainScreen(Screen[None], inherit_bindings=False):
         Binding("e", "save", "Save CSV", tooltip="save what is shown as CSV files"),
         *[Binding(str(n), f"pane({n - 1})", f"Pane {n}", show=False, tooltip=f"open pane {n}") for n in range(1, 10)],
         Binding("escape", "unpin", "No filter", show=False, tooltip="take the filter back"),
+        Binding(
+            "b", "baseline", "Baseline", show=False, tooltip="keep these figures to compare with; again: forget them"
+        ),
         Binding("tab", "next_pane(1)", "Next pane", show=False, tooltip="next pane"),
         Binding("shift+tab", "next_pane(-1)", "Previous pane", show=False, tooltip="previous pane"),
         Binding("less_than_sign", "refresh_every(-1)", "Refresh", show=False, tooltip="draw more often (0.25 s)"),
@@ -182,6 +185,20 @@ class MainScreen(Screen[None], inherit_bindings=False):
             self.show()
         else:
             self.action_pane(next(i for i, pane in enumerate(self.panes) if isinstance(pane, SlowRequests)))
+
+    def action_baseline(self) -> None:
+        """Keep the figures of this window to compare with, or forget them."""
+        snapshot = self.view.snapshot
+        if self.view.baseline is not None:
+            self.view = replace(self.view, baseline=None)
+            self.notify("no baseline any more", timeout=3)
+        elif self.view.empty:
+            self.notify("nothing to keep as a baseline yet", timeout=3)
+        else:
+            kept = Baseline(snapshot.unix_ns, snapshot.window.label, snapshot.measures)
+            self.view = replace(self.view, baseline=kept)
+            self.notify(f"baseline: the last {snapshot.window.label}; Latency shows the change", timeout=4)
+        self.show()
 
     def action_filter(self) -> None:
         """Ask for the words of a filter for the pane in front."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bpftop.model import MeasureSnapshot, SlowRequest, Snapshot, State
@@ -38,6 +39,15 @@ def _value(event: SlowRequest, measure: str) -> int | None:
 
 
 @dataclass(frozen=True, slots=True)
+class Baseline:
+    """The figures of a moment, kept to compare with."""
+
+    unix_ns: int
+    window: str
+    measures: Mapping[str, MeasureSnapshot]
+
+
+@dataclass(frozen=True, slots=True)
 class View:
     """One look: everything a drawing function may use."""
 
@@ -53,6 +63,8 @@ class View:
     """What to say while no process of the target runs."""
     log_counts: bool = False
     """Bars of counts on a log scale."""
+    baseline: Baseline | None = None
+    """What later figures are compared with."""
     box: Box | None = None
     """The piece of the heat map that single requests are filtered by."""
 

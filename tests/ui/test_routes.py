@@ -28,7 +28,7 @@ def counter(name: str, **counts: int) -> CounterSnapshot:
     rows = tuple(ClientRow(key, n, n / 60, None, None, None) for key, n in counts.items())
     measure = Measure(name, name, "", "", key="route" if name.startswith("route") else "none", unit="count")
     total = sum(counts.values())
-    return CounterSnapshot(measure, total, total / 60, rows if name.startswith("route") else ())
+    return CounterSnapshot(measure, total, total / 60, () if name == "http_unseen" else rows)
 
 
 def with_routes(of: Snapshot, unseen: int = 0, empty: bool = False) -> Snapshot:
@@ -48,6 +48,8 @@ def with_routes(of: Snapshot, unseen: int = 0, empty: bool = False) -> Snapshot:
         "route_errors_5xx": counter("route_errors_5xx", **({} if empty else {"POST /orders": 45})),
         "route_unanswered": counter("route_unanswered", **({} if empty else {"GET /hang": 7})),
         "http_unseen": counter("http_unseen", all=unseen),
+        "client_errors_4xx": counter("client_errors_4xx", **({} if empty else {"127.0.0.2": 300, "10.9.9.9": 21})),
+        "client_errors_5xx": counter("client_errors_5xx", **({} if empty else {"127.0.0.2": 45})),
     }
     lines = [("GET /users/42", 404), ("POST /orders", 500), (HOSTILE, 200), ("GET /a" + "b" * 58 + "…", 503), ("", 0)]
     slow = tuple(with_line(each, *line) for each, line in zip(of.slow, lines, strict=False)) + of.slow[len(lines) :]
@@ -117,6 +119,18 @@ def test_slow_requests_show_line_and_status() -> None:
     assert "… 503" in screen
     small = screen_text(ROUTES, tabs.partition(" Slow")[0].rpartition(" ")[2])
     assert "POST /orders 500" in small
+
+
+def test_v_shows_the_clients_with_errors_and_comes_back() -> None:
+    key = pane_key(ROUTES)
+    screen = screen_text(ROUTES, key, "v", size=(120, 30))
+    assert "2 clients with errors" in screen
+    rows = {line.split()[0]: line.split() for line in screen.splitlines() if line.strip()[:3] in ("127", "10.")}
+    assert rows["127.0.0.2"][-2:] == ["300", "45"]
+    assert rows["10.9.9.9"][-2:] == ["21", "0"]
+    assert "GET /users/:id" in screen_text(ROUTES, key, "v", "v", size=(120, 30))
+    calm = with_routes(builders.live(), empty=True)
+    assert "0 clients with errors" in screen_text(calm, pane_key(calm), "v")
 
 
 def test_no_request_and_what_else_there_was_is_said() -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 
+from bpftop.model import MeasureSnapshot
 from bpftop.ui.histogram import histogram, percentiles
 from bpftop.ui.paint import EMPTY, Line, Span, beside, fit, line
 from bpftop.ui.panes.base import MeasurePane
@@ -14,6 +16,7 @@ from bpftop.ui.safe import safe
 from bpftop.ui.view import View
 
 _TABLE = 17
+_CHANGE = 9
 _CHART = 9
 """The chart below the histogram needs this many rows."""
 
@@ -42,12 +45,23 @@ class Latency(MeasurePane):
         lines = [fit(line(Span(safe(measure.title), "strong"), Span(path, "dim")), width), EMPTY]
         if not shown.summary.count:
             return [*lines, line(Span("no observation in this window", "dim"))]
-        left = width - _TABLE - 3
+        base = view.baseline.measures.get(measure.name) if view.baseline else None
+        left = width - _TABLE - (_CHANGE if base else 0) - 3
         room = height - len(lines)
         room -= _CHART + 1 if room >= _CHART + 22 else 0
         if left < 40:
             return lines + histogram(shown, width, room, log_counts=view.log_counts)
         drawing = histogram(shown, left, room, log_counts=view.log_counts)
-        lines += beside(drawing, percentiles(shown.summary)[:room], left, 3)
+        lines += beside(drawing, _figures(shown, base, view)[:room], left, 3)
         rest = height - len(lines) - 1
         return [*lines, EMPTY, *chart(shown, view, width, min(rest, 16))] if rest >= _CHART else lines
+
+
+def _figures(shown: MeasureSnapshot, base: MeasureSnapshot | None, view: View) -> list[Line]:
+    """The percentile table, and since when the change is."""
+    lines = percentiles(shown.summary, base.summary if base else None)
+    if base is None or view.baseline is None:
+        return lines
+    moment = datetime.fromtimestamp(view.baseline.unix_ns / 1e9).strftime("%H:%M:%S")
+    few = " (few)" if base.summary.count < 100 else ""
+    return [*lines, EMPTY, line(Span(f"change since {moment}{few}", "dim"))]

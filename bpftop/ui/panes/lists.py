@@ -31,6 +31,7 @@ class ListPane(Pane, Generic[Row]):
             "slash", "screen.filter", "Filter", key_display="/", tooltip="filter: 10.0.0.0/8, p99>50ms, a word, !word"
         ),
         Binding("s", "sort", "Sort", tooltip="sort by the next column"),
+        Binding("y", "copy", "Copy", show=False, tooltip="copy the row to the clipboard of your terminal (OSC 52)"),
         Binding("S", "reverse", "Reverse", tooltip="sort the other way round", show=False),
         Binding("up,k", "move(-1)", "Up", show=False, tooltip="one row up"),
         Binding("down,j", "move(1)", "Down", show=False, tooltip="one row down"),
@@ -178,6 +179,16 @@ class ListPane(Pane, Generic[Row]):
         """Sort the other way round, from the top."""
         self.reversed = not self.reversed
         self._go(0)
+
+    def action_copy(self) -> None:
+        """The row under the cursor, in words, to the terminal's clipboard."""
+        row = self.chosen(self.view) if self.view else None
+        if self.view is None or row is None:
+            return
+        cells = ((column.title, column.cell(row)) for column in self.columns(self.view) if column.draw is None)
+        words = [f"{title} {getattr(cell, 'text', cell)}".strip() for title, cell in cells]
+        self.app.copy_to_clipboard(safe(", ".join(words), 500))
+        self.app.notify("copied, if your terminal allows it (OSC 52)", timeout=3)
 
     def action_move(self, rows: int) -> None:
         """Move the cursor."""

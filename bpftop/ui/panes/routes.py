@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from textual.binding import Binding, BindingType
 
 from bpftop import units
 from bpftop.model import ClientRow, Measure, MeasureSnapshot, ScriptStatus, SlowRequest, Snapshot
@@ -24,6 +25,7 @@ from bpftop.ui.view import View
 LATENCY = "route_latency"
 UNSEEN = "http_unseen"
 _ERRORS = {"errors_4xx": "route_errors_4xx", "errors_5xx": "route_errors_5xx", "unanswered": "route_unanswered"}
+_CLIENT_ERRORS = {"errors_4xx": "client_errors_4xx", "errors_5xx": "client_errors_5xx"}
 _WIDE = 124
 _UNTIMED = ClientRow("", 0, 0.0, None, None, None)
 
@@ -40,10 +42,19 @@ class Route:
 
 def routes(snapshot: Snapshot) -> list[Route]:
     """All routes, the most frequent first, ``others`` last."""
-    shown = snapshot.measures.get(LATENCY)
+    return _joined_rows(snapshot, LATENCY, _ERRORS)
+
+
+def erring_clients(snapshot: Snapshot) -> list[Route]:
+    """The clients with errors, with the times of all their requests."""
+    return [row for row in _joined_rows(snapshot, "request_latency", _CLIENT_ERRORS) if row.errors]
+
+
+def _joined_rows(snapshot: Snapshot, measure: str, counters: Mapping[str, str]) -> list[Route]:
+    shown = snapshot.measures.get(measure)
     timed = {row.client: row for row in shown.clients} if shown else {}
     errors: dict[str, dict[str, int]] = {name: {} for name in timed}
-    for kind, counter in _ERRORS.items():
+    for kind, counter in counters.items():
         for row in snapshot.counters[counter].rows if counter in snapshot.counters else ():
             errors.setdefault(row.client, {})[kind] = row.count
     found = [Route(name, timed.get(name, _UNTIMED), kinds) for name, kinds in errors.items()]
@@ -56,6 +67,9 @@ class Routes(ListPane[Route]):
     SORTS = ("Count", "p99", "Max", "Of time", "5xx", "4xx", "Route")
     FIGURES: ClassVar[Mapping[str, str]] = {**ListPane.FIGURES, "4xx": "4xx", "5xx": "5xx"}
     NEEDS_FIGURES = False
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("v", "turn", "Routes/clients", tooltip="routes, or the clients with errors"),
+    ]
 
     def __init__(self, script: ScriptStatus) -> None:
         super().__init__(f"script-{script.name}")
@@ -65,9 +79,10 @@ class Routes(ListPane[Route]):
             "UUIDs, hashes and tokens in a path are shown as ':id', a path beyond 64 bytes ends with '…', and 'GET …' "
             "stands for paths that came in two reads. Times are from the read of a request to the first byte of its "
             "response, those of a row within 3 %; 'Of time' is the row's share of all these times together. 4xx and "
-            "5xx count by status; 'No answer' counts requests whose connection was closed before the response. Not "
-            "seen: TLS, HTTP/2 and 3, unix sockets, and of pipelined requests all but the first."
+            "5xx count by status; 'No answer' counts requests whose connection was closed before the response. 'v' "
+            "shows the clients with errors, with the times of all their requests. Not seen: TLS, HTTP/2 and 3, unix sockets, and of pipelined requests all but the first."
         )
+        self._by_client = False
         self._kept: tuple[Snapshot | None, list[Route]] = (None, [])
 
     def explained(self, view: View) -> list[Measure]:
@@ -75,17 +90,23 @@ class Routes(ListPane[Route]):
         shown = view.snapshot.measures.get(LATENCY)
         return [shown.measure] if shown else []
 
+    def action_turn(self) -> None:
+        """From routes to clients and back, from the top."""
+        self._by_client = not self._by_client
+        self._kept = (None, [])
+        self._go(0)
+
     def rows(self, view: View) -> Sequence[Route]:
         """Made once for each snapshot."""
         if self._kept[0] is not view.snapshot:
-            self._kept = (view.snapshot, routes(view.snapshot))
+            self._kept = (view.snapshot, (erring_clients if self._by_client else routes)(view.snapshot))
         return self._kept[1]
 
     def columns(self, view: View) -> list[Column[Route]]:
         """Errors always have their place; times go first where there is no room."""
         whole = max(sum(row.timed.total_ns or 0 for row in self.rows(view)), 1)
-        return [
-            Column("Route", 18, _name, left=True, grow=46),
+        columns: list[Column[Route]] = [
+            Column("Client" if self._by_client else "Route", 18, _name, left=True, grow=46),
             Column("Count", 6, lambda row: units.count(row.timed.count)),
             Column("Rate", 7, lambda row: units.rate(row.timed.rate_per_s), rank=4),
             Column("p50", 7, lambda row: Span(units.duration(row.timed.p50_ns), "p50"), rank=2),
@@ -96,6 +117,7 @@ class Routes(ListPane[Route]):
             Column("5xx", 5, lambda row: _errors(row, "errors_5xx", "bad")),
             Column("No answer", 9, lambda row: _errors(row, "unanswered", "warn"), rank=6),
         ]
+        return columns[:-1] if self._by_client else columns
 
     def sort_keys(self, rows: Sequence[Route], sort: str) -> NDArray[np.float64]:
         """Numbers for numpy; names by their rank."""
@@ -126,9 +148,12 @@ class Routes(ListPane[Route]):
     def heading(self, view: View, width: int) -> list[Line]:
         """The totals, and how much traffic this table does not show."""
         shown, rows = view.snapshot.measures.get(LATENCY), self.rows(view)
-        if shown is None or not rows:
+        if shown is None or (not rows and not self._by_client):
             return _nothing(view, width)
-        lines = joined(list(_totals(view.snapshot, shown, len(rows) - self.pinned(rows))), width)
+        known = len(rows) - self.pinned(rows)
+        plural = "s" * (known != 1)
+        named = f"{known:,} client{plural} with errors" if self._by_client else f"{known:,} route{plural}"
+        lines = joined([[Span(named, "strong")], *_totals(view.snapshot, shown)], width)
         unseen = _count(view.snapshot, UNSEEN)
         if unseen:
             said = f"{units.count(unseen)} reads or responses that are no HTTP/1 (TLS, HTTP/2, late bodies)"
@@ -138,7 +163,7 @@ class Routes(ListPane[Route]):
     def draw(self, view: View, width: int, height: int) -> list[Line]:
         """The table, and beside it the chosen route."""
         row = self.chosen(view)
-        if width < _WIDE or row is None:
+        if width < _WIDE or row is None or self._by_client:
             return super().draw(view, width, height)
         left = max(76, width - 68)
         return beside(super().draw(view, left, height), _portrait(view, row, width - left - 3, height), left, 3)
@@ -157,9 +182,8 @@ def _count(snapshot: Snapshot, counter: str) -> int:
     return snapshot.counters[counter].count if counter in snapshot.counters else 0
 
 
-def _totals(snapshot: Snapshot, shown: MeasureSnapshot, known: int) -> Iterator[list[Span]]:
+def _totals(snapshot: Snapshot, shown: MeasureSnapshot) -> Iterator[list[Span]]:
     summary = shown.summary
-    yield [Span(f"{known:,} route{'s' * (known != 1)}", "strong")]
     yield [Span(f"{units.rate(summary.rate_per_s).removesuffix('/s')} requests/s")]
     yield [Span("p99 "), words.p99(summary, "p99")]
     roles: tuple[tuple[str, str, Role], ...] = (("4xx", "errors_4xx", "warn"), ("5xx", "errors_5xx", "bad"))

@@ -1,0 +1,83 @@
+"""A marked baseline, and a row copied."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from textual.pilot import Pilot
+
+from bpftop.model import MeasureSnapshot, Snapshot
+from bpftop.ui.app import BpftopApp
+from bpftop.ui.histogram import change
+from tests.ui import builders
+from tests.ui.driving import drive, text_of
+
+
+def slower(of: Snapshot, factor: float) -> Snapshot:
+    def worse(each: MeasureSnapshot) -> MeasureSnapshot:
+        s = each.summary
+        assert s.p50_ns is not None
+        assert s.p99_ns is not None
+        return replace(each, summary=replace(s, p50_ns=s.p50_ns, p99_ns=int(s.p99_ns * factor)))
+
+    return replace(of, measures={name: worse(each) for name, each in of.measures.items()})
+
+
+def test_the_change_since_a_baseline() -> None:
+    session = builders.FakeSession(builders.live())
+    seen: list[str] = []
+
+    async def steps(app: BpftopApp, pilot: Pilot[int]) -> None:
+        await pilot.press("2", "b")
+        session.current = slower(session.current, 1.5)
+        app.poll()
+        await pilot.pause()
+        seen.append(text_of(app))
+        await pilot.press("b")
+        seen.append(text_of(app))
+
+    drive(session, steps)
+    with_baseline, without = seen
+    assert "+50 %" in next(line for line in with_baseline.splitlines() if "p99 " in line and "%" in line[-8:])
+    assert "change since" in with_baseline
+    assert "change since" not in without
+
+
+@pytest.mark.parametrize(
+    ("now", "then", "said", "role"),
+    [
+        (150, 100, "+50 %", "bad"),
+        (110, 100, "+10 %", "warn"),
+        (101, 100, "+1 %", "dim"),
+        (100, 100, "0 %", "dim"),
+        (50, 100, "-50 %", "good"),
+        (1200, 100, "×12", "bad"),
+        (5, None, "–", "dim"),
+        (None, 100, "–", "dim"),
+        (5, 0, "–", "dim"),
+    ],
+)
+def test_a_change_in_words(now: int | None, then: int | None, said: str, role: str) -> None:
+    assert change(now, then) == (said, role, "")
+
+
+def test_nothing_is_no_baseline() -> None:
+    async def steps(app: BpftopApp, pilot: Pilot[int]) -> None:
+        await pilot.press("b")
+        assert app.main is not None
+        assert app.main.view.baseline is None
+
+    drive(builders.empty(), steps)
+
+
+def test_a_row_is_copied_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    copied: list[str] = []
+    monkeypatch.setattr(BpftopApp, "copy_to_clipboard", lambda self, text: copied.append(text))
+
+    async def steps(app: BpftopApp, pilot: Pilot[int]) -> None:
+        await pilot.press("4", "down", "down", "y")
+
+    drive(builders.live(), steps)
+    assert copied[0].startswith("Client 127.0.0.3, Count ")
+    assert "p99 " in copied[0]
