@@ -80,7 +80,8 @@ class Routes(ListPane[Route]):
             "stands for paths that came in two reads. Times are from the read of a request to the first byte of its "
             "response, those of a row within 3 %; 'Of time' is the row's share of all these times together. 4xx and "
             "5xx count by status; 'No answer' counts requests whose connection was closed before the response. 'v' "
-            "shows the clients with errors, with the times of all their requests. Not seen: TLS, HTTP/2 and 3, unix sockets, and of pipelined requests all but the first."
+            "shows the clients with errors, with the times of all their requests. Not seen: TLS, HTTP/2 and 3, unix "
+            "sockets, and of pipelined requests all but the first."
         )
         self._by_client = False
         self._kept: tuple[Snapshot | None, list[Route]] = (None, [])
