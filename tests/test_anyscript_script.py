@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bpftop.anyscript import keys
+from bpftop.anyscript.figures import unit_of
 from bpftop.anyscript.scan import maps_of, max_map_keys
 from bpftop.anyscript.script import MAX_BYTES, read_script
 from bpftop.errors import ScriptError
@@ -46,6 +47,23 @@ def test_what_the_text_tells_about_maps() -> None:
     assert found["@st"].function == "stats"
     assert found["@st"].keys == ("@name[tid]",)
     assert not found["@name"].function
+
+
+@pytest.mark.parametrize(
+    ("expression", "unit"),
+    [
+        *(("nsecs - @t[tid]", "ns"), ("(nsecs - @start[arg0]) / 1000", "us"), ("((nsecs-@t[tid, comm]) / 1e6)", "ms")),
+        *(("(uint64)nsecs - @t", "ns"), ("$d", "us"), ("$twice", ""), ("nsecs % 1000", ""), ("nsecs", "")),
+        *(("(nsecs - @t) / 7", ""), ("args->ret", ""), ("(nsecs - @t) * 2", ""), ("nsecs - @t - $x", ""), ("", "")),
+    ],
+)
+def test_units_that_the_arithmetic_tells(expression: str, unit: str) -> None:
+    text = (
+        f"kprobe:a {{ $d = (nsecs - @t[tid]) / 1000; $twice = nsecs - @t; $twice = 3; @h[comm] = hist({expression}); }}"
+    )
+    assert maps_of(text)["@h"].measured == unit
+    assert unit_of(maps_of(text.replace("@h", "@us"))["@us"]) == (unit or "us"), "the name tells when nothing else does"
+    assert maps_of(text.replace("hist(", "lhist(").replace(");", ", 0, 100, 10);"))["@h"].measured == unit
 
 
 def test_memory_that_is_not_cleared_is_scratch() -> None:

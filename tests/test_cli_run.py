@@ -195,8 +195,8 @@ def test_without_any_probe_nothing_is_proven(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ScriptRun, "_holds_nothing", lambda self: True)
-    assert ran(tmp_path, "-d", "0.2") == 4
-    assert "none of its probes is attached" in capsys.readouterr().err
+    assert ran(tmp_path, "-d", "0.6") == 4
+    assert "nothing of it is attached" in capsys.readouterr().err
 
 
 def test_a_full_map_proves_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

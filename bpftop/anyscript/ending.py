@@ -24,7 +24,7 @@ _UNSAFE = re.compile(r"(\w+)\(\) is an unsafe function")
 _FATAL = re.compile(r"ERROR|FATAL|fatal error|No probes to attach|Clang parse error")
 
 
-UNATTACHED = "none of its probes is attached: this kernel, or the programs here, do not have what it wants to trace"
+UNATTACHED = "nothing of it is attached but timers: this kernel, or the programs here, lack what it wants to trace"
 """What bpftrace up to 0.23 says only in a warning."""
 
 
@@ -70,6 +70,8 @@ def _failure(script: UserScript, said: Sequence[str], code: int | None) -> Endin
         return Ending(False, sentence, f"sudo bpftrace --unsafe {script.path}", line=line)
     sentence, hint = explain(said, code)
     hint = "sudo bpftop doctor" if hint == "bpftop scripts" else hint  # that would be about our own scripts
+    if located and sentence.startswith("bpftrace does not accept line"):
+        sentence = located[2]
     host = bool(_HOST.search(located[2] if located else text)) or code is None or code < 0
     if located and not host:
         return Ending(False, where + located[2], f"sed -n {line}p {script.path}", line=line)

@@ -16,12 +16,15 @@ _SPARKS = "▁▂▃▄▅▆▇█"
 
 
 def unit_of(facts: MapFacts) -> str:
-    """The header's unit, else the one in the map's own name: ``@usecs``, ``@latency_ns``, ``@read_bytes``."""
+    """The header's unit; else that of the program's arithmetic; else the one in the map's name (``@latency_ns``).
+
+    In this order: biostacks.bt counts nanoseconds in a map that it calls ``@usecs``.
+    """
     if facts.unit or facts.function in ("", *_COUNTING):
         return facts.unit if facts.function not in _COUNTING or facts.unit not in _TIME else ""
     match = _NAMED.match(facts.name)
-    if not match:
-        return ""
+    if facts.measured or not match:
+        return facts.measured
     return "bytes" if match[2] else f"{match[1].lower()}s"
 
 

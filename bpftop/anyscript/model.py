@@ -107,8 +107,11 @@ class MapFacts:
     cleared_at_end: bool = False
     deleted: bool = False
     """The program deletes single keys of it."""
+    measured: str = ""
+    """The unit of what is counted, where the program's own arithmetic tells: ``(nsecs - @t) / 1000`` is ``us``."""
     title: str = ""
     unit: str = ""
+    """The header's."""
 
     @property
     def hidden(self) -> bool:

@@ -27,10 +27,10 @@ _LOOK_S = 0.1
 _SETTLED_S = 0.3
 _QUIET_S = 2.5
 """When a run that was asked to end shows no sign of it for so long, it is asked more firmly."""
-_WORKS_TICKS = 5
 _LONGEST_S = 180.0
 """However busy it is: after this it is asked more firmly too."""
 _ATTACHED = ("anon_inode:[perf_event]", "anon_inode:bpf_link", "anon_inode:[bpf_link]")
+_TIMERS = ("interval:", "i:", "profile:", "p:")
 _PERF_BUFFERS = ("0.14", "0.15", "0.16", "0.17", "0.18")
 """These have a perf event for each CPU besides, for what the program prints."""
 _ESCAPED_TWICE = ("0.22", "0.23")
@@ -97,8 +97,7 @@ class ScriptRun:
         self._thread.start()
 
     def end(self) -> None:
-        """Ask the program to end; returns at once. Its END and its last maps still come, after all probes are detached
-        (about 0.1 s each)."""
+        """Ask the program to end; returns at once. Its last maps still come, when all probes are detached."""
         with self._lock:
             if self._asked.is_set():
                 return
@@ -134,8 +133,7 @@ class ScriptRun:
         seen, quiet_s, asked = self._progress(), 0.0, time.monotonic()
         while steps and not self.wait(_LOOK_S):
             now = self._progress()
-            works = now[:2] != seen[:2] or now[2] - seen[2] >= _WORKS_TICKS
-            if works and time.monotonic() - asked < _LONGEST_S:
+            if now != seen and time.monotonic() - asked < _LONGEST_S:
                 seen, quiet_s = now, 0.0
             else:
                 quiet_s += _LOOK_S
@@ -184,12 +182,8 @@ class ScriptRun:
             self._exit_code = code
             lines = [*self._stderr, *(line.text for line in self._log.newest() if not line.own)]
             asked = self._asked.is_set()
-            self._ending = ending_of(self._script, lines, code, asked=asked, was_live=self._was_live())
+            self._ending = ending_of(self._script, lines, code, asked=asked, was_live=self._live_ns is not None)
             self._state = RunState.ENDED if self._ending.good else RunState.FAILED
-
-    def _was_live(self) -> bool:
-        """Before 0.24 it says that it attaches before it tries."""
-        return self._live_ns is not None
 
     def _message(self, message: RunMessage) -> None:
         now = time.time_ns()
@@ -231,10 +225,12 @@ class ScriptRun:
         return True
 
     def _holds_nothing(self) -> bool:
-        """Whether bpftrace has attached nothing but BEGIN and END, which need no attaching."""
-        if not self._outside:
-            return False
-        return 0 <= self._attached_now() <= self._buffers()
+        """Whether bpftrace has attached nothing but its timers (BEGIN and END need no attaching)."""
+        timers = [point for point in self._outside if point.startswith(_TIMERS)]
+        expected = sum(1 if point.startswith("i") else os.cpu_count() or 1 for point in timers)
+        expected = expected if len(timers) < len(self._outside) else 0
+        attached = self._attached_now()
+        return bool(self._outside) and 0 <= attached <= self._buffers() + expected
 
     def _buffers(self) -> int:
         """How many of its perf events are for what the program prints."""
@@ -282,8 +278,7 @@ class ScriptRun:
             )
 
     def new_lines(self, seen: int) -> tuple[list[LogLine], int, int]:
-        """The whole lines of the log after the first ``seen``, how many were dropped before them, and how many lines
-        there have been."""
+        """The whole lines of the log after the first ``seen``, how many of them are dropped, how many there are."""
         with self._lock:
             lines, dropped = self._log.since(seen)
             return lines, dropped, self._log.total

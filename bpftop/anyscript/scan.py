@@ -16,6 +16,8 @@ _MAP = re.compile(r"@[A-Za-z_]\w*|@")
 _FUNCTION = re.compile(r"\s*=\s*(hist|lhist|stats|avg|count|sum|min|max|tseries)\s*\(")
 _STEP = re.compile(r"\s*(\+\+|\+=)")
 _CALL = re.compile(r"\b(print|clear|zero|delete)\s*\(\s*$")
+_ELAPSED = re.compile(r"[\s(]*(?:\(\w+\)\s*)?nsecs(?:\(\w*\))?\s*-[^/*+-]*?\)*\s*(?:/\s*(?P<by>\w+)\s*)?\)*")
+_DIVIDED = {"1": "ns", "1000": "us", "1e3": "us", "1000000": "ms", "1e6": "ms", "1000000000": "s", "1e9": "s"}
 _MAX_KEYS = re.compile(r"\bmax_map_keys\s*=\s*(\d+)")
 
 
@@ -47,7 +49,7 @@ class _Reading:
     """The uses of one map."""
 
     def __init__(self) -> None:
-        self._function = ""
+        self._function = self._measured = ""
         self._keys: tuple[str, ...] = ()
         self._calls: set[tuple[str, bool]] = set()
 
@@ -58,6 +60,8 @@ class _Reading:
         if call := _CALL.search(clear, max(start - 40, 0), start):
             self._calls.add((call[1], at_end))
         if match := _FUNCTION.match(clear, after) or _STEP.match(clear, after):
+            if not self._function and match[1] not in ("++", "+="):
+                self._measured = unit_of_time(_first_argument(clear, match.end()), clear)
             self._function = self._function or match[1]
 
     def facts(self, name: str) -> MapFacts:
@@ -71,6 +75,7 @@ class _Reading:
             printed_at_end=("print", True) in calls,
             cleared=bool({("clear", False), ("zero", False)} & calls),
             cleared_at_end=bool({("clear", True), ("zero", True)} & calls),
+            measured=self._measured,
             deleted=bool({("delete", True), ("delete", False)} & calls),
         )
 
@@ -105,6 +110,29 @@ def _points(probes: str) -> list[str]:
 
 def _is_end(probes: str) -> bool:
     return all(each in ("END", "end") for each in _points(probes))
+
+
+def _first_argument(clear: str, at: int) -> str:
+    """The text from behind an opening parenthesis to the comma or the parenthesis that ends it."""
+    depth = 1
+    for place in range(at, len(clear)):
+        depth += (clear[place] in "([{") - (clear[place] in ")]}")
+        if depth == 0 or (depth == 1 and clear[place] == ","):
+            return clear[at:place].strip()
+    return ""
+
+
+def unit_of_time(expression: str, text: str) -> str:
+    """``ns``, ``us``, ``ms`` or ``s`` of a difference of ``nsecs`` divided by a constant; empty for anything else.
+
+    A variable is looked up in ``text``: all that is assigned to it must have the same unit.
+    """
+    said = [expression]
+    if re.fullmatch(r"\$\w+", expression):
+        said = re.findall(re.escape(expression) + r"\s*=([^=;][^;]*);", text)
+    matches = [_ELAPSED.fullmatch(" ".join(each.split())) for each in said]
+    units = {_DIVIDED.get(match["by"] or "1", "") if match else "" for match in matches}
+    return units.pop() if len(units) == 1 else ""
 
 
 def _brackets(text: str, clear: str, at: int) -> tuple[tuple[str, ...], int]:
