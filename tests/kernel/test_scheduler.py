@@ -92,16 +92,17 @@ def test_waits_for_a_cpu_are_those_of_the_kernels_books() -> None:
             assert live.wait_tick()
             assert at_least <= live.snapshot(None).overhead.missed <= missed_runs(own)
     longest_ns = max(measured[name].summary.max_ns or 0 for name in READY)
-    excuse_ns = missed * longest_ns
+    others = sum(row.count for name in WAITS for row in measured[name].clients if row.client == "others")
+    excuse_ns = (missed + others) * longest_ns
     lived_ns = []
     for tid in tids:
         truth = after[tid] - before[tid]
         counts, times_ns = (
             {name: _of(measured[name], tid)[part] - _of(first[name], tid)[part] for name in WAITS} for part in (0, 1)
         )
-        assert abs(counts["run_queue_latency"] + counts["preempted_time"] - truth.slices) <= missed, (tid, truth)
-        assert abs(counts["preempted_time"] - truth.preempted) <= missed, (tid, truth)
-        assert abs(counts["blocked_time"] - truth.voluntary) <= missed, (tid, truth)
+        assert abs(counts["run_queue_latency"] + counts["preempted_time"] - truth.slices) <= missed + others, truth
+        assert abs(counts["preempted_time"] - truth.preempted) <= missed + others, (tid, truth)
+        assert abs(counts["blocked_time"] - truth.voluntary) <= missed + others, (tid, truth)
         ready_ns = sum(times_ns[name] for name in READY)
         clocks_ns = SWITCH_NS * truth.slices
         assert abs(ready_ns - truth.delayed_ns) <= 0.032 * truth.delayed_ns + clocks_ns + excuse_ns, (tid, truth)
@@ -111,6 +112,7 @@ def test_waits_for_a_cpu_are_those_of_the_kernels_books() -> None:
     ready_ns = sum((measured[name].summary.total_ns or 0) - (first[name].summary.total_ns or 0) for name in READY)
     delayed_ns = sum(after[tid].delayed_ns - before[tid].delayed_ns for tid in tids)
     slices = sum(after[tid].slices - before[tid].slices for tid in tids)
+    assert abs(sum(measured[name].summary.count - first[name].summary.count for name in READY) - slices) <= missed
     assert delayed_ns > 100_000_000  # the rivals did get in each other's way
     assert abs(ready_ns - delayed_ns) <= 0.01 * delayed_ns + SWITCH_NS * slices + excuse_ns
     assert missed < slices / 2  # else nothing was compared: only other tracers at work can cause that many
