@@ -72,6 +72,8 @@ def ran(folder: Path, *words: str, body: str = BODY, text: str = TEXT) -> int:
         (["x.bt", "7", "-d", "3", "8"], ["7", "8"]),
         (["x.bt", "-d", "3", "--", "-x", "--", "9"], ["-x", "--", "9"]),
         (["x.bt", "7", "--", "-d"], ["7", "-d"]),
+        (["--", "x.bt", "-d"], ["-d"]),
+        (["x.bt", "-5"], ["-5"]),
     ],
 )
 def test_what_stands_behind_the_file_is_for_the_program(words: list[str], args: list[str]) -> None:
@@ -146,7 +148,7 @@ def test_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (["8", "b,c"], 22),
         (["7", "a"], 1),
     ]
-    assert [line["line"] for line in report["log"]] == ["\tone ?[31m".replace("\t", "?")]
+    assert [line["line"] for line in report["log"]] == ["        one ?[31m"]
 
 
 def test_csv(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -196,7 +198,7 @@ def test_without_any_probe_nothing_is_proven(
 ) -> None:
     monkeypatch.setattr(ScriptRun, "_holds_nothing", lambda self: True)
     assert ran(tmp_path, "-d", "0.6") == 4
-    assert "nothing of it is attached" in capsys.readouterr().err
+    assert "nothing that it wants to trace is attached" in capsys.readouterr().err
 
 
 def test_a_full_map_proves_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -24,7 +24,7 @@ _UNSAFE = re.compile(r"(\w+)\(\) is an unsafe function")
 _FATAL = re.compile(r"ERROR|FATAL|fatal error|No probes to attach|Clang parse error")
 
 
-UNATTACHED = "nothing of it is attached but timers: this kernel, or the programs here, lack what it wants to trace"
+UNATTACHED = "nothing that it wants to trace is attached: this kernel, or the programs here, do not have it"
 """What bpftrace up to 0.23 says only in a warning."""
 
 

@@ -39,6 +39,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     words, behind = _divided(argv) if argv[0] == "run" else (list(argv[1:]), [])
     options, rest = parser.parse_known_args(words)
     if argv[0] == "run":
+        options.file = options.file or (behind.pop(0) if behind else None)
         options.args, rest = [*options.args, *(word for word in rest if word[:1] != "-"), *behind], _dashed(rest)
     if rest and (meant := _meant(argv)):
         raise UsageError(f"there is no command {argv[1]}", meant)

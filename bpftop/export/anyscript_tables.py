@@ -55,13 +55,13 @@ def _fields(row: Row) -> Iterator[tuple[str, int | None, int | None, Cell]]:
 def log_rows(lines: Sequence[LogLine]) -> Iterator[Sequence[Cell]]:
     """The log with the moment at which each line arrived here."""
     for line in lines:
-        yield line.unix_ns, "program" if line.own else "bpftrace", line.text
+        yield line.unix_ns, "program" if line.own else "bpftrace", line.text.expandtabs()
 
 
 def said_rows(lines: Sequence[LogLine]) -> Iterator[Sequence[Cell]]:
     """The log in the columns of the maps, for one stream of both."""
     for line in lines:
-        yield line.unix_ns, "", "", "line" if line.own else "complaint", None, None, line.text
+        yield line.unix_ns, "", "", "line" if line.own else "complaint", None, None, line.text.expandtabs()
 
 
 def account_rows(snapshot: RunSnapshot) -> Iterator[Sequence[Cell]]:
@@ -102,7 +102,7 @@ def to_json(snapshot: RunSnapshot, lines: Sequence[LogLine], seen: Mapping[str, 
             for view in snapshot.maps
             if view.prints and view.prints > (seen or {}).get(view.name, 0)
         },
-        "log": [{"unix_ns": line.unix_ns, "program": line.own, "line": safe(line.text)} for line in lines],
+        "log": [{"unix_ns": line.unix_ns, "program": line.own, "line": safe(line.text.expandtabs())} for line in lines],
     }
 
 
