@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import termios
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.ui.ptys import child_in_terminal
+from tests.fakes import wait_for
+from tests.ui.ptys import child_in_terminal, restored
 
 BPFTOP = [sys.executable, "-P", "-m", "bpftop", "run"]
 CALLS = 5000
@@ -153,3 +157,32 @@ def test_in_a_terminal(tmp_path: Path) -> None:
         assert terminal.leave() == 0
     assert children
     assert not any(os.path.exists(f"/proc/{pid}") for pid in children)
+
+
+def test_ended_by_a_signal_it_leaves_terminal_and_kernel_as_they_were(tmp_path: Path) -> None:
+    path = tmp_path / "calls.bt"
+    path.write_text("tracepoint:syscalls:sys_enter_read { @reads = count(); } interval:ms:200 { print(@reads); }\n")
+    with child_in_terminal(["-m", "bpftop", "run", str(path)]) as terminal:
+        before = termios.tcgetattr(terminal.slave)
+        terminal.until("@reads")
+        terminal.until("hits/s")
+        children = Path(f"/proc/{terminal.child.pid}/task/{terminal.child.pid}/children").read_text().split()
+        terminal.child.terminate()
+        assert terminal.leave() == 128 + signal.SIGTERM
+        assert restored(terminal, before) == []
+    assert children
+    wait_for(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in children), "bpftrace was left behind")
+
+
+def test_ctrl_c_is_the_end_of_a_run_without_a_duration(tmp_path: Path) -> None:
+    """As with bpftrace itself: its maps come, and that is no failure."""
+    path = tmp_path / "calls.bt"
+    path.write_text('BEGIN { printf("ready\\n"); } tracepoint:syscalls:sys_enter_read { @reads = count(); }\n')
+    with subprocess.Popen([*BPFTOP, "--format", "text", str(path)], stdout=subprocess.PIPE, text=True) as bpftop:
+        assert bpftop.stdout is not None
+        assert bpftop.stdout.readline() == "ready\n"
+        time.sleep(1)
+        bpftop.send_signal(signal.SIGINT)
+        out = bpftop.stdout.read()
+        assert bpftop.wait(60) == 0
+    assert "@reads  " in out
