@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 
 from bpftop.anyscript import keys
 from bpftop.anyscript.model import (
@@ -149,7 +150,8 @@ class Log:
         """The lines after the first ``seen``, and how many of them are no longer there."""
         new = self.total - seen
         there = min(new, len(self._lines))
-        return [self._lines[i] for i in range(len(self._lines) - there, len(self._lines))], new - there
+        # From the end: a deque finds what is in its middle only by walking there.
+        return list(islice(reversed(self._lines), there))[::-1], new - there
 
     def newest(self, most: int = SHOWN_LINES) -> tuple[LogLine, ...]:
         """The last lines, and the one that is not over yet."""

@@ -166,6 +166,10 @@ class RunScreen(Screen[None], inherit_bindings=False):
         if index < len(self.all_tabs):
             self.open(self.all_tabs[index])
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """A number key without a tab is not offered."""
+        return action != "pane" or parameters[0] in range(len(self.all_tabs))
+
     def action_next_pane(self, step: int) -> None:
         """The tab to the right or left."""
         self.open(self.all_tabs[(self.all_tabs.index(self.front) + step) % len(self.all_tabs)])
@@ -243,4 +247,5 @@ class RunScreen(Screen[None], inherit_bindings=False):
                 continue
             keys.setdefault(binding.action, []).append(self.app.get_key_display(replace(binding, key_display=None)))
             what[binding.action] = binding.tooltip or binding.description.lower()
+        what |= {f"pane({index})": f"open {safe(tab.title, 30)}" for index, tab in enumerate(self.all_tabs)}
         return [KeyHelp(" ".join(shown), what[action]) for action, shown in keys.items()]
