@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from bpftop.anyscript import attached
 from bpftop.anyscript import run as run_module
 from bpftop.anyscript.ending import ending_of
 from bpftop.anyscript.model import RunSnapshot, RunState, UserScript
@@ -227,3 +228,18 @@ def test_other_ends() -> None:
     assert end(3) == (False, "the program ended itself with exit code 3")
     assert end(-2, asked=True, was_live=False) == (True, "ended before it was attached: bpftrace got signal 2")
     assert end(None)[0] is False
+
+
+def test_what_a_process_holds() -> None:
+    """This one holds no perf event; 0.17 would have one for each CPU without any probe."""
+    mine = os.getpid()
+    assert attached.held(mine) == 0
+    assert attached.held(None) == -1
+    assert attached.cpu_ticks(mine) >= 1
+    assert attached.cpu_ticks(None) == 0
+    assert attached.buffers("0.17.0") == os.cpu_count()
+    assert attached.buffers("0.27.1") == 0
+    assert attached.nothing(mine, ("kprobe:x", "interval:s:1"), "0.27.1")
+    assert attached.nothing(mine, ("interval:s:1",), "0.27.1")
+    assert not attached.nothing(mine, (), "0.27.1")
+    assert not attached.nothing(None, ("kprobe:x",), "0.27.1")

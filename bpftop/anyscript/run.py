@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import threading
 import time
 from collections import deque
 from functools import partial
-from pathlib import Path
 
+from bpftop.anyscript import attached
 from bpftop.anyscript.decode import RunMessage, decode
 from bpftop.anyscript.ending import Ending, ending_of
 from bpftop.anyscript.model import Complaint, LogLine, Printed, RunSnapshot, RunState, Said, UserScript
@@ -29,10 +28,6 @@ _QUIET_S = 2.5
 """When a run that was asked to end shows no sign of it for so long, it is asked more firmly."""
 _LONGEST_S = 180.0
 """However busy it is: after this it is asked more firmly too."""
-_ATTACHED = ("anon_inode:[perf_event]", "anon_inode:bpf_link", "anon_inode:[bpf_link]")
-_TIMERS = ("interval:", "i:", "profile:", "p:")
-_PERF_BUFFERS = ("0.14", "0.15", "0.16", "0.17", "0.18")
-"""These have a perf event for each CPU besides, for what the program prints."""
 _ESCAPED_TWICE = ("0.22", "0.23")
 
 
@@ -65,7 +60,7 @@ class ScriptRun:
         self._script = script
         self._source = source
         self._version = version
-        self._outside = attach_points(script.text)
+        self._points = attach_points(script.text)
         settings = own_settings()
         given = settings.get("BPFTRACE_MAX_MAP_KEYS") or settings.get("BPFTRACE_MAP_KEYS_MAX")
         self._maps = MapStore(script, int(given) if given else map_keys())
@@ -142,13 +137,10 @@ class ScriptRun:
                 quiet_s = 0.0
 
     def _progress(self) -> tuple[int, int, int]:
-        """What has been heard, what is still attached, and the CPU time of bpftrace in ticks: large maps take long."""
-        self._left_to_detach = max(self._attached_now() - self._buffers(), 0)
-        ticks = 0
-        with contextlib.suppress(OSError, ValueError, IndexError):
-            words = Path(f"/proc/{self._source.pid}/stat").read_text().rpartition(")")[2].split()
-            ticks = int(words[11]) + int(words[12])
-        return self._heard, self._left_to_detach, ticks
+        """What has been heard, what is still attached, and the CPU time of bpftrace: large maps take long."""
+        pid = self._source.pid
+        self._left_to_detach = max(attached.held(pid) - attached.buffers(self._version), 0)
+        return self._heard, self._left_to_detach, attached.cpu_ticks(pid)
 
     # --- the reader's thread ---
 
@@ -225,26 +217,7 @@ class ScriptRun:
         return True
 
     def _holds_nothing(self) -> bool:
-        """Whether bpftrace has attached nothing but its timers (BEGIN and END need no attaching)."""
-        timers = [point for point in self._outside if point.startswith(_TIMERS)]
-        expected = sum(1 if point.startswith("i") else os.cpu_count() or 1 for point in timers)
-        expected = expected if len(timers) < len(self._outside) else 0
-        attached = self._attached_now()
-        return bool(self._outside) and 0 <= attached <= self._buffers() + expected
-
-    def _buffers(self) -> int:
-        """How many of its perf events are for what the program prints."""
-        return (os.cpu_count() or 1) if self._version.startswith(_PERF_BUFFERS) else 0
-
-    def _attached_now(self) -> int:
-        """How many perf events and links bpftrace has open, its own event buffers included; -1: unknown."""
-        found = -1
-        with contextlib.suppress(OSError):
-            for entry in Path(f"/proc/{self._source.pid}/fd").iterdir():
-                found = max(found, 0)
-                with contextlib.suppress(OSError):
-                    found += os.readlink(entry) in _ATTACHED
-        return found
+        return attached.nothing(self._source.pid, self._points, self._version)
 
     # --- figures ---
 

@@ -1,0 +1,49 @@
+"""What a running bpftrace holds in the kernel, from its open files: what is attached, and whether it works."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+_HOLDS = frozenset(
+    f"anon_inode:{name}"
+    for name in ("[perf_event]", "bpf_link", "[bpf_link]", "bpf-raw-tracepoint", "bpf-tracing-prog")
+)
+_TIMERS = ("interval:", "i:", "profile:", "p:")
+_PERF_BUFFERS = ("0.14", "0.15", "0.16", "0.17", "0.18")
+"""These have a perf event for each CPU besides, for what the program prints."""
+
+
+def held(pid: int | None) -> int:
+    """How many perf events and links a process has open; -1: unknown."""
+    found = -1
+    with contextlib.suppress(OSError):
+        for entry in Path(f"/proc/{pid}/fd").iterdir():
+            found = max(found, 0)
+            with contextlib.suppress(OSError):
+                found += os.readlink(entry) in _HOLDS
+    return found
+
+
+def buffers(version: str) -> int:
+    """How many of them are no probes."""
+    return (os.cpu_count() or 1) if version.startswith(_PERF_BUFFERS) else 0
+
+
+def nothing(pid: int | None, points: Sequence[str], version: str) -> bool:
+    """Whether of these attach points none but the timers is attached. False when that cannot be known."""
+    timers = [point for point in points if point.startswith(_TIMERS)]
+    expected = sum(1 if point.startswith("i") else os.cpu_count() or 1 for point in timers)
+    expected = expected if len(timers) < len(points) else 0
+    return bool(points) and 0 <= held(pid) <= buffers(version) + expected
+
+
+def cpu_ticks(pid: int | None) -> int:
+    """The CPU time that a process has used, in clock ticks; 0 when it is gone."""
+    try:
+        words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return int(words[11]) + int(words[12])
+    except (OSError, ValueError, IndexError):
+        return 0
