@@ -65,6 +65,16 @@ def web(scripts: Sequence[Script]) -> str:
     return f"{produced['requests']} requests on {produced['connections']} connections of {len(SOURCES)} clients"
 
 
+def http(scripts: Sequence[Script]) -> str:
+    """nginx, from memory and from a file: where the first lines of requests and responses are differs by kernel."""
+    with _nginx_port() as port, watched(f":{port}", scripts) as session:
+        load = run_load(port, 200, connections=4, paths=["/fixed", "/index.html?q=1"])
+        assert load.complete
+        _exact(session, "route_latency", {"GET /fixed": 100, "GET /index.html": 100})
+        assert session.snapshot(None).counters["http_unseen"].count == 0
+    return "200 requests of 2 routes"
+
+
 @contextmanager
 def _nginx_port() -> Iterator[int]:
     with tempfile.TemporaryDirectory() as folder, running_nginx(Path(folder)) as nginx:
@@ -167,6 +177,7 @@ def _names(script: Script) -> list[str]:
 
 TRUTHS: dict[tuple[str, ...], Callable[[Sequence[Script]], str]] = {
     ("requests", "connections"): web,
+    ("http",): http,
     ("syscalls",): syscalls,
     ("eventloop",): eventloop,
     ("disk",): disk,
