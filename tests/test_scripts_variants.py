@@ -91,8 +91,9 @@ def test_a_variant_can_be_named() -> None:
     ("release", "told"),
     [("5.10.0-32-amd64", True), ("4.18.0", True), ("5.11.0", False), ("6.18.44", False), ("x", False)],
 )
-def test_old_kernels_types_are_named_to_bpftrace(tmp_path: Path, release: str, told: bool) -> None:
+def test_the_file_of_types_is_named_to_bpftrace(tmp_path: Path, release: str, told: bool) -> None:
     types = tmp_path / "vmlinux"
-    assert told_types(release, types) == {}, "a file that is not there is not named"
+    assert told_types(False, release, types) == {}, "a file that is not there is not named"
     types.touch()
-    assert told_types(release, types) == ({"BPFTRACE_BTF": str(types)} if told else {})
+    assert told_types(False, release, types) == {"BPFTRACE_BTF": str(types)}
+    assert told_types(True, release, types) == ({"BPFTRACE_BTF": str(types)} if told else {})

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from bpftop.errors import HostError
+from bpftop.scripts.btf import told_types
 from bpftop.tracer.overhead import OverheadMeter, program_costs
 from bpftop.tracer.reader import pump
 from bpftop.tracer.source import Source
@@ -46,6 +47,7 @@ def test_the_words_and_the_environment_are_fixed(tmp_path: Path, monkeypatch: py
         "LANG": "C.UTF-8",
         "BPFTRACE_MAP_KEYS_MAX": str(map_keys()),
         "BPFTRACE_MAX_MAP_KEYS": str(map_keys()),
+        **told_types(),
     }
 
 

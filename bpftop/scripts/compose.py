@@ -77,7 +77,7 @@ def _without_header(body: str) -> str:
 
 def _title(scripts: Sequence[Script], target: Target) -> str:
     names = ", ".join(script.name for script in scripts)
-    settings = "".join(f"{name}={value} " for name, value in told_types().items())
+    settings = "".join(f"{name}={value} " for name, value in told_types(modules=True).items())
     lines = [f"// bpftop: {names}. Plain bpftrace, 0.17 or newer.", f"// Run: {settings}bpftrace --no-warnings FILE"]
     if target.comm and _FOLLOW[target.kind] == 1:
         lines[-1] += " -- NAME   (NAME of the program: restarts of it stay in view)"

@@ -57,6 +57,7 @@ class BpftraceSource:
         self._program = program
         self._path = bpftrace_path
         self._cwd = cwd
+        self._own = settings is not None
         self._settings = dict(settings or {})
         self._child: subprocess.Popen[bytes] | None = None
         self.stdout = self.stderr = -1
@@ -74,7 +75,7 @@ class BpftraceSource:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 pass_fds=(script,),
-                env=_environment() | self._settings,
+                env=_environment() | told_types(modules=self._own) | self._settings,
                 cwd=self._cwd,
                 start_new_session=True,
                 preexec_fn=_die_with_parent(os.getpid()),
@@ -130,7 +131,6 @@ def _environment() -> dict[str, str]:
         "LANG": "C.UTF-8",
         "BPFTRACE_MAP_KEYS_MAX": keys,  # up to 0.23
         "BPFTRACE_MAX_MAP_KEYS": keys,  # 0.20 and newer
-        **told_types(),
     }
 
 
