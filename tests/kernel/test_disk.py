@@ -21,6 +21,7 @@ from tests.load.told import told
 
 KINDS = {"read": 1, "write": 2, "flush": 3}
 SIZE = 32 << 20
+FIRST_SECTOR = 2048
 
 
 def _run(*words: object) -> str:
@@ -29,12 +30,16 @@ def _run(*words: object) -> str:
 
 @contextmanager
 def _loop_device(file: Path) -> Iterator[Path]:
-    """A block device of our own, backed by a file."""
+    """A block device of our own with one partition (which would outlive it), backed by a file."""
     with file.open("wb") as made:
         made.truncate(SIZE)
     device = Path(_run("losetup", "--find", "--show", file))
     try:
-        yield device
+        _run("addpart", device, 1, FIRST_SECTOR, SIZE // 512 - FIRST_SECTOR)
+        try:
+            yield device
+        finally:
+            _run("delpart", device, 1)
     finally:
         _run("losetup", "--detach", device)
 
@@ -58,7 +63,12 @@ def _done(device: Path) -> dict[str, int]:
 
 
 def _tools() -> None:
-    for tool, package in (("losetup", "mount"), ("mkfs.ext4", "e2fsprogs"), ("fsfreeze", "util-linux")):
+    for tool, package in (
+        ("losetup", "mount"),
+        ("mkfs.ext4", "e2fsprogs"),
+        ("fsfreeze", "util-linux"),
+        ("addpart", "util-linux"),
+    ):
         if shutil.which(tool, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin") is None:
             pytest.skip(f"{tool} is not installed: apt-get install {package}")
     if not Path("/dev/loop-control").exists():
@@ -66,15 +76,16 @@ def _tools() -> None:
 
 
 def test_requests_of_a_device_of_our_own_and_a_disk_that_freezes(tmp_path: Path) -> None:
-    """The device lies on a file system of our own; freezing that holds a write back for a time we know."""
+    """On a partition of it. The device lies on a file system of our own; freezing that holds a write back for a time we
+    know."""
     _tools()
     truth_file = tmp_path / "truth"
     with (
         _loop_device(tmp_path / "outer") as outer,
         _file_system(outer, tmp_path / "mounted") as mounted,
         _loop_device(mounted / "inner") as device,
-        told("disk_io", truth_file, device) as disk,
-        told("disk_io", tmp_path / "other", device) as other,
+        told("disk_io", truth_file, f"{device}p1") as disk,
+        told("disk_io", tmp_path / "other", f"{device}p1") as other,
         watching(str(disk.pid), ("disk",)) as live,
     ):
         other.tell("write 600")  # every place is written once; not the target's

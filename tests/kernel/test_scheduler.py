@@ -67,7 +67,8 @@ def _of(measure: MeasureSnapshot, tid: int) -> tuple[int, int]:
 
 def test_waits_for_a_cpu_are_those_of_the_kernels_books() -> None:
     """Four threads on one CPU. bpftrace stays off it, so that the kernel has no reason to leave our programs out."""
-    first_cpu, *_, last_cpu = sorted(os.sched_getaffinity(0))
+    cpus = sorted(os.sched_getaffinity(0))
+    first_cpu, last_cpu = cpus[0], cpus[-1]
     with told("cpu_work", 3) as work, told("cpu_work", 1) as rival:
         tids = work.ready["tids"]
         for tid in (*tids, *rival.ready["tids"]):
