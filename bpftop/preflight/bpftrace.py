@@ -14,8 +14,8 @@ from bpftop.preflight.values import Check, Host, Problem
 OLDEST = (0, 17)
 """The oldest bpftrace that the scripts run on; Debian 11's 0.11 does not even know ``--no-warnings``."""
 _TROUBLED = {
-    (0, 24): "0.24 rejects scripts for the sign of numbers",
-    (0, 27, 0): "0.27.0 cannot compare strings",
+    (0, 24): "0.24 rejects programs of others for the sign of numbers (ours run)",
+    (0, 27, 0): "0.27.0 rejects programs that call strncmp (ours do not)",
 }
 
 
