@@ -16,8 +16,8 @@ from bpftop.preflight import bpftrace_path, missing, suited
 from bpftop.scripts import catalog, compose
 from bpftop.tracer.supervisor import BpftraceSource
 from bpftop.tracer.trial import attach
-from tests.kernels.rows import Row
-from tests.kernels.truths import TRUTHS
+from tests.kernels.rows import MISSED, Row
+from tests.kernels.truths import TRUTHS, Counted
 
 ATTACH_S = 90.0
 """Translated instructions compile slowly."""
@@ -49,8 +49,9 @@ def _outcome(scripts: Sequence[Script], attempt: Callable[[], tuple[str, str]]) 
     return [_row(script, state, detail) for script in scripts]
 
 
-def _exact(truth: Callable[[Sequence[Script]], str], scripts: Sequence[Script]) -> tuple[str, str]:
-    return "exact", truth(scripts)
+def _exact(truth: Callable[[Sequence[Script]], Counted], scripts: Sequence[Script]) -> tuple[str, str]:
+    counted = truth(scripts)
+    return (f"{MISSED} {counted.missed}" if counted.missed else "exact"), counted.words
 
 
 def _attached(script: Script) -> tuple[str, str]:

@@ -41,7 +41,7 @@ def _cell(row: Row | None, reasons: Sequence[str]) -> str:
         return "–"
     if row.state == "unavailable":
         return f"unavailable ({reasons.index(row.detail) + 1})"
-    words = {"exact": "exact", "attached": "attaches"}.get(row.state, f"**{row.state}**")
+    words = {"attached": "attaches"}.get(row.state, f"**{row.state}**" if row.failed else row.state)
     return words + (f", {row.variant} variant" if row.variant else "")
 
 
@@ -52,7 +52,9 @@ def _reasons(rows: Sequence[Row]) -> list[str]:
 def _notes(rows: Sequence[Row]) -> str:
     """Why something cannot run, in bpftop's own words, and what was counted where it can."""
     lines = [f"{number}. {reason}" for number, reason in enumerate(_reasons(rows), 1)]
-    counted = dict.fromkeys((row.script, row.detail) for row in rows if row.state == "exact")
+    counted = dict.fromkeys(
+        (row.script, row.detail) for row in rows if not row.failed and row.state not in ("attached", "unavailable")
+    )
     by_workload: dict[str, list[str]] = {}
     for script, detail in counted:
         by_workload.setdefault(detail, []).append(f"`{script}`")
