@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from bpftop.scripts.catalog import SHIPPED
 from tests.kernels.packages import SUITES
 from tests.kernels.rows import Row
 
@@ -21,7 +22,8 @@ def page(rows: Sequence[Row], bpftrace: str) -> str:
 def table(rows: Sequence[Row]) -> str:
     """Scripts by kernels. What cannot run has a number, see the notes below the table."""
     releases = {row.release: row.label for row in rows}
-    names = list(dict.fromkeys(row.script for row in rows))
+    place = {name: number for number, name in enumerate(SHIPPED)}
+    names = sorted({row.script for row in rows}, key=lambda name: (place.get(name, len(place)), name))
     reasons = _reasons(rows)
     lines = ["| script | " + " | ".join(map(_version, releases)) + " |", "|---" * (len(releases) + 1) + "|"]
     lines.append("| *from Debian* | " + " | ".join(SUITES[label] for label in releases.values()) + " |")
