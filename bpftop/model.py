@@ -233,6 +233,8 @@ class State(Enum):
     STALLED = "stalled"
     """No heartbeat for more than 2 s."""
     STOPPED = "stopped"
+    OFF = "off"
+    """A script that does not run and could be started."""
     FAILED = "failed"
 
 
@@ -446,5 +448,5 @@ class Snapshot:
     """Seconds since the last observation of any measure (since attach when there was none)."""
     counters: Mapping[str, CounterSnapshot] = field(default_factory=dict)
     """What the scripts only count, by name."""
-    history: History = field(default_factory=History)
-    """The seconds behind the figures, for heat maps."""
+    histories: tuple[History, ...] = ()
+    """The seconds behind the figures, for heat maps; one for each bpftrace that runs."""

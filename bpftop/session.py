@@ -270,7 +270,7 @@ class Session:
                 ticks=store.ticks,
                 quiet_s=max(0.0, (now_boot - seen) / 1e9),
                 counters=store.counters(window_s),
-                history=store.history(now_unix - now_boot),
+                histories=(store.history(now_unix - now_boot),),
             )
 
     def _status(self) -> TracerStatus:

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bpftop.cli.growing import growing
 from bpftop.cli.live import demo as demo_session
 from bpftop.cli.live import given_target, live
 from bpftop.cli.parser import WINDOWS
@@ -60,4 +61,10 @@ def _show(session: Session, options: argparse.Namespace, banner: str, absent: st
         banner=banner,
         absent=absent,
     )
-    return run(session, save=save, options=ui, on_forced=session.stop)
+    if options.simulate or session.snapshot(10.0).tracer.source != "bpftrace":
+        return run(session, save=save, options=ui, on_forced=session.stop)
+    whole = growing(session, options)
+    try:
+        return run(whole, save=save, options=ui, on_forced=whole.stop)
+    finally:
+        whole.stop()

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from functools import partial
 
-from bpftop.model import Snapshot
+from bpftop.model import ScriptStatus, Snapshot
 from bpftop.ui.options import SnapshotSource, UiOptions
 from bpftop.ui.screen import MainScreen
 from bpftop.ui.shell import INTERNAL_ERROR, Shell, run_app
@@ -52,6 +52,25 @@ class BpftopApp(Shell):
             if self._eager and _has_figures(snapshot):
                 self._eager = False
                 self.poll_every(main.view.refresh_s)
+
+    def start_script(self, script: ScriptStatus) -> None:
+        """Start a script that is off, where the session can."""
+        start = getattr(self._session, "start_script", None)
+        if start is None:
+            self.notify("nothing can be started here: this is no live watch", severity="warning", timeout=5)
+            return
+        start(script.name)
+        self.notify(f"starting {script.name} …", timeout=4)
+        self.poll()
+
+    def stop_script(self, script: ScriptStatus) -> None:
+        """Stop a script that was started from the screen."""
+        stop = getattr(self._session, "stop_script", None)
+        if stop is None or not stop(script.name):
+            self.notify(f"{script.name} was there from the beginning: leave it out with --scripts", timeout=5)
+            return
+        self.notify(f"stopping {script.name}", timeout=4)
+        self.poll()
 
     def save_snapshot(self, snapshot: Snapshot) -> None:
         """Write its files."""

@@ -11,7 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 from textual.widgets import ContentSwitcher
 
-from bpftop.model import Snapshot
+from bpftop.model import ScriptStatus, Snapshot, State
 from bpftop.ui.canvas import Canvas
 from bpftop.ui.chrome import Accounts, Keys, Status, Tabs
 from bpftop.ui.filterbar import FilterBar
@@ -19,7 +19,7 @@ from bpftop.ui.help import Help, HelpText, KeyHelp
 from bpftop.ui.options import REFRESH_S, WINDOWS_S, UiOptions
 from bpftop.ui.paint import Line, Span, centred, line
 from bpftop.ui.panes.lists import ListPane
-from bpftop.ui.panes.registry import panes_for
+from bpftop.ui.panes.registry import own_pane, panes_for, with_panes
 from bpftop.ui.panes.slow import SlowRequests
 from bpftop.ui.view import Baseline, Box, View
 
@@ -116,7 +116,42 @@ class MainScreen(Screen[None], inherit_bindings=False):
         """A new snapshot; while paused the old one stays."""
         if not self.view.paused:
             self.view = replace(self.view, snapshot=snapshot)
+            self._fit_panes()
             self.show()
+
+    def _fit_panes(self) -> None:
+        """A pane for each script that was started meanwhile, none for those that were stopped."""
+        wanted = {f"script-{script.name}": script for script in with_panes(self.view.snapshot)}
+        there = {pane.id: pane for pane in self.panes if (pane.id or "").startswith("script-")}
+        if wanted.keys() == there.keys():
+            return
+        front = self.panes[self.front]
+        switcher = self.query_one(ContentSwitcher)
+        for name, script in wanted.items():
+            if name not in there:
+                pane = own_pane(script)
+                pane.display = False
+                self.panes.insert(-1, pane)
+                switcher.mount(pane)
+        for pane in there.values():
+            if pane.id not in wanted:
+                self.panes.remove(pane)
+                pane.remove()
+        self.tabs.titles, self.tabs.shorts = [pane.TITLE for pane in self.panes], [pane.SHORT for pane in self.panes]
+        self.action_pane(self.panes.index(front) if front in self.panes else len(self.panes) - 1)
+
+    def start_script(self, script: ScriptStatus) -> None:
+        """Start a script that is off; open the pane of one that runs."""
+        if script.state is State.OFF:
+            self.bpftop.start_script(script)
+            return
+        place = next((i for i, pane in enumerate(self.panes) if pane.id == f"script-{script.name}"), None)
+        if place is not None:
+            self.action_pane(place)
+
+    def stop_script(self, script: ScriptStatus) -> None:
+        """Stop a script that was started from the screen."""
+        self.bpftop.stop_script(script)
 
     def show(self) -> None:
         """Draw the view: the rows around, and the pane in front."""

@@ -187,7 +187,7 @@ def live(n: int = 12_000, client_count: int = 12, others: int = 40) -> Snapshot:
         kernel="6.18.5",
         ticks=90,
         quiet_s=0.2,
-        history=history(n) if n else History(),
+        histories=(history(n),) if n else (),
     )
 
 

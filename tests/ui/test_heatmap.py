@@ -37,7 +37,7 @@ def spiked() -> Snapshot:
         for i, client in enumerate(("10.9.9.9", "10.9.9.8", "10.9.9.9"))
     )
     calm_one = SlowRequest(NOON - 5 * 10**9, "request", 1_000_500, "10.1.1.1", {"read_queue_ns": 500})
-    return replace(builders.live(), history=history, slow=(*events, calm_one))
+    return replace(builders.live(), histories=(history,), slow=(*events, calm_one))
 
 
 def test_from_the_map_to_the_client_in_four_keys() -> None:
@@ -91,7 +91,7 @@ def test_the_map_is_drawn_in_colour_in_glyphs_and_in_ascii() -> None:
 
 
 def test_an_empty_window_is_said() -> None:
-    assert "no observation in this window" in screen_text(replace(spiked(), history=History()), "3", options=PLAIN)
+    assert "no observation in this window" in screen_text(replace(spiked(), histories=()), "3", options=PLAIN)
 
 
 @pytest.mark.parametrize("size", [(60, 15), (80, 24), (300, 100)])

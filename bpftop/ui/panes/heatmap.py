@@ -13,7 +13,7 @@ from textual import events
 from textual.binding import Binding, BindingType
 
 from bpftop import units
-from bpftop.model import Counts, MeasureSnapshot
+from bpftop.model import Counts, History, MeasureSnapshot
 from bpftop.stats.heat import Columns, columns
 from bpftop.ui import words
 from bpftop.ui.canvas import Canvas
@@ -60,7 +60,9 @@ def make_map(shown: MeasureSnapshot, view: View, width: int, height: int) -> Map
     """The map of a measure over the window in at most ``width`` columns and ``height`` rows."""
     snapshot = view.snapshot
     length_s = min(snapshot.window.length_s or _LONGEST_S, _LONGEST_S)
-    found = columns(snapshot.history, shown.measure.name, length_s, snapshot.unix_ns, width)
+    name = shown.measure.name
+    history = next((each for each in snapshot.histories if name in each.measures), History())
+    found = columns(history, name, length_s, snapshot.unix_ns, width)
     edges = rows_of(found.total(), height).edges_ns
     p50, p99 = ([_row(edges, value) for value in found.quantile(q)] for q in (0.5, 0.99))
     return Map(found, edges, found.rows(edges), p50, p99, width)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from bpftop.model import ScriptStatus, Snapshot
+from bpftop.model import ScriptStatus, Snapshot, State
 from bpftop.ui.panes.base import Pane
 from bpftop.ui.panes.clients import Clients
 from bpftop.ui.panes.heatmap import HeatMap
@@ -23,5 +23,14 @@ OWN: Mapping[str, Callable[[ScriptStatus], Pane]] = {"http": Routes}
 
 def panes_for(snapshot: Snapshot) -> list[Pane]:
     """New panes: the first ones, one for each script that has a pane, and the scripts themselves at the end."""
-    own = [OWN.get(script.name, ScriptPane)(script) for script in snapshot.scripts if script.pane]
-    return [*(pane() for pane in FIRST), *own, Scripts()]
+    return [*(pane() for pane in FIRST), *map(own_pane, with_panes(snapshot)), Scripts()]
+
+
+def with_panes(snapshot: Snapshot) -> list[ScriptStatus]:
+    """The scripts that run and have a pane of their own."""
+    return [script for script in snapshot.scripts if script.pane and script.state is not State.OFF]
+
+
+def own_pane(script: ScriptStatus) -> Pane:
+    """A new pane for a script; its id is ``script-NAME``."""
+    return OWN.get(script.name, ScriptPane)(script)

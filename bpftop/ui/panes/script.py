@@ -95,10 +95,10 @@ class ScriptPane(ListPane[ClientRow]):
         count: Column[ClientRow] = Column("Count", 6, lambda row: units.count(row.count))
         rate: Column[ClientRow] = Column("Rate", 8, lambda row: units.rate(row.rate_per_s), rank=3)
         rows = self.rows(view)
-        if found.measure.unit == "count":
+        if isinstance(found, CounterSnapshot):
             total = max(sum(row.count for row in rows), 1)
             return [name, count, rate, Column("Share", 6, lambda row: words.share(row.count / total), rank=4)]
-        return [name, count, rate, *_times(rows, view.snapshot.window.span_s)]
+        return [name, count, rate, *_times(rows, _span_s(found))]
 
     def sort_keys(self, rows: Sequence[ClientRow], sort: str) -> NDArray[np.float64]:
         """Numbers for numpy; names by their rank; a counter has counts only."""
@@ -158,6 +158,11 @@ def _nothing(figure: Figure, view: View) -> str:
 
 def _name(row: ClientRow) -> Span | str:
     return Span(row.client, "dim") if row.client == words.OTHERS else safe(row.client, 64)
+
+
+def _span_s(figure: MeasureSnapshot) -> float:
+    """The seconds that its rates are over: a script that was started later has seen less of the window."""
+    return figure.summary.count / figure.summary.rate_per_s if figure.summary.rate_per_s else 0.0
 
 
 def _times(rows: Sequence[ClientRow], span_s: float) -> list[Column[ClientRow]]:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+
 from bpftop import units
 from bpftop.model import Accounting, Overhead, ScriptStatus, Snapshot, State
 from bpftop.ui.paint import EMPTY, Line, Role, Span, fit, joined, line, pad, wrapped
@@ -17,7 +21,10 @@ STATE_ROLES: dict[State, Role] = {
     State.STALLED: "warn",
     State.STOPPED: "dim",
     State.FAILED: "bad",
+    State.OFF: "dim",
 }
+_BELOW = 13
+"""Rows that tracer, cost and accounting need."""
 _COLUMNS: list[Column[ScriptStatus]] = [
     Column("Script", 14, lambda row: Span(safe(row.name, 30), "strong"), left=True, grow=6),
     Column("State", 9, lambda row: Span(row.state.value, STATE_ROLES[row.state]), left=True),
@@ -37,11 +44,51 @@ class Scripts(Pane):
         "requests (pane 4) travel one by one and can be held back or lost."
     )
     NEEDS_FIGURES = False
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "start", "Start", tooltip="start the script under the cursor, or open its pane"),
+        Binding("x", "stop", "Stop", tooltip="stop the script under the cursor, if it was started here"),
+        Binding("up,k", "move(-1)", "Up", show=False, tooltip="one row up"),
+        Binding("down,j", "move(1)", "Down", show=False, tooltip="one row down"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cursor = 0
+
+    def action_move(self, rows: int) -> None:
+        """Move the cursor."""
+        count = len(self.view.snapshot.scripts) if self.view else 0
+        self.cursor = min(max(self.cursor + rows, 0), max(count - 1, 0))
+        self.redraw()
+
+    def _chosen(self) -> ScriptStatus | None:
+        scripts = self.view.snapshot.scripts if self.view else ()
+        return scripts[min(self.cursor, len(scripts) - 1)] if scripts else None
+
+    def action_start(self) -> None:
+        """Start it; when it runs, open its pane."""
+        chosen = self._chosen()
+        if chosen is not None:
+            self.screen.start_script(chosen)  # type: ignore[attr-defined]
+
+    def action_stop(self) -> None:
+        """Stop it."""
+        chosen = self._chosen()
+        if chosen is not None:
+            self.screen.stop_script(chosen)  # type: ignore[attr-defined]
 
     def draw(self, view: View, width: int, height: int) -> list[Line]:
         """From the most to the least asked for."""
         snapshot = view.snapshot
-        lines = table(_COLUMNS, snapshot.scripts, width)
+        count = len(snapshot.scripts)
+        self.cursor = min(self.cursor, max(count - 1, 0))
+        room = min(max(height - _BELOW - 1, 3), count)
+        top = min(max(self.cursor - room + 1, 0), count - room) if count else 0
+        cursor = self.cursor - top if count > 1 else None
+        lines = table(_COLUMNS, snapshot.scripts[top : top + room], width, cursor=cursor)
+        if room < count:
+            hidden = f"rows {top + 1}–{top + room} of {count}"
+            lines.append(line(Span(hidden, "dim")))
         lines += [EMPTY, *tracer_lines(snapshot, width), EMPTY, *cost_lines(snapshot.overhead, width)]
         lines += [EMPTY, *accounting_lines(snapshot.accounting, width)]
         stderr = snapshot.tracer.stderr

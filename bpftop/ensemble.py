@@ -1,0 +1,168 @@
+"""A watch that can grow: the scripts it began with, and others started and stopped while it runs.
+
+Each script that is added runs in a bpftrace of its own, so that starting and stopping it never interrupts the others.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Protocol
+
+from bpftop.errors import BpftopError
+from bpftop.model import Accounting, Overhead, ScriptStatus, Snapshot, State, Target
+
+
+class Watch(Protocol):
+    """What is put together: a session."""
+
+    def start(self) -> None:
+        """Begin. Raises BpftopError."""
+
+    def stop(self) -> None:
+        """End."""
+
+    def snapshot(self, window_s: float | None) -> Snapshot:
+        """The figures of a window."""
+        ...
+
+
+Make = Callable[[str, Target], Watch]
+
+
+class Ensemble:
+    """One snapshot of a running session and of all scripts added to it."""
+
+    def __init__(self, main: Watch, make: Make, offers: Sequence[ScriptStatus]) -> None:
+        self._main = main
+        self._make = make
+        self._offers = {offer.name: offer for offer in offers}
+        self._members: dict[str, _Member] = {}
+        self._lock = threading.Lock()
+
+    def snapshot(self, window_s: float | None) -> Snapshot:
+        """Everything about a window, of all scripts that run; those on offer are among the scripts, too."""
+        main = self._main.snapshot(window_s)
+        with self._lock:
+            members = list(self._members.values())
+        parts = [member.snapshot(window_s) for member in members]
+        running = {member.offer.name for member in members}
+        scripts = [member.status(part) for member, part in zip(members, parts, strict=True)]
+        scripts += [offer for name, offer in self._offers.items() if name not in running]
+        return merged(main, [part for part in parts if part is not None], scripts)
+
+    def start_script(self, name: str) -> None:
+        """Start a script that is on offer; nothing when it runs. Returns at once."""
+        target = self._main.snapshot(10.0).target
+        with self._lock:
+            if name in self._offers and name not in self._members:
+                self._members[name] = _Member(self._offers[name], lambda: self._make(name, target))
+
+    def stop_script(self, name: str) -> bool:
+        """Stop a script that was added; its figures go. Returns at once; False when it was not added."""
+        with self._lock:
+            member = self._members.pop(name, None)
+        if member is not None:
+            member.end()
+        return member is not None
+
+    def stop(self) -> None:
+        """End everything: all scripts are told first, then waited for."""
+        with self._lock:
+            members = list(self._members.values())
+        for member in members:
+            member.end()
+        self._main.stop()
+        for member in members:
+            member.join()
+
+
+class _Member:
+    """One added script. Its thread lives as long as its bpftrace, which dies with the thread that started it."""
+
+    def __init__(self, offer: ScriptStatus, make: Callable[[], Watch]) -> None:
+        self.offer = offer
+        self._make = make
+        self._session: Watch | None = None
+        self._why = ""
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._live, name=f"bpftop-{offer.name}", daemon=True)
+        self._thread.start()
+
+    def _live(self) -> None:
+        try:
+            session = self._make()
+            session.start()
+        except BpftopError as error:
+            self._why = error.message
+            return
+        self._session = session
+        self._ending.wait()
+        session.stop()
+
+    def snapshot(self, window_s: float | None) -> Snapshot | None:
+        """Its figures; None until it has begun."""
+        return self._session.snapshot(window_s) if self._session is not None else None
+
+    def status(self, part: Snapshot | None) -> ScriptStatus:
+        """Its state, with the reason when it failed."""
+        if part is None:
+            state = State.FAILED if self._why else State.ATTACHING
+            return replace(self.offer, state=state, detail=self._why or "starting")
+        tracer = part.tracer
+        own = next((each for each in part.scripts if each.name == self.offer.name), self.offer)
+        return replace(own, detail=tracer.detail) if tracer.state is not State.LIVE and tracer.detail else own
+
+    def end(self) -> None:
+        """Tell it to end."""
+        self._ending.set()
+
+    def join(self) -> None:
+        """Wait until its bpftrace has ended."""
+        self._thread.join(5.0)
+
+
+def merged(main: Snapshot, parts: Sequence[Snapshot], scripts: Sequence[ScriptStatus]) -> Snapshot:
+    """One snapshot: target, window and tracer of the main one; figures, events, accounts and costs of all."""
+    measures, counters = dict(main.measures), dict(main.counters)
+    for part in parts:
+        measures.update(part.measures)
+        counters.update(part.counters)
+    everything = [main, *parts]
+    events = [event for each in everything for event in each.slow]
+    return replace(
+        main,
+        measures=measures,
+        counters=counters,
+        slow=tuple(sorted(events, key=lambda event: -event.latency_ns)) if parts else main.slow,
+        accounting=_accounts([each.accounting for each in everything]),
+        overhead=_costs([each.overhead for each in everything]),
+        scripts=(*main.scripts, *scripts),
+        histories=tuple(history for each in everything for history in each.histories),
+    )
+
+
+def _accounts(all_: Sequence[Accounting]) -> Accounting:
+    return Accounting(
+        produced=sum(each.produced for each in all_),
+        shown=sum(each.shown for each in all_),
+        suppressed=sum(each.suppressed for each in all_),
+        lost=sum(each.lost for each in all_),
+        rejected=sum(each.rejected for each in all_),
+        untracked=sum(each.untracked for each in all_),
+    )
+
+
+def _costs(all_: Sequence[Overhead]) -> Overhead:
+    """The costs together; those not known yet count as nothing."""
+    hits = [each.hits_per_s for each in all_ if each.hits_per_s is not None]
+    if not hits:
+        return all_[0]
+    spent = [(each.ns_per_hit or 0.0) * (each.hits_per_s or 0.0) for each in all_]
+    total = sum(hits)
+    cpu = sum(each.cpu_percent or 0.0 for each in all_)
+    return replace(
+        all_[0], ns_per_hit=sum(spent) / total if total else None, hits_per_s=total, cpu_percent=cpu,
+        missed=sum(each.missed for each in all_),
+    )  # fmt: skip
