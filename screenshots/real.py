@@ -33,7 +33,7 @@ def demo() -> Frozen:
     path = str(preflight.bpftrace_path())
     with start_demo() as running:
         target = resolve(f"{running.pid}")
-        program = compose(list(catalog().values()), target)
+        program = compose([script for script in catalog().values() if script.default], target)
         version = preflight.bpftrace_version(preflight.bpftrace_path())
         session = Session(BpftraceSource(program, path), program, target, bpftrace_version=version)
         session.start()

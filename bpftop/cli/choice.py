@@ -7,8 +7,9 @@ import difflib
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+from bpftop.cli import attach
 from bpftop.errors import HostError, UsageError
-from bpftop.preflight import Host, missing
+from bpftop.preflight import Host, missing, suited
 
 if TYPE_CHECKING:
     from bpftop.model import Script
@@ -17,13 +18,17 @@ if TYPE_CHECKING:
 def wanted(options: argparse.Namespace) -> Mapping[str, Script]:
     """The scripts that the words ask for, in the order of the screen. Raises UsageError for an unknown name."""
     from bpftop.scripts import catalog
+    from bpftop.scripts.catalog import templates, variants
 
-    known = catalog()
+    known = {**catalog(), **variants()}
     asked = options.scripts or options.also
     for name in asked:
-        if name not in known:
+        if name in templates():
+            attach.check(options, templates()[name])
+        elif name not in known:
             raise unknown_script(name, known)
-    names = options.scripts or [*(name for name, script in known.items() if script.default), *asked]
+    default = options.verb == "demo" or options.target or options.simulate or not attach.asked(options)
+    names = options.scripts or [*(name for name, script in catalog().items() if script.default and default), *asked]
     return {name: script for name, script in known.items() if name in names}
 
 
@@ -36,18 +41,21 @@ def unknown_script(name: str, known: Mapping[str, Script], command: str = "scrip
 
 
 def runnable(options: argparse.Namespace, host: Host, say: Callable[[str], None]) -> list[Script]:
-    """The wanted scripts whose attach points exist here; of the others it is said once why.
+    """The wanted scripts, or variants of them, whose attach points exist here; of the others it is said once why.
 
     Raises HostError when none is left, or when one that was named cannot run.
     """
     reasons = {name: missing(script, host) for name, script in wanted(options).items()}
-    scripts = [script for name, script in wanted(options).items() if not reasons[name]]
+    scripts = [suited(script, host) for name, script in wanted(options).items() if not reasons[name]]
     for name, why in reasons.items():
         if why and name in (options.scripts or options.also):
             raise HostError(f"{name} cannot run here: {why}", "bpftop scripts")
-    if not scripts:
+    if not scripts and not attach.asked(options):
         raise HostError("no script can run here: " + "; ".join(filter(None, reasons.values())), "bpftop doctor")
     for name, why in reasons.items():
         if why:
             say(f"without {name}: {why}")
+    for script in scripts:
+        if script.cost and not script.default:
+            say(f"{script.name} costs {script.cost}")
     return scripts

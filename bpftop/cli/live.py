@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bpftop.cli import words
+from bpftop.cli import attach, words
 from bpftop.cli.choice import runnable, wanted
 from bpftop.cli.host import host_of, narrate, prepare, require_numpy
 from bpftop.errors import BpftopError, TargetError, UsageError
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 def given_target(options: argparse.Namespace) -> str:
     """The target's word; simulation needs none."""
+    if options.target is None and attach.asked(options) and not options.simulate:
+        return attach.stand_in(options)
     if options.target is None and not options.simulate:
         raise UsageError(words.NO_TARGET, "bpftop --help")
     return "demo" if options.target is None else options.target
@@ -47,8 +49,17 @@ def live(
     wanted(options)
     host = host_of(options.bpftrace, *options.words)
     prepare(host)
-    target = found(spec, say, say_absent)
-    with traced(target, host, lambda: resolve(spec), runnable(options, host, say)) as session:
+    target = attach.runners(spec) if options.target is None else found(spec, say, say_absent)
+    chosen = runnable(options, host, say)
+    first = [attach.attached(options, target, say)]
+
+    def scripts(target: Target) -> list[Script]:
+        return [*chosen, *(first.pop() if first else attach.attached(options, target))]
+
+    def rescan() -> Target:
+        return target if options.target is None else resolve(spec)
+
+    with traced(target, host, rescan, scripts) as session:
         yield session
 
 
@@ -60,6 +71,8 @@ def simulated(options: argparse.Namespace) -> Iterator[Session]:
     from bpftop.session import Session
     from bpftop.tracer.simulate import SimulatedSource, simulated_target
 
+    if attach.asked(options):
+        raise UsageError("the simulation has no markers and no functions", "bpftop demo --simulate")
     unknown = [name for name, script in wanted(options).items() if not script.default]
     if unknown:
         raise UsageError(f"the simulation has no figures for {', '.join(unknown)}", "bpftop demo --simulate")
@@ -71,17 +84,22 @@ def simulated(options: argparse.Namespace) -> Iterator[Session]:
 
 
 @contextmanager
-def traced(target: Target, host: Host, rescan: Callable[[], Target], scripts: Sequence[Script]) -> Iterator[Session]:
-    """A session on the target with real bpftrace. The host has been prepared; ``rescan`` resolves the target again."""
+def traced(
+    target: Target, host: Host, rescan: Callable[[], Target], scripts: Callable[[Target], Sequence[Script]]
+) -> Iterator[Session]:
+    """A session on the target with real bpftrace. The host has been prepared; ``rescan`` resolves the target again.
+
+    ``scripts`` for a target: attach points in a process's own files change with the process.
+    """
     from bpftop.scripts import compose
     from bpftop.tracer.supervisor import BpftraceSource
 
     path = bpftrace_path(host)
 
     def renew(target: Target) -> BpftraceSource:
-        return BpftraceSource(compose(scripts, target), bpftrace_path=str(path))
+        return BpftraceSource(compose(scripts(target), target), bpftrace_path=str(path))
 
-    program = compose(scripts, target)
+    program = compose(scripts(target), target)
     source = BpftraceSource(program, bpftrace_path=str(path))
     source.start()  # it compiles and attaches while numpy and the rest of us are imported
     try:
@@ -165,7 +183,8 @@ def demo(options: argparse.Namespace) -> Iterator[tuple[Session, str]]:
         def rescan() -> Target:
             return replace(resolve(f":{server.port}"), name=NAME)
 
-        with traced(rescan(), host, rescan, runnable(options, host, narrate)) as session:
+        scripts = runnable(options, host, narrate)
+        with traced(rescan(), host, rescan, lambda _: scripts) as session:
             yield session, ""
 
 

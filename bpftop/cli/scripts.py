@@ -5,26 +5,32 @@ from __future__ import annotations
 import argparse
 import sys
 import textwrap
+from typing import TYPE_CHECKING
 
+from bpftop.cli import attach
 from bpftop.cli.choice import unknown_script
 from bpftop.cli.host import host_of
-from bpftop.preflight import Host, missing, tracefs
+from bpftop.preflight import Host, missing, suited, tracefs
+
+if TYPE_CHECKING:
+    from bpftop.model import Script
 
 
 def listing() -> int:
     """Print every script, what it measures, and whether this host can run it."""
-    from bpftop.scripts import catalog
+    from bpftop.scripts.catalog import shipped
 
     host = host_of(None, "scripts")
     blocks = []
-    for script in catalog().values():
+    for script in shipped().values():
         lines = _wrapped(f"{script.name}: {script.summary}", 2)
         for measure in script.measures:
             lines += _wrapped(f"  {measure.name:22} {measure.start} … {measure.end}", 25)
         for counter in script.counters:
             lines += _wrapped(f"  {counter.name:22} how often: {counter.title.lower()}", 25)
-        asked = "runs always" if script.default else f"runs with --with {script.name}"
-        lines.append(f"  {asked}; {_verdict(missing(script, host), host)}")
+        asked = "runs always" if script.default else f"runs with {script.needs or '--with ' + script.name}"
+        lines += [f"  costs {script.cost}"] if script.cost else []
+        lines.append(f"  {asked}; {_verdict(script, host)}")
         blocks.append("\n".join(lines))
     print("\n\n".join(blocks))
     return 0
@@ -34,9 +40,12 @@ def _wrapped(text: str, indent: int) -> list[str]:
     return textwrap.wrap(text, 100, subsequent_indent=" " * indent, drop_whitespace=True)
 
 
-def _verdict(why: str | None, host: Host) -> str:
+def _verdict(script: Script, host: Host) -> str:
+    why = missing(script, host)
     if why:
         return f"cannot run here: {why}"
+    if variant := suited(script, host).variant:
+        return f"this host can run its {variant} variant, {script.name}-{variant}.bt"
     return "this host can run it" if tracefs(host) else "only root can tell whether this host can run it"
 
 
@@ -44,14 +53,18 @@ def show(options: argparse.Namespace) -> int:
     """Print the composed program: plain bpftrace, to read, to keep, to run without bpftop."""
     from bpftop.model import Target, TargetKind
     from bpftop.scripts import catalog, compose
+    from bpftop.scripts.catalog import templates, variants
     from bpftop.target import resolve
 
-    known = catalog()
+    target = resolve(options.target) if options.target else Target("", TargetKind.PID, "no target")
+    known = {**catalog(), **variants()}
     names = options.name.split(",")
     for name in names:
-        if name not in known:
+        if name in templates():
+            attach.check(options, templates()[name])
+        elif name not in known:
             raise unknown_script(name, known, "script")
-    target = resolve(options.target) if options.target else Target("", TargetKind.PID, "no target")
+    known |= {script.name: script for script in attach.attached(options, target)}
     program = compose([known[name] for name in names], target)
     print(program.text, end="" if program.text.endswith("\n") else "\n")
     if not target.processes and sys.stderr.isatty():
