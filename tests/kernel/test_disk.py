@@ -153,6 +153,7 @@ def test_direct_writes_and_reads_of_a_file(tmp_path: Path) -> None:
         missed = missed_runs(tracers())
         disk.tell("end")
     counts = {name.partition(" ")[2]: count for name, count in counts_by_client(measure).items()}
+    counts.pop("discard", None)  # blocks of files deleted before: the file system discards them when it likes
     _assert_counts(counts, {"read": 150, "write": 150}, missed)
     truth = np.fromfile(truth_file, np.int64).reshape(-1, 3)
     spent_ns = int((truth[:, 2] - truth[:, 1]).sum())
