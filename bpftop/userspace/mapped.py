@@ -120,7 +120,10 @@ def _is_another(root: str) -> bool:
 
 
 def _resolved(root: str, path: str) -> str:
-    """``root`` + ``path`` without links: an absolute one begins at ``root`` again, and ``..`` does not leave it."""
+    """``root`` + ``path`` without links: an absolute one begins at ``root`` again, and ``..`` does not leave it.
+
+    Empty when links lead round in a circle.
+    """
     parts, done = path.split("/")[::-1], [""]
     for _ in range(_LINKS * 100):
         if not parts:
@@ -138,4 +141,4 @@ def _resolved(root: str, path: str) -> str:
             if link.startswith("/"):
                 done = [""]
             parts += link.split("/")[::-1]
-    return root + "/".join(done)
+    return "" if parts else root + "/".join(done)
