@@ -36,10 +36,12 @@ def every_kind_of_value() -> np.ndarray[tuple[int], np.dtype[np.int64]]:
 
 def kernel_rule() -> Callable[[int, int, int], dict[str, int]]:
     """``macro observe`` of counts.bt as a Python function: the key it counts, by map. Translated from its text."""
-    code = re.sub(r"//[^\n]*", "", extract(COUNTS_BT.read_text())[1]["observe"].body)
+    macros = extract(COUNTS_BT.read_text())[1]
+    code = macros["observe"].body.replace("index_of($value);", macros["index_of"].body)
+    code = re.sub(r"//[^\n]*", "", code)
     code = code.replace("(uint64)", "").replace("$", "").replace(" / ", " // ")
     code = re.sub(r"@(\w+)\[(.*?)\] = count\(\)", r"found['@\1'] = \2", code)
-    source, depth = ["def observe(measure, value, client, now):", " found = {}"], 1
+    source, depth = ["def observe(measure, value, key, now):", " found = {}"], 1
     for token in re.findall(r"[^;{}]*[;{}]", code):
         words = token.strip()
         if words == "}":

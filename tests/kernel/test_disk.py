@@ -105,8 +105,9 @@ def test_requests_of_a_device_of_our_own_and_a_disk_that_freezes(tmp_path: Path)
         slowest = live.snapshot(None).slow[0]
         missed = missed_runs(tracers())
         disk.tell("end")
-    assert finished == {"read": 400, "write": 300, "flush": 20}
-    expected = {f"{device.name} {kind}": count for kind, count in (finished | {"write": 301}).items()}
+    asked = {"read": 400, "write": 300, "flush": 20}
+    assert all(asked[kind] <= finished[kind] <= asked[kind] + 2 for kind in asked), finished  # + others' own
+    expected = {f"{device.name} {kind}": count for kind, count in (asked | {"write": 301}).items()}
     _assert_counts(counts_by_client(measure), expected, missed)
     _assert_counts(counts_by_client(queue), expected, missed)
     truth = np.fromfile(truth_file, np.int64).reshape(-1, 3)
