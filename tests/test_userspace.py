@@ -278,6 +278,15 @@ DANGERS = {
 }
 
 
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="instructions of x86-64")
+def test_a_first_instruction_that_takes_no_probe_is_said(build: Callable[..., Path]) -> None:
+    locked = "long n; void locked(void) { __atomic_add_fetch(&n, 1, 0); }"
+    path = build("locked", SOURCE + locked, "-fcf-protection=none")
+    assert read_elf(str(path)).code(read_elf(str(path)).symbols("locked")[0].address, 1) == b"\xf0"
+    with pytest.raises(UsageError, match="begins with an instruction on which the kernel puts no probe"):
+        functions([f"{path}:locked"], NOBODY)
+
+
 @pytest.mark.parametrize("danger", DANGERS)
 def test_what_return_probes_would_break_is_refused_unless_the_user_insists(
     build: Callable[..., Path], danger: str

@@ -18,6 +18,7 @@ X86_64 = 62
 I386 = 3
 _DYNAMIC_LIBRARY = 1
 _STAPSDT = 3
+_SHT_PROGBITS = 1
 _SHT_NOBITS = 8
 _XINDEX = 0xFFFF
 DEBUG_FILES = Path("/usr/lib/debug")
@@ -64,6 +65,7 @@ class Marker:
 class _Section:
     name: str
     kind: int
+    address: int
     offset: int
     size: int
     link: int
@@ -140,6 +142,14 @@ class Elf:
         defined = {symbol.name for symbol in found if symbol.kind is not SymbolKind.IMPORTED}
         return [s for s in found if s.kind is not SymbolKind.IMPORTED or s.name not in defined]
 
+    def code(self, address: int, size: int) -> bytes:
+        """Up to ``size`` bytes of what is loaded at ``address``; empty when that is in no section."""
+        for section in self._sections:
+            into = address - section.address
+            if section.address and section.kind == _SHT_PROGBITS and 0 <= into < section.size:
+                return self._slice(section.offset + into, min(size, section.size - into))
+        return b""
+
     def functions(self) -> Iterator[str]:
         """The names of all its functions, versions cut off; a name may come twice."""
         for table, strings in self._symbol_tables():
@@ -162,7 +172,7 @@ class Elf:
         if names_index >= len(rows):
             raise NotElf("a section table without names")
         names = self._slice(rows[names_index][4], rows[names_index][5])
-        return tuple(_Section(_text(names, r[0]), r[1], r[4], r[5], r[6], r[9]) for r in rows)
+        return tuple(_Section(_text(names, r[0]), r[1], r[3], r[4], r[5], r[6], r[9]) for r in rows)
 
     def _symbol_tables(self) -> Iterator[tuple[_Section, bytes]]:
         for section in self._sections:

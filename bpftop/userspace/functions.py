@@ -87,11 +87,27 @@ def _checked(file: Mapped, symbol: str, place: Place) -> Elf:
         raise UsageError(why, f"nm -D {file.name}")
     if SymbolKind.FUNCTION not in kinds:
         raise UsageError(f"{symbol} in {file.name} is data, not a function", f"nm -D {file.name}")
-    if len({each.address for each in found if each.kind is SymbolKind.FUNCTION}) > 1:
+    addresses = {each.address for each in found if each.kind is SymbolKind.FUNCTION}
+    if len(addresses) > 1:
         raise UsageError(
             f"{file.name} has several functions called {symbol}, and bpftrace would take any one", f"nm {file.name}"
         )
+    if elf.machine == X86_64 and _unprobeable(elf.code(addresses.pop(), 4)):
+        raise UsageError(
+            f"{symbol} begins with an instruction on which the kernel puts no probe (lock or segment prefix)",
+            f"objdump -d {file.name}, and take a function that calls it",
+        )
     return elf
+
+
+def _unprobeable(code: bytes) -> bool:
+    """Whether uprobes refuse the first instruction: is_prefix_bad() in the kernel's arch/x86/kernel/uprobes.c."""
+    for byte in code:
+        if byte in b"\x26\x2e\x36\x3e\xf0":
+            return True
+        if byte not in b"\x64\x65\x66\x67\xf2\xf3":
+            break
+    return False
 
 
 def _no_function(elf: Elf, file: Mapped, symbol: str) -> UsageError:
