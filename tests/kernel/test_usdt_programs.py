@@ -1,0 +1,98 @@
+"""Functions that call themselves, run in threads or are left by longjmp; markers of a program that others have made."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from bpftop import preflight
+from bpftop.model import Script
+from bpftop.scripts import compose
+from bpftop.session import Session
+from bpftop.target import resolve
+from bpftop.tracer.supervisor import BpftraceSource
+from bpftop.userspace import Place, functions, usdt
+from tests.kernel.watching import ATTACH_S, counts_by_client, final
+from tests.load.build import program
+
+PYTHON = Path("/usr/bin/python3")
+"""Debian's own, which has markers; the one that runs the tests may have none."""
+COLLECTOR = """
+import gc, sys
+gc.disable()
+for line in sys.stdin:
+    for _ in range(int(line)): gc.collect()
+    print("done", flush=True)
+"""
+
+
+@contextmanager
+def talking(*command: str | Path) -> Iterator[subprocess.Popen[str]]:
+    """A program that waits for a line."""
+    child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        yield child
+    finally:
+        child.kill()
+        child.wait(10)
+        for pipe in (child.stdin, child.stdout):
+            assert pipe is not None
+            pipe.close()
+
+
+def ask(child: subprocess.Popen[str], line: str) -> str:
+    """Say a line to a program; the line that it answers."""
+    assert child.stdin is not None
+    assert child.stdout is not None
+    child.stdin.write(f"{line}\n")
+    child.stdin.flush()
+    return child.stdout.readline()
+
+
+@contextmanager
+def attached(pid: int, script: Script) -> Iterator[Session]:
+    """A live session with this script on one process."""
+    target = resolve(str(pid))
+    found = compose([script], target)
+    session = Session(BpftraceSource(found, str(preflight.bpftrace_path())), found, target)
+    session.start()
+    try:
+        if not session.wait_live(ATTACH_S):
+            pytest.fail(f"not live: {session.snapshot(None).tracer}")
+        yield session
+    finally:
+        session.stop()
+
+
+def test_every_call_of_a_recursion_and_of_each_thread_counts_and_a_leap_out_is_no_return() -> None:
+    path = program("calls")
+    with talking(path) as child:
+        script = functions([f"{path}:{name}" for name in ("climb", "leap", "turn")], Place((child.pid,))).script
+        with attached(child.pid, script) as session:
+            truth = json.loads(ask(child, "20"))
+            called = final(session, "function_latency")
+            begun = session.snapshot(None).counters["function_calls"]
+        assert child.poll() is None
+    assert (truth["climb"], truth["leap"], truth["leap_returned"], truth["turn"]) == (200, 200, 100, 8000)
+    returned = {"climb": truth["climb"], "leap": truth["leap_returned"], "turn": truth["turn"]}
+    assert counts_by_client(called) == returned
+    assert {row.client: row.count for row in begun.rows} == returned | {"leap": truth["leap"]}
+
+
+def test_markers_of_a_real_program_that_are_off_until_somebody_looks() -> None:
+    """They have semaphores, which the kernel counts up without -p; the arguments differ, so the thread is the key."""
+    with talking(PYTHON, "-I", "-S", "-c", COLLECTOR) as child:
+        script = usdt("gc__start,gc__done", Place((child.pid,)), "tid").script
+        assert script.requires[0] == f"usdt:{os.path.realpath(PYTHON)}:python:gc__done"
+        with attached(child.pid, script) as session:
+            assert ask(child, "50") == "done\n"
+            marked = final(session, "usdt_latency")
+            counters = session.snapshot(None).counters
+    assert marked.summary.count == counters["usdt_starts"].count == 50
+    assert counters["usdt_unmatched_ends"].count == 0
