@@ -299,6 +299,12 @@ def test_what_return_probes_would_break_is_refused_unless_the_user_insists(
     assert functions([word], NOBODY, unsafe=True).script.requires
 
 
+def test_a_static_program_is_not_taken_for_one_with_exceptions(build: Callable[..., Path]) -> None:
+    path = build("static", SOURCE, "-static")
+    assert read_elf(str(path)).symbols("_Unwind_Resume"), "glibc brings it along"
+    assert functions([f"{path}:served"], NOBODY).script.requires == (f"uprobe:{path}:served",)
+
+
 def test_go_is_refused_even_then(tmp_path: Path) -> None:
     symbols = struct.pack("<IBBHQQ", 0, 0, 0, 0, 0, 0) + struct.pack("<IBBHQQ", 1, 2, 0, 1, 0x1000, 8)
     data = hand_made((b".symtab", 2, symbols), (b".gopclntab", 1, b"x"), (b".strtab", 3, b"\0serve\0"))

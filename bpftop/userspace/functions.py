@@ -25,7 +25,9 @@ FUNC_COST = (
     " do not take a function that is called more than some thousand times a second"
 )
 _RETURN_POP = {X86_64: 8, I386: 4}
-_UNWINDERS = ("__cxa_throw", "__gxx_personality_v0", "rust_eh_personality", "_Unwind_RaiseException", "_Unwind_Resume")
+_UNWINDERS = ("__cxa_throw", "__gxx_personality_v0", "rust_eh_personality")
+_IMPORTED_UNWINDERS = ("_Unwind_RaiseException", "_Unwind_Resume")
+"""Every program that is linked statically with glibc defines these."""
 _SWITCHERS = ("jump_fcontext", "zend_fiber_switch_context", "rb_fiber_resume", "co_switch", "coro_transfer")
 _IMPORTED_SWITCHERS = ("swapcontext", "makecontext", "setcontext")
 _SWITCHING_FILES = ("greenlet", "libboost_context", "libboost_coroutine")
@@ -133,7 +135,8 @@ def _elsewhere(elf: Elf, file: Mapped, symbol: str, place: Place) -> UsageError:
 
 def _danger(file: Mapped, elf: Elf, place: Place) -> str:
     """Why return probes could break this program; empty when nothing speaks against them."""
-    if elf.symbols(*_UNWINDERS):
+    unwinding = (symbol.kind is SymbolKind.IMPORTED for symbol in elf.symbols(*_IMPORTED_UNWINDERS))
+    if elf.symbols(*_UNWINDERS) or any(unwinding):
         return (
             f"{file.name} has exceptions (C++, Rust): one that passes through a timed function would end the process,"
             " because it finds the probe's return address on the stack"
@@ -149,8 +152,8 @@ def _danger(file: Mapped, elf: Elf, place: Place) -> str:
 def _switch(file: Mapped, elf: Elf, place: Place) -> str:
     """By what the functions of this file may be left on one stack and entered on another; empty when by nothing."""
     for symbol in elf.symbols(*_SWITCHERS, *_IMPORTED_SWITCHERS):
-        # The C library itself only defines those that others use.
-        if symbol.name in _SWITCHERS or symbol.kind is SymbolKind.IMPORTED:
+        # A C library only defines those that others use; what a program has, it uses.
+        if symbol.name in _SWITCHERS or symbol.kind is SymbolKind.IMPORTED or not _is_library(file):
             return symbol.name
     if _is_library(file) and "python" not in file.name:
         return ""  # what the program above it does is not inside its functions
