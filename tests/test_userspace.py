@@ -375,6 +375,11 @@ def test_a_path_is_meant_in_the_root_of_the_target(tmp_path: Path) -> None:
     assert mapped.seen_by("/opt/app", (8,), tmp_path / "proc") == "/opt/app"
 
 
+def test_a_path_below_proc_stays_in_the_root_that_it_names(build: Callable[..., Path]) -> None:
+    path = f"/proc/{os.getpid()}/root{build('rooted')}"
+    assert functions([f"{path}:served"], NOBODY).script.requires == (f"uprobe:{path}:served",)
+
+
 def test_a_loop_of_links_ends(tmp_path: Path) -> None:
     root = tmp_path / "root"
     root.mkdir()

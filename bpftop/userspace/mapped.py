@@ -16,6 +16,7 @@ from bpftop import procfs
 from bpftop.procfs import PROC
 
 _LINE = re.compile(rb"(?P<range>\w+-\w+) (?P<mode>\S+) \w+ \S+ (?P<inode>\d+)\s+(?P<path>/.*)")
+_ROOT = re.compile(r"(?P<root>/proc/[0-9]+/root)(?P<rest>/.*)", re.DOTALL)
 _DELETED = " (deleted)"
 _LINKS = 40
 
@@ -64,8 +65,11 @@ def named(files: Sequence[Mapped], word: str) -> Mapped | None:
 def seen_by(path: str, pids: Sequence[int], proc: Path = PROC) -> str:
     """An absolute path as the first of these processes that lives in another root means it; else the path itself.
 
-    Links are followed inside that root.
+    Links are followed inside that root. A path that begins with /proc/PID/root says itself which root it means.
     """
+    if match := _ROOT.match(path):
+        # realpath would read the kernel's own link as the root of this host.
+        return _resolved(match["root"], match["rest"])
     for pid in pids:
         root = f"{proc}/{pid}/root"
         if path.startswith("/") and _is_another(root):
