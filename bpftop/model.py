@@ -102,7 +102,7 @@ class EventStream:
     fields: tuple[str, ...]
     """Names of the numbers in each record; ``timestamp_ns`` (boot) and ``latency_ns`` come first.
 
-    One that is called like a kind of key (``client``, ``peer``, ``route``, ``syscall``) is shown by its name.
+    One that is called like a kind of key (``client``, ``peer``, ``route``, ``syscall``, ``label``) is shown by name.
     """
 
 

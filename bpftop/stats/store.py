@@ -167,6 +167,8 @@ class Store:
         client = self._names.of_kind("client", fields.pop("client")) if "client" in fields else ""
         named = [field for field in fields if field in self._names.kinds() and field not in ("pid", "tid")]
         texts = {field: self._names.of_kind(field, fields.pop(field)) for field in named}
+        if "label" in fields:
+            texts["label"] = self._names.name(self._measures[self._position(stream.measure)], fields.pop("label"))
         if "client_port_be" in fields:
             port = fields.pop("client_port_be") & 0xFFFF
             fields["client_port"] = port >> 8 | (port & 0xFF) << 8

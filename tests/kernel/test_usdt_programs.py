@@ -78,10 +78,13 @@ def test_every_call_of_a_recursion_and_of_each_thread_counts_and_a_leap_out_is_n
             truth = json.loads(ask(child, "20"))
             called = final(session, "function_latency")
             begun = session.snapshot(None).counters["function_calls"]
+            slow = session.snapshot(None).slow
         assert child.poll() is None
     assert (truth["climb"], truth["leap"], truth["leap_returned"], truth["turn"]) == (200, 200, 100, 8000)
     returned = {"climb": truth["climb"], "leap": truth["leap_returned"], "turn": truth["turn"]}
     assert counts_by_client(called) == returned
+    assert slow
+    assert {call.texts["label"] for call in slow} <= set(returned)
     assert {row.client: row.count for row in begun.rows} == returned | {"leap": truth["leap"]}
 
 
