@@ -91,6 +91,10 @@ def _run(given: list[str]) -> int:
         from bpftop.cli import report
 
         return report.report(options)
+    if options.verb == "compare":
+        from bpftop.cli import compare
+
+        return compare.compare(options)
     if options.verb == "run":
         from bpftop.cli import run
 

@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from bpftop.errors import UsageError
 
-VERBS = ("watch", "report", "run", "scripts", "script", "demo", "doctor")
+VERBS = ("watch", "report", "compare", "run", "scripts", "script", "demo", "doctor")
 GLOBAL = ("-h", "--help", "--version")
 WINDOWS = {"10s": 10.0, "1min": 60.0, "5min": 300.0, "all": None}
 TARGETS = "process name, process id, :PORT, path, unit.service, container:ID or cgroup:PATH"
@@ -72,6 +72,7 @@ def _parsers() -> dict[str, Parser]:
     return {
         "watch": _watch(),
         "report": _report(),
+        "compare": _compare(),
         "run": _run(),
         "scripts": Parser("bpftop scripts", description="What can be measured, and whether this host can."),
         "script": _script(),
@@ -100,6 +101,31 @@ def _report() -> Parser:
     _choice(parser)
     _attach(parser)
     _source(parser)
+    return parser
+
+
+def _compare() -> Parser:
+    parser = Parser(
+        "bpftop compare",
+        usage="bpftop compare BASE CURRENT [--threshold-p99 20] [OPTIONS]",
+        description="Two measurements, percentile by percentile, and a verdict: exits 0, 1 (regression) or 4 "
+        "(inconclusive). Files: CSV of samples (timestamp_ns,latency_ns,event), CSV of a snapshot, JSON of report.",
+    )
+    parser.add_argument("files", metavar="BASE CURRENT", nargs="*", help="the baseline and the run to judge")
+    parser.add_argument("--baseline", metavar="FILE", help="the same as BASE")
+    parser.add_argument("--current", metavar="FILE", help="the same as CURRENT")
+    for name, title in (("p50", "p50"), ("p90", "p90"), ("p95", "p95"), ("p99", "p99"), ("p999", "p99.9")):
+        which = "; default when none is given: 20" if name == "p99" else ""
+        told = f"how many percent {title} may grow{which}".replace("%", "%%")
+        parser.add_argument(f"--threshold-{name}", type=percentage, metavar="PERCENT", help=told)
+    parser.add_argument(
+        "--measure", type=names, metavar="NAMES", help="what to compare; default: request_latency, else all of both"
+    )
+    parser.add_argument(
+        "--min-samples", type=whole, metavar="N", help="fewer prove nothing; default: 299 for p99, 2995 for p99.9"
+    )
+    parser.add_argument("--format", choices=("text", "json", "junit", "markdown"), default="text", help="default: text")
+    parser.add_argument("--ascii", action="store_true", help="text in ASCII only")
     return parser
 
 
@@ -201,8 +227,23 @@ def names(text: str) -> tuple[str, ...]:
     """``syscalls,tcp`` as its names."""
     found = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
     if not found:
-        raise argparse.ArgumentTypeError("name one or more scripts, as syscalls,tcp")
+        raise argparse.ArgumentTypeError("name one or more, as syscalls,tcp")
     return found
+
+
+def percentage(text: str) -> float:
+    """``20``, ``2.5`` or ``20%`` as a share of 1."""
+    match = re.fullmatch(r"(\d{1,6}(?:\.\d{1,6})?)\s*%?", text.strip(), re.ASCII)
+    if not match or not float(match[1]):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a percentage such as 20 or 2.5")
+    return float(match[1]) / 100
+
+
+def whole(text: str) -> int:
+    """A whole number from 1 on."""
+    if not re.fullmatch(r"\d{1,12}", text.strip(), re.ASCII) or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number such as 1000")
+    return int(text)
 
 
 def seconds(text: str) -> float:

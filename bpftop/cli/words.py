@@ -15,6 +15,7 @@ bpftop: live request latency of a server, per client, counted in the kernel.
 commands
   watch TARGET       the live screen; `bpftop TARGET` is short for it
   report TARGET      measure for a while, then print: text, JSON or CSV
+  compare BASE NOW   two reports or CSV files, and whether it got slower
   run FILE.bt        any bpftrace program, on a live screen or to stdout
   scripts            what can be measured, and whether this host can
   script NAME        print a script as plain bpftrace
@@ -33,7 +34,8 @@ exit codes
   2  wrong words, a file that cannot be read or written, a program that
      bpftrace refuses or that ends itself with an error
   3  this host cannot trace: bpftop doctor tells why
-  4  no sample, or more than 0.1 % of the events lost: nothing is proven
+  4  no sample or too few, more than 0.1 % of the events lost, or a run that
+     was cut: nothing is proven
   70 a defect of bpftop itself
   129, 130, 143  ended by SIGHUP, ctrl+c, SIGTERM
 """

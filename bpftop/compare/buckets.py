@@ -1,0 +1,76 @@
+"""Buckets and accounts as files have them: checked numbers, because anybody may have written them."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from bpftop.errors import FileError
+from bpftop.model import Histogram
+
+LOST_SHARE = 0.001
+_MOST = 1 << 62
+
+
+def histogram(buckets: Sequence[tuple[int, int, int]], where: str) -> Histogram:
+    """Buckets in any order; those with the same edges are added up. Raises FileError for impossible ones."""
+    sums: dict[tuple[int, int], int] = {}
+    for low, high, count in buckets:
+        if not (0 <= low < high <= _MOST and 0 <= count <= _MOST):
+            raise FileError(f"{where} has an impossible bucket: {count} from {low} to {high} ns"[:200])
+        if count:
+            sums[low, high] = sums.get((low, high), 0) + count
+    edges = sorted(sums)
+    for (_, high), (low, _) in itertools.pairwise(edges):
+        if low < high:
+            raise FileError(f"{where} has buckets that overlap at {low} ns: they are of different measurements")
+    if sum(sums.values()) > _MOST:
+        raise FileError(f"{where} has more than anything can count")
+    lows, highs = (np.array([edge[side] for edge in edges], np.int64) for side in (0, 1))
+    return Histogram(lows, highs, np.array([sums[edge] for edge in edges], np.int64))
+
+
+@dataclass(frozen=True, slots=True)
+class Accounting:
+    """What a file says about what is missing: remarks, and what makes it worthless for a verdict."""
+
+    notes: tuple[str, ...]
+    problems: tuple[str, ...]
+
+    @classmethod
+    def of(cls, told: Mapping[str, object], observed: int, where: str) -> Accounting:
+        """From the quantities of a snapshot or a report. ``observed``: all observations of its measures."""
+        produced, lost, rejected, untracked, missed = (
+            _quantity(told, name, where) for name in ("produced", "lost", "rejected", "untracked", "missed")
+        )
+        hits = _quantity(told, "overhead_hits_per_s", where) * _quantity(told, "window_s", where)
+        losses = (
+            (lost + rejected, produced, "events were lost"),
+            (untracked, observed, "connections found the kernel's table full, for so many observations"),
+            (missed, hits + missed, "hits of our probes were missed by the kernel"),
+        )
+        said = [(_share(part, whole, what), part > LOST_SHARE * whole) for part, whole, what in losses if part]
+        problems = tuple(f"{text}: more than 0.1 %" for text, much in said if much)
+        return cls(tuple(text for text, much in said if not much), problems)
+
+
+def _share(part: float, whole: float, what: str) -> str:
+    return f"{part:,.0f} of {whole:,.0f} {what}"
+
+
+def _quantity(told: Mapping[str, object], name: str, where: str) -> float:
+    """A number that is not negative; 0 where nothing is said. Raises FileError."""
+    value = told.get(name)
+    if value is None or value == "":
+        return 0.0
+    try:
+        number = float(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else math.nan
+    except (ValueError, OverflowError):
+        number = math.nan
+    if not 0 <= number < math.inf:
+        raise FileError(f"{where}: {name} of the accounting is no number")
+    return number
