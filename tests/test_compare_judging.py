@@ -15,6 +15,7 @@ from bpftop.compare import Comparison, LatencyAnalyzer, Run, Verdict, compare
 from bpftop.compare.bootstrap import figures, least_samples
 from bpftop.compare.chart import MOST_ROWS, legend, overlay
 from bpftop.compare.samples import histogram_of
+from bpftop.compare.wording import percent, remarks
 from bpftop.errors import FileError, Inconclusive, UsageError
 from tests.compared import HEADER, counted, run, skewed, written
 
@@ -42,6 +43,14 @@ def test_percentiles_are_nearest_rank(values: list[int]) -> None:
 
 def test_the_fewest_samples_that_bound_a_percentile() -> None:
     assert [least_samples(q) for q in (0.5, 0.9, 0.95, 0.99, 0.999)] == [30, 30, 59, 299, 2995]
+
+
+@pytest.mark.parametrize(
+    ("share", "said"),
+    [(0.251, "+25.1 %"), (-0.03, "-3.0 %"), (0.0004, "0 %"), (-0.0004, "0 %"), (9.99, "+999.0 %"), (12.3, "+1,230 %")],
+)
+def test_changes_are_percentages_with_a_sign(share: float, said: str) -> None:
+    assert percent(share) == said
 
 
 # --- verdicts ---------------------------------------------------------------------------------------------------------
@@ -166,6 +175,20 @@ def test_lost_data_is_inconclusive_even_when_it_got_slower() -> None:
         found = compare(*sides)
         assert found.verdict is INCONCLUSIVE
         assert found.reasons[0].endswith(": a")
+
+
+@pytest.mark.parametrize(
+    ("mine", "theirs", "said"),
+    [
+        ("nginx", "apache", ["different targets: nginx and apache"]),
+        ("nginx", "nginx", []),
+        ("pid 1", "pid 2", []),
+        ("", "nginx", []),
+    ],
+)
+def test_different_targets_are_said(mine: str, theirs: str, said: list[str]) -> None:
+    base, current = (replace(run(m=[1]), facts={"target": name} if name else {}) for name in (mine, theirs))
+    assert list(remarks(compare(base, current))) == said
 
 
 # --- one file ---------------------------------------------------------------------------------------------------------

@@ -86,6 +86,5 @@ def _shares(histogram: Histogram, edges: list[int]) -> list[float]:
         return []
     total = max(int(histogram.counts.sum()), 1)
     steps = np.searchsorted(edges, _middles(histogram), side="right") - 1
-    sums = np.zeros(len(edges) - 1, np.int64)
-    np.add.at(sums, steps, histogram.counts)
+    sums = np.bincount(steps, histogram.counts, len(edges) - 1)
     return [count / total for count in sums.tolist()]

@@ -33,8 +33,9 @@ def remarks(comparison: Comparison) -> Iterator[str]:
         yield from (f"{side}: {note}" for note in run.notes)
         if run.facts.get("source", "bpftrace") != "bpftrace":
             yield f"{side}: from {run.facts['source']}, not from a kernel"
-    targets = [run.facts.get("target") for run in (comparison.base, comparison.current)]
-    if all(targets) and targets[0] != targets[1]:
+    targets = [run.facts.get("target", "") for run in (comparison.base, comparison.current)]
+    # A process id is another after each start; that tells nothing.
+    if all(targets) and targets[0] != targets[1] and not all(name.startswith("pid ") for name in targets):
         yield f"different targets: {targets[0]} and {targets[1]}"
     for name, side in comparison.missing.items():
         yield f"{name} is not in the {side}"
