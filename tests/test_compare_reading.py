@@ -283,9 +283,9 @@ def test_a_line_of_json_that_is_cut_makes_the_run_partial(tmp_path: Path) -> Non
     [
         (Accounting(10_000, 9_990, 0, 10), 0, ""),
         (Accounting(10_000, 9_989, 0, 10, 1), 0, "11 of 10,000 events were lost: more than 0.1 %"),
-        (Accounting(10, 10, untracked=1), 0, "1 of 4 connections found the kernel's table full"),
+        (Accounting(10, 10, untracked=1), 0, "1 connections found the kernel's table full, beside 10 requests: more"),
         (Accounting(10, 10), 10, ""),
-        (Accounting(10, 10), 11, "11 of 10,011 hits of our probes were missed"),
+        (Accounting(10, 10), 11, "11 of 10,011 hits of the probes were missed"),
     ],
 )
 def test_what_was_lost_makes_a_run_worthless(tmp_path: Path, account: Accounting, missed: int, problem: str) -> None:
@@ -331,7 +331,13 @@ def test_a_snapshot_with_files_missing_says_so(tmp_path: Path) -> None:
     ]
     paths["histogram.csv"].unlink()
     with pytest.raises(FileError, match=r"-histogram\.csv is missing"):
+        read_run(paths["slow_requests.csv"])
+    with pytest.raises(FileError, match="has percentiles only"):
         read_run(paths["clients.csv"])
+
+
+def test_a_name_like_a_snapshot_makes_no_snapshot(tmp_path: Path) -> None:
+    assert samples(read_run(written(tmp_path / "slow-clients.csv", [5, 6]))) == {"request": Counter([5, 6])}
 
 
 def test_a_snapshot_cut_anywhere_is_no_run(tmp_path: Path) -> None:

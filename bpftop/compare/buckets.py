@@ -47,19 +47,20 @@ class Accounting:
         produced, lost, rejected, untracked, missed = (
             _quantity(told, name, where) for name in ("produced", "lost", "rejected", "untracked", "missed")
         )
-        hits = _quantity(told, "overhead_hits_per_s", where) * _quantity(told, "window_s", where)
+        # Losses are since the start and the window may be shorter; so is what was produced since the start.
+        hits = max(_quantity(told, "overhead_hits_per_s", where) * _quantity(told, "window_s", where), produced)
         losses = (
-            (lost + rejected, produced, "events were lost"),
-            (untracked, observed, "connections found the kernel's table full, for so many observations"),
-            (missed, hits + missed, "hits of our probes were missed by the kernel"),
+            (lost + rejected, produced, "{} of {} events were lost"),
+            (untracked, max(observed, produced), "{} connections found the kernel's table full, beside {} requests"),
+            (missed, hits + missed, "{} of {} hits of the probes were missed by the kernel"),
         )
-        said = [(_share(part, whole, what), part > LOST_SHARE * whole) for part, whole, what in losses if part]
+        said = [
+            (text.format(f"{part:,.0f}", f"{whole:,.0f}"), part > LOST_SHARE * whole)
+            for part, whole, text in losses
+            if part
+        ]
         problems = tuple(f"{text}: more than 0.1 %" for text, much in said if much)
         return cls(tuple(text for text, much in said if not much), problems)
-
-
-def _share(part: float, whole: float, what: str) -> str:
-    return f"{part:,.0f} of {whole:,.0f} {what}"
 
 
 def _quantity(told: Mapping[str, object], name: str, where: str) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import re
 from pathlib import Path
 
@@ -12,17 +13,21 @@ from bpftop.errors import FileError
 from bpftop.model import Histogram
 from bpftop.text import safe
 
-_TABLES = re.compile(r"(.+)-(?:histogram|percentiles|clients|slow_requests|accounting|keys)\.csv")
+_TABLES = re.compile(r"(.+)-(histogram|percentiles|clients|slow_requests|accounting|keys)\.csv")
 _BUCKETS = ["measure", "low_ns", "high_ns", "count"]
 
 
 def snapshot_stem(path: Path) -> Path | None:
     """What the names of a snapshot's files have in common; None when this is none of them.
 
-    The slow requests of a snapshot are samples, but of the slow ones only: they are never taken for all.
+    The slow requests of a snapshot are samples, but of the slow ones only: they are never taken for all. Any other
+    file of such a name with no histogram beside it is what its first line says.
     """
     match = _TABLES.fullmatch(path.name)
-    return path.with_name(match[1]) if match else None
+    if not match:
+        return None
+    stem = path.with_name(match[1])
+    return stem if match[2] == "slow_requests" or os.path.exists(f"{stem}-histogram.csv") else None
 
 
 def read_snapshot(stem: Path) -> Run:
