@@ -17,6 +17,7 @@ from bpftop.cli.live import Sparing
 from bpftop.cli.parser import VERBS, parse, seconds, with_verb
 from bpftop.errors import UsageError
 from bpftop.model import Target, TargetKind
+from bpftop.scripts import catalog
 from tests.processes import as_nobody, server
 
 BPFTOP = [sys.executable, "-P", "-m", "bpftop"]
@@ -266,6 +267,7 @@ def test_a_numpy_that_does_not_load_is_said_with_the_cure(tmp_path: Path, raised
 
 @root
 def test_without_root_the_command_to_type_is_whole() -> None:
+    catalog()  # read while we may: nobody cannot enter every folder that Python or the scripts may lie in
     said = as_nobody(lambda: _main_with_stderr(["report", "nginx", "-d", "1"]))
     code, _, words = said.partition("|")
     assert code == "3"
