@@ -51,7 +51,7 @@ class BpftopApp(Shell):
             main.take(snapshot)
             if self._eager and _has_figures(snapshot):
                 self._eager = False
-                self.poll_every(main.view.refresh_s)
+                self.poll_every(main.refresh_s)
 
     def start_script(self, script: ScriptStatus) -> None:
         """Start a script that is off, where the session can."""

@@ -5,19 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, cast
 
-from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.screen import Screen
 from textual.widgets import ContentSwitcher
 
 from bpftop.model import ScriptStatus, Snapshot, State
-from bpftop.ui.canvas import Canvas
 from bpftop.ui.chrome import Accounts, Keys, Status, Tabs
 from bpftop.ui.filterbar import FilterBar
-from bpftop.ui.help import Help, HelpText, KeyHelp
-from bpftop.ui.options import REFRESH_S, WINDOWS_S, UiOptions
-from bpftop.ui.paint import Line, Span, centred, line
+from bpftop.ui.framed import Framed, TooSmall
+from bpftop.ui.help import Help, HelpText
+from bpftop.ui.options import WINDOWS_S, UiOptions
 from bpftop.ui.panes.lists import ListPane
 from bpftop.ui.panes.registry import own_pane, panes_for, with_panes
 from bpftop.ui.panes.slow import SlowRequests
@@ -26,19 +23,8 @@ from bpftop.ui.view import Baseline, Box, View
 if TYPE_CHECKING:
     from bpftop.ui.app import BpftopApp
 
-MIN_WIDTH, MIN_HEIGHT = 60, 15
 
-
-class TooSmall(Canvas):
-    """Instead of everything when there is no room for it."""
-
-    def lines(self, width: int, height: int) -> list[Line]:
-        """One sentence."""
-        words = [f"terminal too small: {width} x {height}", f"bpftop needs {MIN_WIDTH} x {MIN_HEIGHT}"]
-        return centred([line(Span(each[:width], "strong")) for each in words], width, height)
-
-
-class MainScreen(Screen[None], inherit_bindings=False):
+class MainScreen(Framed, inherit_bindings=False):
     """Status, tabs, pane, accounting, keys. Keeps what the user chose; gives each view to the pane in front only."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -55,10 +41,7 @@ class MainScreen(Screen[None], inherit_bindings=False):
         ),
         Binding("tab", "next_pane(1)", "Next pane", show=False, tooltip="next pane"),
         Binding("shift+tab", "next_pane(-1)", "Previous pane", show=False, tooltip="previous pane"),
-        Binding("less_than_sign", "refresh_every(-1)", "Refresh", show=False, tooltip="draw more often (0.25 s)"),
-        Binding("greater_than_sign", "refresh_every(1)", "Refresh", show=False, tooltip="draw less often (5 s)"),
-        Binding("t", "theme", "Theme", show=False, tooltip="next theme"),
-        Binding("ctrl+p", "app.command_palette", "Palette", show=False, tooltip="all commands by name"),
+        *Framed.COMMON,
     ]
     CSS = """
     MainScreen { layout: vertical; background: $background; }
@@ -73,17 +56,14 @@ class MainScreen(Screen[None], inherit_bindings=False):
     AUTO_FOCUS = "Pane"
 
     def __init__(self, options: UiOptions, first: Snapshot) -> None:
-        super().__init__()
-        self.view = View(
-            first, refresh_s=options.refresh_s, window_s=options.window_s, banner=options.banner, absent=options.absent
-        )
+        super().__init__(options.refresh_s)
+        self.view = View(first, window_s=options.window_s, banner=options.banner, absent=options.absent)
         self.front = 0
         # Held here and not looked up: a timer may still fire while the screen is being taken down.
         self.status, self.accounts = Status(), Accounts()
         self.panes = panes_for(first)
         self.tabs = Tabs([pane.TITLE for pane in self.panes], [pane.SHORT for pane in self.panes])
         self._windows = sorted({*WINDOWS_S, options.window_s}, key=lambda each: each or float("inf"))
-        self._intervals = sorted({*REFRESH_S, options.refresh_s})
 
     @property
     def bpftop(self) -> BpftopApp:
@@ -104,13 +84,9 @@ class MainScreen(Screen[None], inherit_bindings=False):
         """Show what there is at once."""
         self.show()
 
-    def on_resize(self, event: events.Resize) -> None:
-        """Below the smallest useful size only a sentence is shown."""
-        small = event.size.width < MIN_WIDTH or event.size.height < MIN_HEIGHT
-        was_small = self.has_class("-small")
-        self.set_class(small, "-small")
-        if was_small and not small:
-            self.call_after_refresh(self.panes[self.front].focus)
+    def focus_middle(self) -> None:
+        """Give the keys to what is in front."""
+        self.panes[self.front].focus()
 
     def take(self, snapshot: Snapshot) -> None:
         """A new snapshot; while paused the old one stays."""
@@ -194,14 +170,6 @@ class MainScreen(Screen[None], inherit_bindings=False):
         else:
             self.bpftop.poll()
 
-    def action_refresh_every(self, step: int) -> None:
-        """Draw more (-1) or less (1) often."""
-        place = min(max(self._intervals.index(self.view.refresh_s) + step, 0), len(self._intervals) - 1)
-        seconds = self._intervals[place]
-        self.view = replace(self.view, refresh_s=seconds)
-        self.bpftop.poll_every(seconds)
-        self.notify(f"drawing every {seconds:g} s", timeout=3)
-
     def action_next_measure(self, step: int = 1) -> None:
         """Choose another measure that the pane in front can be about."""
         pane, measures = self.panes[self.front], self.view.snapshot.measures
@@ -258,24 +226,8 @@ class MainScreen(Screen[None], inherit_bindings=False):
         """Save the snapshot on the screen."""
         self.bpftop.save_snapshot(self.view.snapshot)
 
-    def action_theme(self) -> None:
-        """The next theme."""
-        self.bpftop.next_theme()
-
     def action_help(self) -> None:
         """Explain the pane in front."""
+        named = {f"pane({index})": f"open {pane.TITLE}" for index, pane in enumerate(self.panes)}
         pane = self.panes[self.front]
-        self.app.push_screen(Help(HelpText(pane.TITLE, pane.ABOUT, pane.explained(self.view), self._keys())))
-
-    def _keys(self) -> list[KeyHelp]:
-        """Every action in force with all its keys, in the order of the bindings."""
-        keys: dict[str, list[str]] = {}
-        what: dict[str, str] = {}
-        for active in self.active_bindings.values():
-            binding = active.binding
-            if binding.system or not active.enabled:
-                continue
-            keys.setdefault(binding.action, []).append(self.app.get_key_display(replace(binding, key_display=None)))
-            what[binding.action] = binding.tooltip or binding.description.lower()
-        what |= {f"pane({index})": f"open {pane.TITLE}" for index, pane in enumerate(self.panes)}
-        return [KeyHelp(" ".join(shown), what[action]) for action, shown in keys.items()]
+        self.app.push_screen(Help(HelpText(pane.TITLE, pane.ABOUT, pane.explained(self.view), self.key_help(named))))

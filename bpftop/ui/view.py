@@ -55,7 +55,6 @@ class View:
     measure: str = HEADLINE
     """The chosen measure; another one is taken when the scripts do not observe it."""
     paused: bool = False
-    refresh_s: float = 1.0
     window_s: float | None = 60.0
     """The window asked for; the snapshot may still show the one before."""
     banner: str = ""

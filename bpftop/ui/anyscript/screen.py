@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, ClassVar, cast
 from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.screen import Screen
 from textual.widgets import Input
 
 from bpftop.anyscript.model import RunSnapshot
@@ -18,11 +17,11 @@ from bpftop.ui.anyscript.help import about
 from bpftop.ui.anyscript.look import Look, Tab, tabs_of
 from bpftop.ui.canvas import Canvas
 from bpftop.ui.chrome import Keys, Tabs
-from bpftop.ui.help import Help, HelpText, KeyHelp
-from bpftop.ui.options import REFRESH_S, UiOptions
+from bpftop.ui.framed import Framed, TooSmall
+from bpftop.ui.help import Help, HelpText
+from bpftop.ui.options import UiOptions
 from bpftop.ui.paint import Line
 from bpftop.ui.safe import safe
-from bpftop.ui.screen import MIN_HEIGHT, MIN_WIDTH, TooSmall
 
 if TYPE_CHECKING:
     from bpftop.ui.anyscript.app import RunApp
@@ -55,7 +54,7 @@ class RunAccount(LookRow):
         return [frame.account(self.look.snapshot, width)] if self.look else []
 
 
-class RunScreen(Screen[None], inherit_bindings=False):
+class RunScreen(Framed, inherit_bindings=False):
     """Keeps what the user chose; the body draws it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -70,10 +69,7 @@ class RunScreen(Screen[None], inherit_bindings=False):
         ],
         Binding("tab", "next_pane(1)", "Next tab", show=False, tooltip="next tab"),
         Binding("shift+tab", "next_pane(-1)", "Previous tab", show=False, tooltip="previous tab"),
-        Binding("less_than_sign", "refresh_every(-1)", "Refresh", show=False, tooltip="draw more often (0.25 s)"),
-        Binding("greater_than_sign", "refresh_every(1)", "Refresh", show=False, tooltip="draw less often (5 s)"),
-        Binding("t", "theme", "Theme", show=False, tooltip="next theme"),
-        Binding("ctrl+p", "app.command_palette", "Palette", show=False, tooltip="all commands by name"),
+        *Framed.COMMON,
     ]
     CSS = """
     RunScreen { layout: vertical; background: $background; }
@@ -90,16 +86,14 @@ class RunScreen(Screen[None], inherit_bindings=False):
     AUTO_FOCUS = "Body"
 
     def __init__(self, options: UiOptions, first: RunSnapshot) -> None:
-        super().__init__()
+        super().__init__(options.refresh_s)
         self.look = Look(first)
         self.all_tabs = tabs_of(first)
         self.front = self.all_tabs[0]
-        self.refresh_s = options.refresh_s
         # Held here and not looked up: a timer may still fire while the screen is being taken down.
         self.status, self.account, self.body = RunStatus(), RunAccount(), Body()
         self.tabs = Tabs(*self._titles())
         self.input = Input(placeholder="words to look for; Enter keeps them, Esc shows all again", id="filter")
-        self._intervals = sorted({*REFRESH_S, options.refresh_s})
 
     @property
     def bpftop(self) -> RunApp:
@@ -120,13 +114,9 @@ class RunScreen(Screen[None], inherit_bindings=False):
         """Show what there is at once."""
         self.show()
 
-    def on_resize(self, event: events.Resize) -> None:
-        """Below the smallest useful size only a sentence is shown."""
-        small = event.size.width < MIN_WIDTH or event.size.height < MIN_HEIGHT
-        was_small = self.has_class("-small")
-        self.set_class(small, "-small")
-        if was_small and not small:
-            self.call_after_refresh(self.body.focus)
+    def focus_middle(self) -> None:
+        """Give the keys to what is in front."""
+        self.body.focus()
 
     def take(self, snapshot: RunSnapshot) -> None:
         """A new snapshot; while paused the old one stays."""
@@ -186,13 +176,6 @@ class RunScreen(Screen[None], inherit_bindings=False):
         else:
             self.bpftop.poll()
 
-    def action_refresh_every(self, step: int) -> None:
-        """Draw more (-1) or less (1) often."""
-        place = min(max(self._intervals.index(self.refresh_s) + step, 0), len(self._intervals) - 1)
-        self.refresh_s = self._intervals[place]
-        self.bpftop.poll_every(self.refresh_s)
-        self.notify(f"drawing every {self.refresh_s:g} s", timeout=3)
-
     def action_log_counts(self) -> None:
         """Bars on a log or linear scale."""
         self.look = replace(self.look, log_counts=not self.look.log_counts)
@@ -229,23 +212,7 @@ class RunScreen(Screen[None], inherit_bindings=False):
         """Save what is on the screen."""
         self.bpftop.save_run(self.look.snapshot)
 
-    def action_theme(self) -> None:
-        """The next theme."""
-        self.bpftop.next_theme()
-
     def action_help(self) -> None:
         """Explain the tab in front."""
-        self.app.push_screen(Help(HelpText(self.front.title, about(self.front), (), self._keys())))
-
-    def _keys(self) -> list[KeyHelp]:
-        """Every action in force with all its keys, in the order of the bindings."""
-        keys: dict[str, list[str]] = {}
-        what: dict[str, str] = {}
-        for active in self.active_bindings.values():
-            binding = active.binding
-            if binding.system or not active.enabled:
-                continue
-            keys.setdefault(binding.action, []).append(self.app.get_key_display(replace(binding, key_display=None)))
-            what[binding.action] = binding.tooltip or binding.description.lower()
-        what |= {f"pane({index})": f"open {safe(tab.title, 30)}" for index, tab in enumerate(self.all_tabs)}
-        return [KeyHelp(" ".join(shown), what[action]) for action, shown in keys.items()]
+        named = {f"pane({index})": f"open {safe(tab.title, 30)}" for index, tab in enumerate(self.all_tabs)}
+        self.app.push_screen(Help(HelpText(self.front.title, about(self.front), (), self.key_help(named))))
