@@ -14,7 +14,7 @@ from bpftop.model import ClientRow, Measure, MeasureSnapshot
 from bpftop.ui import words
 from bpftop.ui.paint import EMPTY, Line, Span, beside, line
 from bpftop.ui.panes.base import MeasurePane
-from bpftop.ui.panes.lists import ListPane
+from bpftop.ui.panes.lists import ListPane, by_figure, by_name
 from bpftop.ui.panes.slow import REQUEST, of_kind, slow_columns
 from bpftop.ui.safe import safe
 from bpftop.ui.table import Column, bar, table
@@ -111,13 +111,9 @@ class Clients(ListPane[ClientRow], MeasurePane):
     def sort_keys(self, rows: Sequence[ClientRow], sort: str) -> NDArray[np.float64]:
         """Numbers for numpy; names by their rank."""
         if sort == "Client":
-            names = sorted(range(len(rows)), key=lambda i: rows[i].client)
-            keys = np.empty(len(rows))
-            keys[names] = -np.arange(len(rows), dtype=np.float64)
-            return keys
+            return by_name([row.client for row in rows])
         field = {"Count": "count", "p99": "p99_ns", "p50": "p50_ns", "Max": "max_ns"}[sort]
-        values = (getattr(row, field) for row in rows)
-        return np.fromiter((-1.0 if v is None else v for v in values), dtype=np.float64, count=len(rows))
+        return by_figure(getattr(row, field) for row in rows)
 
     def key(self, row: ClientRow) -> object:
         """The address."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
+from math import isnan
 from typing import ClassVar
 
 import numpy as np
@@ -22,7 +23,7 @@ from bpftop.ui.paint import Line, Role, Span, ends, fit, line, pad
 from bpftop.ui.panes.base import MeasurePane
 from bpftop.ui.panes.slow import box_words, slow_columns
 from bpftop.ui.safe import safe
-from bpftop.ui.shape import rows_of
+from bpftop.ui.shape import Rows, rows_of
 from bpftop.ui.table import table
 from bpftop.ui.view import Box, View
 
@@ -38,7 +39,7 @@ class Map:
     """What is drawn: ``counts`` (columns, rows), row 0 the fastest; the lines of p50 and p99 as rows or -1."""
 
     columns: Columns
-    edges_ns: NDArray[np.float64]
+    axis: Rows
     counts: Counts
     p50: list[int]
     p99: list[int]
@@ -53,7 +54,7 @@ class Map:
     def box(self, measure: str, column: int, row: int) -> Box:
         """The cell as a filter."""
         start = int(self.columns.starts_unix_ns[column])
-        return Box(measure, start, start + self.columns.length_ns, *map(float, self.edges_ns[row : row + 2]))
+        return Box(measure, start, start + self.columns.length_ns, *map(float, self.axis.edges_ns[row : row + 2]))
 
 
 def make_map(shown: MeasureSnapshot, view: View, width: int, height: int) -> Map:
@@ -63,15 +64,10 @@ def make_map(shown: MeasureSnapshot, view: View, width: int, height: int) -> Map
     name = shown.measure.name
     history = next((each for each in snapshot.histories if name in each.measures), History())
     found = columns(history, name, length_s, snapshot.unix_ns, width)
-    edges = rows_of(found.total(), height).edges_ns
-    p50, p99 = ([_row(edges, value) for value in found.quantile(q)] for q in (0.5, 0.99))
-    return Map(found, edges, found.rows(edges), p50, p99, width)
-
-
-def _row(edges_ns: NDArray[np.float64], value: float) -> int:
-    if np.isnan(value):
-        return -1
-    return int(np.clip(np.searchsorted(edges_ns, max(value, 1.0), side="right") - 1, 0, len(edges_ns) - 2))
+    axis = rows_of(found.total(), height)
+    lines = (found.quantile(q).tolist() for q in (0.5, 0.99))
+    p50, p99 = ([-1 if isnan(value) else axis.row_of(value) for value in each] for each in lines)
+    return Map(found, axis, found.rows(axis.edges_ns), p50, p99, width)
 
 
 class HeatMap(MeasurePane):
@@ -126,7 +122,7 @@ class HeatMap(MeasurePane):
             return None
         moment, latency = self.cursor
         column = int((moment - int(drawn.columns.starts_unix_ns[0])) // drawn.columns.length_ns)
-        return min(max(column, 0), len(drawn.counts) - 1), _row(drawn.edges_ns, latency)
+        return min(max(column, 0), len(drawn.counts) - 1), drawn.axis.row_of(latency)
 
     def _behind(
         self, shown: MeasureSnapshot, view: View, drawn: Map, at: tuple[int, int], width: int, room: int
@@ -185,7 +181,7 @@ class HeatMap(MeasurePane):
         column = min(max(column, 0), drawn.counts.shape[0] - 1)
         row = min(max(row, 0), drawn.counts.shape[1] - 1)
         moment = int(drawn.columns.starts_unix_ns[column]) + drawn.columns.length_ns // 2
-        self.cursor = moment, float(np.sqrt(drawn.edges_ns[row] * drawn.edges_ns[row + 1]))
+        self.cursor = moment, float(np.sqrt(drawn.axis.edges_ns[row] * drawn.axis.edges_ns[row + 1]))
         self.redraw()
 
     def _cell_at(self, x: int, y: int) -> tuple[int, int] | None:
@@ -252,7 +248,7 @@ def _grid(drawn: Map, at: tuple[int, int] | None) -> list[Line]:
     lines = []
     for row in range(rows - 1, -1, -1):
         spans = [
-            Span(pad(round_duration(drawn.edges_ns[row]), _AXIS), "dim"),
+            Span(pad(round_duration(drawn.axis.edges_ns[row]), _AXIS), "dim"),
             Span(" │" if at is None or at[1] != row else " ┤", "dim"),
         ]
         for column in range(drawn.counts.shape[0]):

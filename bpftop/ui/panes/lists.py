@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import ClassVar, Generic, TypeVar
@@ -21,6 +21,18 @@ from bpftop.ui.view import View
 
 Row = TypeVar("Row")
 _MOVES = Binding.Group("Move", compact=True)
+
+
+def by_name(names: Sequence[str]) -> NDArray[np.float64]:
+    """Sort keys for names: the first one in the alphabet comes first."""
+    keys = np.empty(len(names))
+    keys[sorted(range(len(names)), key=names.__getitem__)] = -np.arange(len(names), dtype=np.float64)
+    return keys
+
+
+def by_figure(values: Iterable[float | None]) -> NDArray[np.float64]:
+    """Sort keys for figures; one that a row does not have comes last."""
+    return np.array([-1.0 if value is None else value for value in values], np.float64)
 
 
 class ListPane(Pane, Generic[Row]):

@@ -16,7 +16,7 @@ from bpftop.stats.routes import route_of
 from bpftop.ui import words
 from bpftop.ui.histogram import histogram
 from bpftop.ui.paint import EMPTY, Line, Role, Span, beside, joined, line, wrapped
-from bpftop.ui.panes.lists import ListPane
+from bpftop.ui.panes.lists import ListPane, by_figure, by_name
 from bpftop.ui.panes.slow import REQUEST, of_kind, slow_columns
 from bpftop.ui.safe import safe
 from bpftop.ui.table import Column, table
@@ -123,14 +123,11 @@ class Routes(ListPane[Route]):
     def sort_keys(self, rows: Sequence[Route], sort: str) -> NDArray[np.float64]:
         """Numbers for numpy; names by their rank."""
         if sort == "Route":
-            keys = np.empty(len(rows))
-            keys[sorted(range(len(rows)), key=lambda i: rows[i].name)] = -np.arange(len(rows), dtype=np.float64)
-            return keys
+            return by_name([row.name for row in rows])
         if sort in ("4xx", "5xx"):
             return np.array([row.errors.get(f"errors_{sort}", 0) for row in rows], np.float64)
         name = {"Count": "count", "p99": "p99_ns", "Max": "max_ns", "Of time": "total_ns"}[sort]
-        values = [getattr(row.timed, name) for row in rows]
-        return np.array([-1.0 if value is None else value for value in values], np.float64)
+        return by_figure(getattr(row.timed, name) for row in rows)
 
     def key(self, row: Route) -> object:
         """Its name."""

@@ -14,7 +14,7 @@ from bpftop.model import ClientRow, CounterSnapshot, Measure, MeasureSnapshot, S
 from bpftop.ui import words
 from bpftop.ui.histogram import histogram
 from bpftop.ui.paint import EMPTY, Line, Span, beside, line
-from bpftop.ui.panes.lists import ListPane
+from bpftop.ui.panes.lists import ListPane, by_name
 from bpftop.ui.safe import safe
 from bpftop.ui.table import Column, bar, table
 from bpftop.ui.view import View
@@ -103,10 +103,7 @@ class ScriptPane(ListPane[ClientRow]):
     def sort_keys(self, rows: Sequence[ClientRow], sort: str) -> NDArray[np.float64]:
         """Numbers for numpy; names by their rank; a counter has counts only."""
         if sort == "Name":
-            names = sorted(range(len(rows)), key=lambda i: rows[i].client)
-            keys = np.empty(len(rows))
-            keys[names] = -np.arange(len(rows), dtype=np.float64)
-            return keys
+            return by_name([row.client for row in rows])
         field = _FIELDS[sort]
         values = (getattr(row, field) for row in rows)
         return np.fromiter(
