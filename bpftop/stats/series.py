@@ -27,6 +27,8 @@ class GlobalSeries:
         self._windows = {length: np.zeros(self._shape, np.int64) for length in WINDOWS_S}
         self._slices: deque[tuple[NDArray[np.intp], Counts]] = deque(maxlen=KEPT_SLICES)
         self._points: deque[tuple[int, float, NDArray[np.float64]]] = deque(maxlen=KEPT_SLICES)
+        self._stacked: tuple[Counts, NDArray[np.float64], NDArray[np.float64]] | None = None
+        """The points as arrays, until the next tick: every measure's trend is cut from them."""
 
     def source_restarted(self) -> None:
         """The next cumulative counts begin at 0 again."""
@@ -52,6 +54,7 @@ class GlobalSeries:
                 old_index, old_counts = self._slices[-1 - length]
                 window.reshape(-1)[old_index] -= old_counts
         self._points.append((boot_ns, span_s, _point(new)))
+        self._stacked = None
         return new
 
     def window(self, length_s: float | None) -> tuple[Counts, float]:
@@ -73,13 +76,20 @@ class GlobalSeries:
 
     def trend(self, measure: int, now_boot_ns: int) -> Trend:
         """One point per kept slice of the measure at position ``measure``."""
-        points = list(self._points)
-        ages = np.array([(now_boot_ns - boot) / 1e9 for boot, _, _ in points])
-        spans = np.array([span for _, span, _ in points])
-        values = np.array([row[measure] for _, _, row in points]).reshape(-1, 3)
+        boot_ns, spans, points = self._stack()
+        values = points[:, measure]
         with np.errstate(invalid="ignore", divide="ignore"):
             rates = np.where(spans > 0, values[:, 0] / spans, np.nan)
-        return Trend(ages, rates, values[:, 1], values[:, 2])
+        return Trend((now_boot_ns - boot_ns) / 1e9, rates, values[:, 1], values[:, 2])
+
+    def _stack(self) -> tuple[Counts, NDArray[np.float64], NDArray[np.float64]]:
+        """Boot times (ns) and spans (s) of the kept slices, shape (slices,), and their points (slices, measures, 3)."""
+        if self._stacked is None:
+            boot_ns = np.array([boot for boot, _, _ in self._points], np.int64)
+            spans = np.array([span for _, span, _ in self._points], np.float64)
+            points = np.array([row for _, _, row in self._points]).reshape(-1, self._shape[0], 3)
+            self._stacked = boot_ns, spans, points
+        return self._stacked
 
 
 def _point(new: Counts) -> NDArray[np.float64]:

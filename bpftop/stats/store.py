@@ -140,11 +140,12 @@ class Store:
         """Position, measure, counts (buckets,) and rows by key of every measure of this unit."""
         counts, _ = self._series.window(length_s)
         keyed, incomplete = self._clients.window(length_s)
+        span = self._divisor(length_s)
         for position, measure in enumerate(self._measures):
             if measure.unit == unit:
                 mine, name = counts[position], partial(self._names.name, measure)
                 everything = int(mine.sum())
-                rows = client_rows(keyed, position + 1, self._divisor(length_s), everything, name, incomplete)
+                rows = client_rows(keyed, position + 1, span, everything, name, incomplete)
                 yield position, measure, mine, rows
 
     def history(self, unix_offset_ns: int) -> History:
