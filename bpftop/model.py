@@ -134,6 +134,11 @@ class Script:
     variants: tuple[Script, ...] = ()
     """What can run in its place where its attach points are missing, in the order to try."""
 
+    @property
+    def figures(self) -> tuple[str, ...]:
+        """The names of its measures and counters."""
+        return tuple(each.name for each in (*self.measures, *self.counters))
+
 
 @dataclass(frozen=True, slots=True)
 class Program:

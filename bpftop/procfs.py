@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -110,16 +110,33 @@ def working_directory(pid: int, proc: Path = PROC) -> str:
         return ""
 
 
-def socket_inodes(pid: int, proc: Path = PROC) -> frozenset[int] | None:
-    """The sockets that the process holds, inherited ones too; ``None`` when we may not look."""
+def open_files(pid: int, proc: Path = PROC) -> list[str] | None:
+    """What the descriptors of the process lead to; ``None`` when we may not look."""
     folder = f"{proc}/{pid}/fd"
     try:
         names = os.listdir(folder)
     except PermissionError:
         return None
     except OSError:
-        return frozenset()
-    return frozenset(_inodes(folder, names))
+        return []
+    found = []
+    for name in names:
+        try:
+            found.append(os.readlink(f"{folder}/{name}"))
+        except OSError:
+            continue
+    return found
+
+
+def sockets_of(links: Iterable[str]) -> frozenset[int]:
+    """The inodes of the sockets among what descriptors lead to."""
+    return frozenset(int(link[8:-1]) for link in links if link.startswith("socket:["))
+
+
+def socket_inodes(pid: int, proc: Path = PROC) -> frozenset[int] | None:
+    """The sockets that the process holds, inherited ones too; ``None`` when we may not look."""
+    links = open_files(pid, proc)
+    return None if links is None else sockets_of(links)
 
 
 def listening(pid: int, proc: Path = PROC) -> Mapping[int, int]:
@@ -185,16 +202,6 @@ def _stat(raw: bytes) -> tuple[int, int, bool]:
 def _argv(raw: bytes) -> tuple[str, ...]:
     """The words of a command line; a title that the process wrote over them is one word, its padding cut."""
     return tuple(os.fsdecode(word) for word in raw.rstrip(b"\0").split(b"\0")) if raw.strip(b"\0") else ()
-
-
-def _inodes(folder: str, names: list[str]) -> Iterator[int]:
-    for name in names:
-        try:
-            link = os.readlink(f"{folder}/{name}")
-        except OSError:
-            continue
-        if link.startswith("socket:["):
-            yield int(link[8:-1])
 
 
 def _listening(table: Path) -> Iterator[tuple[int, int]]:

@@ -298,7 +298,7 @@ class Session:
                 _probe_count(script.body),
                 f"{script.variant} variant: {script.summary}" if script.variant else script.summary,
                 script.pane,
-                tuple(measure.name for measure in (*script.measures, *script.counters)),
+                script.figures,
             )
             for script in self._program.scripts
         )

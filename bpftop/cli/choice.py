@@ -45,8 +45,9 @@ def runnable(options: argparse.Namespace, host: Host, say: Callable[[str], None]
 
     Raises HostError when none is left, or when one that was named cannot run.
     """
-    reasons = {name: missing(script, host) for name, script in wanted(options).items()}
-    scripts = [suited(script, host) for name, script in wanted(options).items() if not reasons[name]]
+    asked = wanted(options)
+    reasons = {name: missing(script, host) for name, script in asked.items()}
+    scripts = [suited(script, host) for name, script in asked.items() if not reasons[name]]
     for name, why in reasons.items():
         if why and name in (options.scripts or options.also):
             raise HostError(f"{name} cannot run here: {why}", "bpftop scripts")

@@ -31,8 +31,7 @@ def _offer(script: Script, host: Host) -> ScriptStatus:
     why = missing(script, host)
     cost = f"; costs {script.cost}" if script.cost else ""
     detail = f"cannot run here: {why}" if why else f"Enter starts it: {script.title.lower()}{cost}"
-    names = tuple(each.name for each in (*script.measures, *script.counters))
-    return ScriptStatus(script.name, script.title, State.OFF, 0, detail, script.pane, names)
+    return ScriptStatus(script.name, script.title, State.OFF, 0, detail, script.pane, script.figures)
 
 
 def _session(script: Script, target: Target, host: Host) -> Session:

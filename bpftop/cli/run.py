@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bpftop.cli.host import host_of, narrate, prepare
+from bpftop.cli.look import screen_options
 from bpftop.cli.report import INTERRUPTED, ctrl_c
 from bpftop.errors import HostError, Inconclusive, ScriptError, UsageError
 from bpftop.preflight import bpftrace_path, bpftrace_version
@@ -84,7 +85,6 @@ def _started(script: UserScript, options: argparse.Namespace) -> Iterator[Script
 def _show(program: ScriptRun, options: argparse.Namespace) -> int:
     from bpftop.export.anyscript_tables import write_run
     from bpftop.ui.anyscript.app import show
-    from bpftop.ui.options import UiOptions
 
     directory = Path(os.path.abspath(options.save))
 
@@ -92,14 +92,7 @@ def _show(program: ScriptRun, options: argparse.Namespace) -> int:
         paths = write_run(snapshot, directory)
         return "saved " + " and ".join(str(path) for path in paths)
 
-    ui = UiOptions(
-        theme=options.theme,
-        mouse=not options.no_mouse,
-        ascii=options.ascii,
-        no_color=options.no_color,
-        refresh_s=options.refresh,
-    )
-    code = show(program, save=save, options=ui)
+    code = show(program, save=save, options=screen_options(options))
     if code == 0:
         _judge(program.snapshot())
     return code

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from bpftop.cli.growing import growing
 from bpftop.cli.live import demo as demo_session
 from bpftop.cli.live import given_target, live
+from bpftop.cli.look import screen_options
 from bpftop.cli.parser import WINDOWS
 
 if TYPE_CHECKING:
@@ -42,7 +43,6 @@ def _need_terminal(target: str) -> None:
 def _show(session: Session, options: argparse.Namespace, banner: str, absent: str = "") -> int:
     from bpftop.export.snapshot_csv import write_snapshot
     from bpftop.ui.app import run
-    from bpftop.ui.options import UiOptions
 
     directory = Path(os.path.abspath(options.save))
 
@@ -51,16 +51,7 @@ def _show(session: Session, options: argparse.Namespace, banner: str, absent: st
         stem = paths[0].name.removesuffix("percentiles.csv")
         return f"saved {len(paths)} files: {directory / stem}*.csv"
 
-    ui = UiOptions(
-        theme=options.theme,
-        mouse=not options.no_mouse,
-        ascii=options.ascii,
-        no_color=options.no_color,
-        refresh_s=options.refresh,
-        window_s=WINDOWS[options.window],
-        banner=banner,
-        absent=absent,
-    )
+    ui = screen_options(options, window_s=WINDOWS[options.window], banner=banner, absent=absent)
     if options.simulate or session.snapshot(10.0).tracer.source != "bpftrace":
         return run(session, save=save, options=ui, on_forced=session.stop)
     whole = growing(session, options)

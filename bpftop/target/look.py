@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -53,7 +52,7 @@ class Look:
 def look(target: Target, proc: Path = PROC) -> Look:
     """Everything at one moment; what ends meanwhile is left out."""
     pids = target.pids
-    links = {pid: _links(pid, proc) for pid in pids}
+    links = {pid: procfs.open_files(pid, proc) for pid in pids}
     open_files = [link for found in links.values() for link in found or ()]
     groups = [path for pid in pids for path in procfs.cgroups(pid, proc)]
     foreign = tuple(
@@ -61,7 +60,7 @@ def look(target: Target, proc: Path = PROC) -> Look:
         for kind in ("pid", "net", "mnt", "user")
         if any(not procfs.same_namespace(kind, pid, proc) for pid in pids)
     )
-    sockets = [(pid, _socket_inodes(found or ())) for pid, found in links.items()]
+    sockets = [(pid, procfs.sockets_of(found or ())) for pid, found in links.items()]
     return Look(
         containers=tuple(sorted(containers(groups))),
         units=tuple(sorted({unit for pid in pids if (unit := unit_of(procfs.cgroups(pid, proc)))})),
@@ -76,28 +75,6 @@ def look(target: Target, proc: Path = PROC) -> Look:
         epoll="anon_inode:[eventpoll]" in open_files,
         unreadable=sum(found is None for found in links.values()),
     )
-
-
-def _links(pid: int, proc: Path) -> list[str] | None:
-    """What the descriptors of the process lead to; ``None`` when we may not look."""
-    folder = f"{proc}/{pid}/fd"
-    try:
-        names = os.listdir(folder)
-    except PermissionError:
-        return None
-    except OSError:
-        return []
-    found = []
-    for name in names:
-        try:
-            found.append(os.readlink(f"{folder}/{name}"))
-        except OSError:
-            continue
-    return found
-
-
-def _socket_inodes(links: list[str] | tuple[str, ...]) -> frozenset[int]:
-    return frozenset(int(link[8:-1]) for link in links if re.fullmatch(r"socket:\[\d+\]", link))
 
 
 def _rows(path: Path) -> Iterator[list[str]]:
