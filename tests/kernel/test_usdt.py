@@ -3,37 +3,16 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import numpy as np
-import pytest
 from numpy.typing import NDArray
 
-from bpftop import preflight
-from bpftop.scripts import compose
-from bpftop.session import Session
-from bpftop.target import resolve
-from bpftop.tracer.supervisor import BpftraceSource
 from bpftop.userspace import Place, functions, usdt
-from tests.kernel.watching import ATTACH_S, assert_between, counts_by_client, final
+from tests.kernel.watching import assert_between, attached, counts_by_client, final
 from tests.load.build import program
+from tests.load.told import talking
 
 REQUESTS = 300
-
-
-@contextmanager
-def markers() -> Iterator[subprocess.Popen[str]]:
-    """The program with markers, waiting for numbers."""
-    child = subprocess.Popen([program("markers")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    try:
-        yield child
-    finally:
-        child.kill()
-        child.wait(10)
-        for pipe in (child.stdin, child.stdout):
-            assert pipe is not None
-            pipe.close()
 
 
 def serve(child: subprocess.Popen[str], requests: int) -> NDArray[np.int64]:
@@ -50,24 +29,17 @@ def serve(child: subprocess.Popen[str], requests: int) -> NDArray[np.int64]:
 
 def test_markers_and_functions_are_counted_and_timed_as_the_program_did() -> None:
     path = str(program("markers"))
-    with markers() as watched, markers() as other:
-        target, place = resolve(str(watched.pid)), Place((watched.pid,), False)
-        scripts = [
+    with talking(path) as watched, talking(path) as other:
+        place = Place((watched.pid,), False)
+        scripts = (
             usdt(f"{path}:request_start,request_end", place, "").script,
             functions([f"{path}:serve"], place, False).script,
-        ]
-        source = BpftraceSource(compose(scripts, target), str(preflight.bpftrace_path()))
-        session = Session(source, compose(scripts, target), target)
-        session.start()
-        try:
-            if not session.wait_live(ATTACH_S):
-                pytest.fail(f"not live: {session.snapshot(None).tracer}")
+        )
+        with attached(watched.pid, *scripts) as session:
             serve(other, 20)  # the same file in another process is not the target
             truth = serve(watched, REQUESTS)
             marked, called = final(session, "usdt_latency"), final(session, "function_latency")
             counters = session.snapshot(None).counters
-        finally:
-            session.stop()
     assert marked.summary.count == called.summary.count == REQUESTS == len(truth)
     assert counts_by_client(called) == {"serve": REQUESTS}
     assert counters["usdt_starts"].count == counters["function_calls"].count == REQUESTS

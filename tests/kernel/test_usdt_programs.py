@@ -4,22 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
-
-from bpftop import preflight
-from bpftop.model import Script
-from bpftop.scripts import compose
-from bpftop.session import Session
-from bpftop.target import resolve
-from bpftop.tracer.supervisor import BpftraceSource
 from bpftop.userspace import Place, functions, usdt
-from tests.kernel.watching import ATTACH_S, counts_by_client, final
+from tests.kernel.watching import attached, counts_by_client, final
 from tests.load.build import program
+from tests.load.told import ask, talking
 
 PYTHON = Path("/usr/bin/python3")
 """Debian's own, which has markers; the one that runs the tests may have none."""
@@ -30,44 +20,6 @@ for line in sys.stdin:
     for _ in range(int(line)): gc.collect()
     print("done", flush=True)
 """
-
-
-@contextmanager
-def talking(*command: str | Path) -> Iterator[subprocess.Popen[str]]:
-    """A program that waits for a line."""
-    child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    try:
-        yield child
-    finally:
-        child.kill()
-        child.wait(10)
-        for pipe in (child.stdin, child.stdout):
-            assert pipe is not None
-            pipe.close()
-
-
-def ask(child: subprocess.Popen[str], line: str) -> str:
-    """Say a line to a program; the line that it answers."""
-    assert child.stdin is not None
-    assert child.stdout is not None
-    child.stdin.write(f"{line}\n")
-    child.stdin.flush()
-    return child.stdout.readline()
-
-
-@contextmanager
-def attached(pid: int, script: Script) -> Iterator[Session]:
-    """A live session with this script on one process."""
-    target = resolve(str(pid))
-    found = compose([script], target)
-    session = Session(BpftraceSource(found, str(preflight.bpftrace_path())), found, target)
-    session.start()
-    try:
-        if not session.wait_live(ATTACH_S):
-            pytest.fail(f"not live: {session.snapshot(None).tracer}")
-        yield session
-    finally:
-        session.stop()
 
 
 def test_every_call_of_a_recursion_and_of_each_thread_counts_and_a_leap_out_is_no_return() -> None:

@@ -17,7 +17,7 @@ import pytest
 from numpy.typing import NDArray
 
 from bpftop import preflight
-from bpftop.model import Histogram, MeasureSnapshot, Target
+from bpftop.model import Histogram, MeasureSnapshot, Script, Target
 from bpftop.scripts import catalog, compose
 from bpftop.session import Session
 from bpftop.target import resolve
@@ -124,6 +124,22 @@ def watching(spec: str, scripts: tuple[str, ...] = ("requests", "connections")) 
         renew=lambda found: source_for(found, scripts),
         rescan=lambda: resolve(spec),
     )
+    with started(session):
+        yield session
+
+
+@contextmanager
+def attached(pid: int, *scripts: Script) -> Iterator[Session]:
+    """A live session with these scripts on one process."""
+    target = resolve(str(pid))
+    program = compose(scripts, target)
+    with started(Session(BpftraceSource(program, str(preflight.bpftrace_path())), program, target)) as session:
+        yield session
+
+
+@contextmanager
+def started(session: Session) -> Iterator[Session]:
+    """The session, from its first tick on, until the block ends."""
     session.start()
     try:
         if not session.wait_live(ATTACH_S):

@@ -7,6 +7,7 @@ import select
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from tests.load.build import program
@@ -50,3 +51,26 @@ def told(name: str, *words: object) -> Iterator[Told]:
             yield Told(process)
         finally:
             process.kill()
+
+
+@contextmanager
+def talking(*command: str | Path) -> Iterator[subprocess.Popen[str]]:
+    """A program that waits for a line."""
+    child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        yield child
+    finally:
+        child.kill()
+        child.wait(10)
+        for pipe in (child.stdin, child.stdout):
+            assert pipe is not None
+            pipe.close()
+
+
+def ask(child: subprocess.Popen[str], line: str) -> str:
+    """Say a line to a program; the line that it answers."""
+    assert child.stdin is not None
+    assert child.stdout is not None
+    child.stdin.write(f"{line}\n")
+    child.stdin.flush()
+    return child.stdout.readline()
