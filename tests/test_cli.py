@@ -13,8 +13,9 @@ import pytest
 from bpftop import __version__
 from bpftop.cli import doctor as doctor_module
 from bpftop.cli import main
+from bpftop.cli.groups import seconds
 from bpftop.cli.live import Sparing
-from bpftop.cli.parser import VERBS, parse, seconds, with_verb
+from bpftop.cli.parser import VERBS, parse, with_verb
 from bpftop.errors import UsageError
 from bpftop.model import Target, TargetKind
 from bpftop.scripts import catalog

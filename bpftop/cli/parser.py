@@ -4,26 +4,15 @@ from __future__ import annotations
 
 import argparse
 import difflib
-import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
+from bpftop.cli import groups
+from bpftop.cli.groups import TARGETS, Parser, names, percentage, seconds, whole
 from bpftop.errors import UsageError
 
 VERBS = ("watch", "report", "compare", "run", "scripts", "script", "demo", "doctor")
 GLOBAL = ("-h", "--help", "--version")
-WINDOWS = {"10s": 10.0, "1min": 60.0, "5min": 300.0, "all": None}
-TARGETS = "process name, process id, :PORT, path, unit.service, container:ID or cgroup:PATH"
-_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
-
-
-class Parser(argparse.ArgumentParser):
-    """An ArgumentParser that raises UsageError instead of printing and exiting."""
-
-    def error(self, message: str) -> NoReturn:
-        """The message as one sentence, the help as the next command."""
-        raise UsageError(message, f"{self.prog} --help")
 
 
 def with_verb(argv: Sequence[str]) -> list[str]:
@@ -83,24 +72,24 @@ def _parsers() -> dict[str, Parser]:
 
 def _watch() -> Parser:
     parser = Parser("bpftop watch", description="The live screen. `bpftop TARGET` is short for it.")
-    _target(parser)
-    _choice(parser)
-    _attach(parser)
-    _source(parser)
-    _screen(parser)
+    groups.target(parser)
+    groups.choice(parser)
+    groups.attach(parser)
+    groups.source(parser)
+    groups.screen(parser)
     return parser
 
 
 def _report() -> Parser:
     parser = Parser("bpftop report", description="Measure for a while, then print.")
-    _target(parser)
+    groups.target(parser)
     parser.add_argument("-d", "--duration", type=seconds, default=10.0, metavar="TIME", help="how long: 30, 90s, 5min")
     parser.add_argument("-i", "--interval", type=seconds, metavar="TIME", help="print every TIME; json: one per line")
     parser.add_argument("--format", choices=("text", "json", "csv"), default="text", help="default: text")
     parser.add_argument("--ascii", action="store_true", help="text in ASCII only")
-    _choice(parser)
-    _attach(parser)
-    _source(parser)
+    groups.choice(parser)
+    groups.attach(parser)
+    groups.source(parser)
     return parser
 
 
@@ -143,7 +132,7 @@ def _run() -> Parser:
     parser.add_argument("-i", "--interval", type=seconds, metavar="TIME", help="print what its maps were every TIME")
     parser.add_argument("--format", choices=("text", "json", "csv"), help="default: text")
     parser.add_argument("--bpftrace", type=Path, metavar="FILE", help="the bpftrace to run")
-    _looks(parser)
+    groups.looks(parser)
     return parser
 
 
@@ -151,15 +140,15 @@ def _script() -> Parser:
     parser = Parser("bpftop script", description="Print a script as plain bpftrace, composed for a target.")
     parser.add_argument("name", metavar="NAME", help="as `bpftop scripts` lists it; several: requests,connections")
     parser.add_argument("target", metavar="TARGET", nargs="?", help=TARGETS)
-    _attach(parser)
+    groups.attach(parser)
     return parser
 
 
 def _demo() -> Parser:
     parser = Parser("bpftop demo", description="Watch a small server with a story: slow spells, stalls, many clients.")
-    _choice(parser)
-    _source(parser)
-    _screen(parser)
+    groups.choice(parser)
+    groups.source(parser)
+    groups.screen(parser)
     return parser
 
 
@@ -168,88 +157,10 @@ def _doctor() -> Parser:
         "bpftop doctor",
         description="What this host has and lacks for tracing, and what can be seen of TARGET. Exits 0 or 3.",
     )
-    _target(parser)
+    groups.target(parser)
     parser.add_argument(
         "--try", dest="attempt", action="store_true", help="as root: compile and attach each script for a moment"
     )
     parser.add_argument("--json", action="store_true", help="one JSON object, schema bpftop-doctor/1")
     parser.add_argument("--bpftrace", type=Path, metavar="FILE", help="the bpftrace to look at")
     return parser
-
-
-def _target(parser: Parser) -> None:
-    parser.add_argument("target", metavar="TARGET", nargs="?", help=TARGETS)
-
-
-def _choice(parser: Parser) -> None:
-    which = parser.add_mutually_exclusive_group()
-    which.add_argument(
-        "--with", dest="also", type=names, default=(), metavar="NAMES", help="more scripts: syscalls,tcp"
-    )
-    which.add_argument("--scripts", type=names, metavar="NAMES", help="these scripts only; `bpftop scripts` lists them")
-
-
-def _attach(parser: Parser) -> None:
-    parser.add_argument(
-        "--usdt", action="append", metavar="PATH:START,END", help="from one USDT marker of a program to another"
-    )
-    parser.add_argument(
-        "--usdt-key", choices=("arg0", "tid"), help="what joins the two: the first argument (default) or the thread"
-    )
-    parser.add_argument(
-        "--func", action="append", metavar="PATH:SYMBOL", help="a function, from entry to return; again for more"
-    )
-    parser.add_argument(
-        "--func-unsafe", action="store_true", help="functions of programs with exceptions or coroutines too"
-    )
-
-
-def _source(parser: Parser) -> None:
-    parser.add_argument("--simulate", action="store_true", help="the demo's story without a kernel: no root needed")
-    parser.add_argument("--bpftrace", type=Path, metavar="FILE", help="the bpftrace to run")
-
-
-def _screen(parser: Parser) -> None:
-    parser.add_argument("--window", choices=tuple(WINDOWS), default="1min", help="the span of the figures: 1min")
-    _looks(parser)
-
-
-def _looks(parser: Parser) -> None:
-    parser.add_argument("--refresh", type=seconds, default=1.0, metavar="TIME", help="time between two frames: 1s")
-    parser.add_argument("--theme", metavar="NAME", help="the colours")
-    parser.add_argument("--no-color", action="store_true", help="the terminal's own colours; NO_COLOR does the same")
-    parser.add_argument("--no-mouse", action="store_true", help="leave the mouse to the terminal")
-    parser.add_argument("--ascii", action="store_true", help="draw with ASCII only")
-    parser.add_argument("--save", type=Path, default=Path(), metavar="DIR", help="where `e` saves; default: here")
-
-
-def names(text: str) -> tuple[str, ...]:
-    """``syscalls,tcp`` as its names."""
-    found = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
-    if not found:
-        raise argparse.ArgumentTypeError("name one or more, as syscalls,tcp")
-    return found
-
-
-def percentage(text: str) -> float:
-    """``20``, ``2.5`` or ``20%`` as a share of 1."""
-    match = re.fullmatch(r"(\d{1,6}(?:\.\d{1,6})?)\s*%?", text.strip(), re.ASCII)
-    if not match or not float(match[1]):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a percentage such as 20 or 2.5")
-    return float(match[1]) / 100
-
-
-def whole(text: str) -> int:
-    """A whole number from 1 on."""
-    if not re.fullmatch(r"\d{1,12}", text.strip(), re.ASCII) or not int(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number such as 1000")
-    return int(text)
-
-
-def seconds(text: str) -> float:
-    """``10``, ``0.5``, ``90s``, ``5min``, ``1h`` in seconds."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(s|m|min|h|)", text.strip(), re.ASCII)
-    value = float(match[1]) * _UNITS[match[2]] if match else 0.0
-    if not 0 < value <= 31 * 86400:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a length of time such as 10, 90s or 5min")
-    return value

@@ -7,11 +7,11 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bpftop.cli.groups import WINDOWS
 from bpftop.cli.growing import growing
 from bpftop.cli.live import demo as demo_session
 from bpftop.cli.live import given_target, live
 from bpftop.cli.look import screen_options
-from bpftop.cli.parser import WINDOWS
 
 if TYPE_CHECKING:
     from bpftop.model import Snapshot
