@@ -322,6 +322,8 @@ class ClientRow:
     max_ns: int | None
     total_ns: int | None = None
     """The time of all observations together, within 3 %."""
+    slow: int | None = None
+    """How many of them are among the slow ones of the measure, which ``MeasureSnapshot.slow`` defines."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -345,6 +347,8 @@ class MeasureSnapshot:
     clients: tuple[ClientRow, ...]
     """By count, largest first; ``others`` last when there are any."""
     trend: Trend
+    slow: int = 0
+    """The slow observations, of all keys together: the slowest 1 %, and whatever shares the bucket of p99 with them."""
 
 
 @dataclass(frozen=True, slots=True)

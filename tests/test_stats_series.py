@@ -13,8 +13,19 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from bpftop import wire
+from bpftop.model import Counts
 from bpftop.stats import buckets
-from bpftop.stats.clients import MAX_KEYS, SLICE_CLIENTS, ClientSeries, KeyedTotals, client_rows, fold, merge
+from bpftop.stats.clients import (
+    MAX_KEYS,
+    SLICE_CLIENTS,
+    ClientSeries,
+    KeyedTotals,
+    client_rows,
+    fold,
+    merge,
+    slow_bucket,
+    slow_count,
+)
 from bpftop.stats.series import KEPT_SLICES, WINDOWS_S, GlobalSeries
 
 MEASURES = 3
@@ -255,8 +266,15 @@ def rows_of(
 ) -> list[tuple[str, int]]:
     totals = KeyedTotals()
     totals.add(*keys_of(slices))
-    rows = client_rows(totals, measure, 2.0, everything, str, incomplete)
+    rows = client_rows(totals, measure, 2.0, counted(everything), str, incomplete, 0)
     return [(row.client, row.count) for row in rows]
+
+
+def counted(everything: int) -> Counts:
+    """So many global counts, all in one bucket."""
+    counts = np.zeros(buckets.BUCKETS, np.int64)
+    counts[5 << buckets.CLIENT_SHIFT] = everything
+    return counts
 
 
 def test_rows_are_of_one_measure_by_count_with_others_last() -> None:
@@ -291,17 +309,35 @@ def test_percentiles_of_a_client_are_those_of_its_list(values: dict[int, list[in
         slice_.update((client, 1, int(b) >> buckets.CLIENT_SHIFT) for b in buckets.bucket_of(latencies))
     totals = KeyedTotals()
     totals.add(*keys_of(slice_))
-    rows = client_rows(totals, 1, 2.0, sum(map(len, values.values())), str, False)
+    whole = np.bincount(
+        buckets.bucket_of([each for mine in values.values() for each in mine]), minlength=buckets.BUCKETS
+    )
+    slow_from = slow_bucket(whole)
+    rows = client_rows(totals, 1, 2.0, whole, str, False, slow_from)
+    assert sum(row.slow or 0 for row in rows) == slow_count(whole, slow_from) >= 1
     assert [row.count for row in rows] == sorted((len(v) for v in values.values()), reverse=True)
     for row in rows:
         mine = sorted(values[int(row.client)])
         n = len(mine)
+        assert row.slow == sum(int(b) >> buckets.CLIENT_SHIFT >= slow_from for b in buckets.bucket_of(mine))
         assert row.rate_per_s == n / 2
         for found, true in ((row.p50_ns, mine[-(-n // 2) - 1]), (row.p99_ns, mine[-(-99 * n // 100) - 1])):
             assert found is not None
             assert abs(found - true) <= max(0.032 * true, 2)
         assert row.max_ns is not None
         assert abs(row.max_ns - mine[-1]) <= max(0.032 * mine[-1], 2)
+
+
+def test_the_slow_ones_of_others_are_what_the_clients_do_not_account_for() -> None:
+    totals = KeyedTotals()
+    totals.add(*keys_of({(1, 1, 5): 90, (2, 1, 500): 3}))
+    whole = counted(100)
+    whole[500 << buckets.CLIENT_SHIFT] = 8
+    slow_from = slow_bucket(whole)
+    rows = client_rows(totals, 1, 2.0, whole, str, True, slow_from)
+    assert [(row.client, row.count, row.slow) for row in rows] == [("1", 90, 0), ("2", 3, 3), ("others", 15, 5)]
+    assert slow_count(whole, slow_from) == 8
+    assert slow_count(counted(0), slow_bucket(counted(0))) == 0, "nothing is slow where nothing was"
 
 
 def test_a_slice_keeps_so_many_clients_and_says_so() -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from bpftop import wire
 from bpftop.model import ClientRow, Counts
 from bpftop.stats import buckets
-from bpftop.stats.quantiles import grouped_ranks
+from bpftop.stats.quantiles import grouped_ranks, nearest_rank
 from bpftop.stats.series import WINDOWS_S
 from bpftop.stats.tick import Keys
 
@@ -144,12 +144,28 @@ def _clients_that_fit(keys: Keys, counts: Counts) -> int:
     return int(np.searchsorted(np.cumsum(entries[order]), MAX_KEYS // 2, side="right"))
 
 
+def slow_bucket(counts: Counts, quantile: float = 0.99) -> int:
+    """The client's bucket that a quantile of ``counts`` (buckets,) lies in: slow is what lies in it or above."""
+    return int(nearest_rank(counts, (quantile,))[0]) >> buckets.CLIENT_SHIFT if counts.any() else buckets.CLIENT_BUCKETS
+
+
+def slow_count(counts: Counts, slow_from: int) -> int:
+    """How many of ``counts`` (buckets,) lie in this client's bucket or above."""
+    return int(counts[slow_from << buckets.CLIENT_SHIFT :].sum())
+
+
 def client_rows(
-    totals: KeyedTotals, measure: int, span_s: float, everything: int, name: Callable[[int], str], incomplete: bool
+    totals: KeyedTotals,
+    measure: int,
+    span_s: float,
+    everything: Counts,
+    name: Callable[[int], str],
+    incomplete: bool,
+    slow_from: int,
 ) -> tuple[ClientRow, ...]:
     """The rows of one measure (id from 1), by count, largest first; at most SHOWN, ``others`` last.
 
-    ``everything`` is the global count of the measure: what clients do not account for is in ``others``.
+    ``everything`` (buckets,) are the global counts of the measure: what clients do not account for is in ``others``.
     """
     mine = ((totals.keys >> np.uint64(wire.CLIENT_MEASURE_SHIFT)) & np.uint64(wire.CLIENT_MEASURE_MASK)) == measure
     mine &= totals.counts > 0
@@ -162,12 +178,14 @@ def client_rows(
     p50, p99 = (buckets.client_middle(index[grouped_ranks(counts, starts, q)]) for q in (0.5, 0.99))
     top = buckets.client_middle(index[np.append(starts[1:], len(index)) - 1])
     total = np.add.reduceat(counts * buckets.client_middle(index), starts)
+    slow = np.add.reduceat(np.where(index >= slow_from, counts, 0), starts)
     order = np.argsort(-n, kind="stable")
     rows = []
     for i in order[clients[order] != wire.OTHERS][:SHOWN].tolist():
-        figures = (int(column[i]) for column in (p50, p99, top, total))
+        figures = (int(column[i]) for column in (p50, p99, top, total, slow))
         rows.append(ClientRow(name(int(clients[i])), int(n[i]), n[i] / span_s, *figures))
-    rest = everything - sum(row.count for row in rows)
+    rest = int(everything.sum()) - sum(row.count for row in rows)
     if rest > 0 and (incomplete or len(clients) > len(rows)):
-        rows.append(ClientRow(OTHERS, rest, rest / span_s, None, None, None))
+        slow_rest = max(slow_count(everything, slow_from) - sum(row.slow or 0 for row in rows), 0)
+        rows.append(ClientRow(OTHERS, rest, rest / span_s, None, None, None, slow=slow_rest))
     return tuple(rows)

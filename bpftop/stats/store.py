@@ -21,7 +21,7 @@ from bpftop.model import (
     SlowRequest,
 )
 from bpftop.stats import buckets
-from bpftop.stats.clients import ClientSeries, client_rows
+from bpftop.stats.clients import ClientSeries, client_rows, slow_bucket, slow_count
 from bpftop.stats.events import EventRing
 from bpftop.stats.joined import joined
 from bpftop.stats.keys import KeyNames
@@ -121,15 +121,15 @@ class Store:
         """All latencies over a window of ``length_s`` seconds (None: everything), by name."""
         span, out = self._divisor(length_s), {}
         for position, measure, mine, rows in self._each(length_s, "ns"):
-            trend = self._series.trend(position, self._last_ns)
-            out[measure.name] = MeasureSnapshot(measure, summarize(mine, span), histogram(mine), rows, trend)
+            trend, slow = self._series.trend(position, self._last_ns), slow_count(mine, slow_bucket(mine))
+            out[measure.name] = MeasureSnapshot(measure, summarize(mine, span), histogram(mine), rows, trend, slow)
         return out
 
     def counters(self, length_s: float | None) -> dict[str, CounterSnapshot]:
         """All counters over a window of ``length_s`` seconds (None: everything), by name."""
         span, out = self._divisor(length_s), {}
         for _, measure, mine, rows in self._each(length_s, "count"):
-            bare = tuple(replace(row, p50_ns=None, p99_ns=None, max_ns=None, total_ns=None) for row in rows)
+            bare = tuple(replace(row, p50_ns=None, p99_ns=None, max_ns=None, total_ns=None, slow=None) for row in rows)
             out[measure.name] = CounterSnapshot(measure, int(mine.sum()), mine.sum() / span, bare)
         return out
 
@@ -144,8 +144,7 @@ class Store:
         for position, measure in enumerate(self._measures):
             if measure.unit == unit:
                 mine, name = counts[position], partial(self._names.name, measure)
-                everything = int(mine.sum())
-                rows = client_rows(keyed, position + 1, span, everything, name, incomplete)
+                rows = client_rows(keyed, position + 1, span, mine, name, incomplete, slow_bucket(mine))
                 yield position, measure, mine, rows
 
     def history(self, unix_offset_ns: int) -> History:
