@@ -272,6 +272,11 @@ class TracerStatus:
     """The last lines bpftrace wrote on stderr, known harmless ones left out; oldest first."""
     exit_code: int | None = None
     restarts: int = 0
+    """After a crash."""
+    runs: int = 1
+    """How often bpftrace was started, for other processes too: between two runs nothing is counted."""
+    lost_messages: int = 0
+    """What bpftrace itself says it could not hand over."""
     source: str = "bpftrace"
     """``bpftrace``, ``simulation`` or ``replay``: where the figures come from."""
 

@@ -14,11 +14,11 @@ from bpftop import __version__
 from bpftop.cli import doctor as doctor_module
 from bpftop.cli import main
 from bpftop.cli.groups import seconds
-from bpftop.cli.live import Sparing
 from bpftop.cli.parser import VERBS, parse, with_verb
 from bpftop.errors import UsageError
 from bpftop.model import Target, TargetKind
 from bpftop.scripts import catalog
+from bpftop.tracing import Sparing
 from tests.processes import as_nobody, server
 
 BPFTOP = [sys.executable, "-P", "-m", "bpftop"]

@@ -14,12 +14,13 @@ import pytest
 from bpftop import session as session_module
 from bpftop.errors import HostError
 from bpftop.model import Process, Snapshot, State, Target, TargetKind
-from bpftop.session import Session
+from bpftop.session import Session, boot_ns
 from bpftop.tracer.simulate import SimulatedSource, simulated_target
 from bpftop.tracer.supervisor import BpftraceSource
 from tests.fakes import FakeBpftrace, alive, wait_for
 from tests.recordings import program
 
+EMPTY_TICKS = "while True:\n  printf(f'T {now()}')\n  printf(f't {now()}')\n  time.sleep(.02)"
 TARGET = Target("nginx", TargetKind.NAME, "nginx", "nginx", (Process(11, 1, "nginx"),), (80,))
 
 
@@ -91,6 +92,28 @@ def test_a_tick_to_wait_for(tmp_path: Path) -> None:
         before = session.snapshot(None).ticks
         assert session.wait_tick(30)
         assert session.snapshot(None).ticks >= before + 2
+
+
+def test_settled_is_a_tick_later_than_the_question(tmp_path: Path) -> None:
+    with watching(FakeBpftrace(tmp_path, "live(4)")) as session:
+        assert session.wait_live(30)
+        before = boot_ns()
+        assert session.settle(30)
+        assert before < session._store.settled_ns <= boot_ns()
+
+
+def test_a_tick_whose_counts_were_lost_settles_nothing(tmp_path: Path) -> None:
+    body = "ends_well(4)\nattached()\ntick(4)\n" + EMPTY_TICKS
+    with watching(FakeBpftrace(tmp_path, body)) as session:
+        assert session.wait_live(30)
+        assert not session.settle(0.3)
+
+
+def test_ticks_without_counts_settle_while_nothing_was_counted(tmp_path: Path) -> None:
+    body = "ends_well(0)\nattached()\n" + EMPTY_TICKS
+    with watching(FakeBpftrace(tmp_path, body)) as session:
+        assert session.wait_live(30)
+        assert session.settle(30)
 
 
 def test_a_program_that_is_not_there_is_said_at_once(tmp_path: Path) -> None:
@@ -184,7 +207,9 @@ def test_lost_messages_are_said(tmp_path: Path) -> None:
     body = "ends_well(6)\nattached()\nline('lost_events', {'events': 7})\ntick(4)\nforever()"
     with watching(FakeBpftrace(tmp_path, body)) as session:
         assert session.wait_live(30)
-        assert "7" in session.snapshot(None).tracer.detail
+        tracer = session.snapshot(None).tracer
+        assert "7" in tracer.detail
+        assert tracer.lost_messages == 7
 
 
 def test_half_a_line_and_a_sudden_end_keep_what_was_counted(tmp_path: Path) -> None:
@@ -347,6 +372,7 @@ def test_a_process_the_kernel_does_not_follow_renews_once_and_not_for_ever(tmp_p
         shown = session.snapshot(None)
         assert shown.tracer.state is State.LIVE
         assert shown.tracer.restarts == 0, "nothing has crashed"
+        assert shown.tracer.runs == 2
         assert count(session) == 10, "both runs"
 
 

@@ -9,8 +9,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bpftop.cli.host import narrate, require_numpy
+from bpftop.cli.host import narrate
 from bpftop.errors import UsageError
+from bpftop.preflight import require_numpy
 
 if TYPE_CHECKING:
     from bpftop.compare import Comparison

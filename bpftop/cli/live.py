@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import argparse
 import os
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bpftop.cli import attach, words
 from bpftop.cli.choice import runnable, wanted
-from bpftop.cli.host import host_of, narrate, prepare, require_numpy
+from bpftop.cli.host import host_of, narrate, prepare
 from bpftop.errors import BpftopError, TargetError, UsageError
-from bpftop.preflight import Host, bpftrace_path, bpftrace_version
+from bpftop.preflight import Host, require_numpy
+from bpftop.tracing import running, traced
 
 if TYPE_CHECKING:
     from bpftop.model import Script, Target
@@ -79,74 +79,8 @@ def simulated(options: argparse.Namespace) -> Iterator[Session]:
     target = simulated_target()
     program = compose(list(wanted(options).values()), target)
     session = Session(SimulatedSource(program), program, target)
-    with _running(session):
+    with running(session):
         yield session
-
-
-@contextmanager
-def traced(
-    target: Target, host: Host, rescan: Callable[[], Target], scripts: Callable[[Target], Sequence[Script]]
-) -> Iterator[Session]:
-    """A session on the target with real bpftrace. The host has been prepared; ``rescan`` resolves the target again.
-
-    ``scripts`` for a target: attach points in a process's own files change with the process.
-    """
-    from bpftop.scripts import compose
-    from bpftop.tracer.supervisor import BpftraceSource
-
-    path = bpftrace_path(host)
-
-    def renew(target: Target) -> BpftraceSource:
-        return BpftraceSource(compose(scripts(target), target), bpftrace_path=str(path))
-
-    program = compose(scripts(target), target)
-    source = BpftraceSource(program, bpftrace_path=str(path))
-    source.start()  # it compiles and attaches while numpy and the rest of us are imported
-    try:
-        require_numpy()
-        from bpftop.session import Session
-
-        version = bpftrace_version(path)
-        session = Session(source, program, target, renew=renew, rescan=Sparing(rescan), bpftrace_version=version)
-    except BaseException:
-        source.kill()
-        source.wait(1.0)
-        raise
-    with _running(session):
-        yield session
-
-
-class Sparing:
-    """Calls ``resolve`` for at most one hundredth of the time: between, the last answer stands.
-
-    Reading /proc takes milliseconds on most hosts and half a second where thousands of processes run.
-    """
-
-    SHARE = 0.01
-
-    def __init__(self, resolve: Callable[[], Target], clock: Callable[[], float] = time.monotonic) -> None:
-        self._resolve = resolve
-        self._clock = clock
-        self._answer: Target | None = None
-        self._due = 0.0
-
-    def __call__(self) -> Target:
-        """The target, as fresh as it may be."""
-        began = self._clock()
-        if self._answer is None or began >= self._due:
-            self._answer = self._resolve()
-            ended = self._clock()
-            self._due = ended + (ended - began) / self.SHARE
-        return self._answer
-
-
-@contextmanager
-def _running(session: Session) -> Iterator[None]:
-    try:
-        session.start()
-        yield
-    finally:
-        session.stop()
 
 
 def found(spec: str, say: Callable[[str], None], say_absent: Callable[[str], None]) -> Target:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bpftop.attach_points import lacking
+from bpftop.errors import HostError
 from bpftop.preflight.bpftrace import OLDEST, bpftrace_path, bpftrace_version, installed
 from bpftop.preflight.kernel import (
     kprobes,
@@ -20,6 +21,7 @@ from bpftop.preflight.kernel import (
     uprobes,
 )
 from bpftop.preflight.limits import event_buffers, locked_memory, temporary_files
+from bpftop.preflight.numeric import require_numpy
 from bpftop.preflight.rights import rights
 from bpftop.preflight.values import TRUSTED_DIRECTORIES, Check, Host, Problem
 
@@ -39,6 +41,8 @@ __all__ = [
     "missing",
     "mount_tracefs",
     "problems",
+    "require",
+    "require_numpy",
     "suited",
     "tracefs",
 ]
@@ -53,6 +57,13 @@ def problems(host: Host | None = None) -> list[Problem]:
     """What stands in the way, gravest first; empty when all is well."""
     found = [check.problem for check in checks(host) if check.problem is not None]
     return sorted(found, key=lambda problem: not problem.fatal)
+
+
+def require(host: Host) -> None:
+    """Raises HostError with everything that stands in the way of tracing."""
+    fatal = [problem for problem in problems(host) if problem.fatal]
+    if fatal:
+        raise HostError("; ".join(problem.message for problem in fatal), fatal[0].hint)
 
 
 def checks(host: Host | None = None) -> list[Check]:

@@ -34,6 +34,11 @@ class GlobalSeries:
         """The next cumulative counts begin at 0 again."""
         self._last = np.zeros(self._shape, np.int64)
 
+    @property
+    def begun(self) -> bool:
+        """The run of bpftrace has printed a count."""
+        return bool(self._last.any())
+
     def add(self, boot_ns: int, span_s: float, cumulative: Counts | None) -> Counts:
         """Take the cumulative counts of a tick (None: none printed); returns what is new, shape (measures, buckets)."""
         if cumulative is None:

@@ -56,6 +56,8 @@ class Store:
         self._first_ns = self._last_ns = 0
         self.last_seen_ns = 0
         """Boot time of the last tick in which anything was observed."""
+        self.settled_ns = 0
+        """Boot time up to which everything is in the figures."""
         self.ticks = 0
 
     def _position(self, measure: str) -> int:
@@ -77,6 +79,9 @@ class Store:
         new = self._series.add(tick.boot_ns, span_s, self._cumulative(tick))
         if new.any():
             self.last_seen_ns = tick.boot_ns
+        if len(tick.counts_keys) or not self._series.begun:
+            # Once a run has counted anything, every tick brings its counts: without them the print was lost.
+            self.settled_ns = tick.boot_ns
         self._clients.add(self._keys(tick), tick.client_counts, len(tick.client_keys) >= self._map_keys * 0.97)
         self._ledger.settle(tick, self._take_records(tick), self._series.total.sum(axis=1))
 

@@ -13,9 +13,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from bpftop import __version__
-from bpftop.cli.host import reason, require_numpy
 from bpftop.errors import HostError
 from bpftop.preflight import Check, Problem
+from bpftop.preflight.numeric import reason, require_numpy
 
 LEAST_SIZE = (80, 24)
 _TRUE_COLOUR = {"truecolor", "24bit"}

@@ -1,0 +1,81 @@
+"""A session on real bpftrace: composed, started, followed, stopped. Knows neither options nor screen."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from bpftop.preflight import Host, bpftrace_path, bpftrace_version, require_numpy
+
+if TYPE_CHECKING:
+    from bpftop.model import Script, Target
+    from bpftop.session import Session  # numpy comes with it: not before require_numpy has spoken
+
+
+@contextmanager
+def traced(
+    target: Target, host: Host, rescan: Callable[[], Target], scripts: Callable[[Target], Sequence[Script]]
+) -> Iterator[Session]:
+    """A session on the target with real bpftrace. The host has been prepared; ``rescan`` resolves the target again.
+
+    ``scripts`` for a target: attach points in a process's own files change with the process.
+    """
+    from bpftop.scripts import compose
+    from bpftop.tracer.supervisor import BpftraceSource
+
+    path = bpftrace_path(host)
+
+    def renew(target: Target) -> BpftraceSource:
+        return BpftraceSource(compose(scripts(target), target), bpftrace_path=str(path))
+
+    program = compose(scripts(target), target)
+    source = BpftraceSource(program, bpftrace_path=str(path))
+    source.start()  # it compiles and attaches while numpy and the rest of us are imported
+    try:
+        require_numpy()
+        from bpftop.session import Session
+
+        version = bpftrace_version(path)
+        session = Session(source, program, target, renew=renew, rescan=Sparing(rescan), bpftrace_version=version)
+    except BaseException:
+        source.kill()
+        source.wait(1.0)
+        raise
+    with running(session):
+        yield session
+
+
+class Sparing:
+    """Calls ``resolve`` for at most one hundredth of the time: between, the last answer stands.
+
+    Reading /proc takes milliseconds on most hosts and half a second where thousands of processes run.
+    """
+
+    SHARE = 0.01
+
+    def __init__(self, resolve: Callable[[], Target], clock: Callable[[], float] = time.monotonic) -> None:
+        self._resolve = resolve
+        self._clock = clock
+        self._answer: Target | None = None
+        self._due = 0.0
+
+    def __call__(self) -> Target:
+        """The target, as fresh as it may be."""
+        began = self._clock()
+        if self._answer is None or began >= self._due:
+            self._answer = self._resolve()
+            ended = self._clock()
+            self._due = ended + (ended - began) / self.SHARE
+        return self._answer
+
+
+@contextmanager
+def running(session: Session) -> Iterator[None]:
+    """The session, started; stopped on the way out. Raises HostError when it cannot start."""
+    try:
+        session.start()
+        yield
+    finally:
+        session.stop()
