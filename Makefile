@@ -90,8 +90,8 @@ endef
 define install
 if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
   echo "installing $(strip $(1))" >&2; \
-  { DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(1) >/dev/null 2>&1 || \
-    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(1) >/dev/null; }; }; \
+  { DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -y -qq --no-install-recommends $(1) >/dev/null 2>&1 || \
+    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -y -qq --no-install-recommends $(1) >/dev/null; }; }; \
 else \
   echo "missing: $(strip $(1)). Type: sudo apt-get install -y $(strip $(1))" >&2; false; \
 fi

@@ -23,9 +23,12 @@ class Watch(Protocol):
     def stop(self) -> None:
         """End."""
 
-    def snapshot(self, window_s: float | None) -> Snapshot:
-        """The figures of a window."""
+    def snapshot(self, window_s: float | None, until_unix_ns: int | None = None) -> Snapshot:
+        """The figures of a window, that of now or one that ended at a moment of the last ten minutes."""
         ...
+
+    def reset(self) -> None:
+        """Forget all figures."""
 
 
 Make = Callable[[str, Target], Watch]
@@ -41,12 +44,12 @@ class Ensemble:
         self._members: dict[str, _Member] = {}
         self._lock = threading.Lock()
 
-    def snapshot(self, window_s: float | None) -> Snapshot:
+    def snapshot(self, window_s: float | None, until_unix_ns: int | None = None) -> Snapshot:
         """Everything about a window, of all scripts that run; those on offer are among the scripts, too."""
-        main = self._main.snapshot(window_s)
+        main = self._main.snapshot(window_s, until_unix_ns)
         with self._lock:
             members = list(self._members.values())
-        parts = [member.snapshot(window_s) for member in members]
+        parts = [member.snapshot(window_s, until_unix_ns) for member in members]
         running = {member.offer.name for member in members}
         scripts = [member.status(part) for member, part in zip(members, parts, strict=True)]
         scripts += [offer for name, offer in self._offers.items() if name not in running]
@@ -58,6 +61,14 @@ class Ensemble:
         with self._lock:
             if name in self._offers and name not in self._members:
                 self._members[name] = _Member(self._offers[name], lambda: self._make(name, target))
+
+    def reset(self) -> None:
+        """Forget the figures of all scripts; counting goes on."""
+        self._main.reset()
+        with self._lock:
+            members = list(self._members.values())
+        for member in members:
+            member.reset()
 
     def stop_script(self, name: str) -> bool:
         """Stop a script that was added; its figures go. Returns at once; False when it was not added."""
@@ -101,9 +112,14 @@ class _Member:
         self._ending.wait()
         session.stop()
 
-    def snapshot(self, window_s: float | None) -> Snapshot | None:
+    def snapshot(self, window_s: float | None, until_unix_ns: int | None) -> Snapshot | None:
         """Its figures; None until it has begun."""
-        return self._session.snapshot(window_s) if self._session is not None else None
+        return self._session.snapshot(window_s, until_unix_ns) if self._session is not None else None
+
+    def reset(self) -> None:
+        """Forget its figures."""
+        if self._session is not None:
+            self._session.reset()
 
     def status(self, part: Snapshot | None) -> ScriptStatus:
         """Its state, with the reason when it failed."""

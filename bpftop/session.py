@@ -26,6 +26,7 @@ from bpftop.model import (
     Window,
 )
 from bpftop.procfs import comm_of
+from bpftop.stats.moments import Moment, Moments
 from bpftop.stats.store import Store
 from bpftop.stats.tick import TickData
 from bpftop.tracer.assemble import Assembler
@@ -70,6 +71,7 @@ class Session:
         self._version = bpftrace_version
         self._store = Store(program.measures, program.streams, map_keys(), comm_of)
         self._meter = OverheadMeter()
+        self._moments = Moments()
         self._assembler = Assembler()
         self._lock = threading.Lock()
         self._state = State.ATTACHING
@@ -221,6 +223,7 @@ class Session:
             # The kernel's first tick comes one period after the attach: compiling and attaching is not measured time.
             self._store.started(max(self._started_ns, tick.boot_ns - _TICK_NS))
         self._store.ingest(tick)
+        self._moments.add(Moment(tick.boot_ns, self._store.accounting, self._meter.overhead, self._target))
         pids, ports = tick.target_pids, tick.target_ports
         if pids is not None:
             self._target = replace(self._target, processes=_followed(self._target, pids), ports=ports or ())
@@ -258,32 +261,47 @@ class Session:
 
     # --- figures ---
 
-    def snapshot(self, window_s: float | None) -> Snapshot:
-        """Everything about a window of 10, 60 or 300 seconds, or None for all since the start."""
+    def snapshot(self, window_s: float | None, until_unix_ns: int | None = None) -> Snapshot:
+        """Everything about a window of 10, 60 or 300 seconds, or None for all since the start.
+
+        ``until_unix_ns``: as it was at that moment, of the last ten minutes; the states of tracer and scripts are
+        those of now.
+        """
         now_unix, now_boot = time.time_ns(), boot_ns()
+        offset = now_unix - now_boot
+        until = None if until_unix_ns is None else until_unix_ns - offset
         with self._lock:
             store = self._store
             seen = store.last_seen_ns or self._started_ns
+            past = None if until is None else self._moments.at(until)
+            if past is not None:
+                until = max(until or 0, past.boot_ns)
             return Snapshot(
-                unix_ns=now_unix,
+                unix_ns=now_unix if until is None else until + offset,
                 started_unix_ns=self._started_unix_ns,
-                target=self._target,
+                target=past.target if past else self._target,
                 window=Window(
-                    WINDOW_LABELS.get(window_s, span(window_s or 0)), window_s, round(store.span_s(window_s), 3)
+                    WINDOW_LABELS.get(window_s, span(window_s or 0)), window_s, round(store.span_s(window_s, until), 3)
                 ),
-                measures=store.measures(window_s),
-                slow=store.slow(window_s, now_unix - now_boot),
-                accounting=store.accounting,
-                overhead=self._meter.overhead,
+                measures=store.measures(window_s, until),
+                slow=store.slow(window_s, offset, until),
+                accounting=past.accounting if past else store.accounting,
+                overhead=past.overhead if past else self._meter.overhead,
                 tracer=self._status(),
                 scripts=self._script_states(),
                 bpftrace_version=self._version,
                 kernel=os.uname().release,
                 ticks=store.ticks,
-                quiet_s=max(0.0, (now_boot - seen) / 1e9),
-                counters=store.counters(window_s),
-                histories=(store.history(now_unix - now_boot),),
+                quiet_s=0.0 if past else max(0.0, (now_boot - seen) / 1e9),
+                counters=store.counters(window_s, until),
+                histories=(store.history(offset, until),),
             )
+
+    def reset(self) -> None:
+        """Forget all figures; counting goes on from here."""
+        with self._lock:
+            self._store.reset(boot_ns())
+            self._moments = Moments()
 
     def _status(self) -> TracerStatus:
         detail = self._detail

@@ -113,7 +113,7 @@ class FakeSession:
         self._last = last
         self.windows: list[float] = []
 
-    def snapshot(self, window_s: float | None) -> Snapshot:
+    def snapshot(self, window_s: float | None, until_unix_ns: int | None = None) -> Snapshot:
         if window_s is not None:
             self.windows.append(window_s)
             return snapshot()

@@ -33,7 +33,10 @@ class FakeWatch:
         self.done.append("stop")
         self.threads.append(threading.current_thread())
 
-    def snapshot(self, window_s: float | None) -> Snapshot:
+    def reset(self) -> None:
+        self.done.append("reset")
+
+    def snapshot(self, window_s: float | None, until_unix_ns: int | None = None) -> Snapshot:
         return self.figures
 
 

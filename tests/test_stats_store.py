@@ -342,3 +342,45 @@ def test_an_hour_of_ever_new_clients_with_a_screen_that_looks_takes_bounded_memo
         tracemalloc.stop()
     assert max(sizes) < 24 << 20
     assert store.measures(None)["request_latency"].summary.count == 600_000
+
+
+def test_a_look_at_the_past_is_what_was_seen_then_and_a_reset_hides_no_loss() -> None:
+    chance = np.random.default_rng(7)
+    store = Store(MEASURES, STREAMS, 65_536)
+    store.started(SECOND)
+    cumulative: dict[tuple[int, int], int] = {}
+    seen = []
+    for second in range(2, 90):
+        clients: dict[tuple[str, int, int], int] = {}
+        for _ in range(int(chance.integers(0, 6))):
+            value = 500 << int(chance.integers(0, 20))
+            cumulative[1, value] = cumulative.get((1, value), 0) + 1
+            client = f"10.0.0.{chance.integers(1, 9)}", 1, value
+            clients[client] = clients.get(client, 0) + 1
+        records = ((1, (second * SECOND - 5, int(chance.integers(1, 10**9)), 17, 9, 0x901F, 42)),)
+        store.ingest(replace(tick(second, cumulative, clients), records=records))
+        seen.append((second, _look(store, None)))
+    for second, then in seen:
+        assert _look(store, second * SECOND + SECOND // 2) == then
+    assert store.history(0, 50 * SECOND).unix_ns[-1] == 50 * SECOND
+    produced = store.accounting.produced
+    store.reset(90 * SECOND)
+    assert store.measures(None)["request_latency"].summary.count == 0
+    cumulative[1, 500] = cumulative.get((1, 500), 0) + 3
+    store.ingest(tick(91, cumulative, {("10.0.0.1", 1, 500): 3}))
+    store.ingest(tick(92, cumulative, {}))
+    assert store.measures(None)["request_latency"].summary.count == 3
+    assert store.slow(None, 0) == ()
+    assert store.span_s(None) == pytest.approx(2)
+    assert store.accounting.produced >= produced + 3
+
+
+def _look(store: Store, until_ns: int | None) -> list[object]:
+    """Everything a snapshot shows, comparable."""
+    out: list[object] = []
+    for window in (10, 25, 60, None):
+        shown = store.measures(window, until_ns)["request_latency"]
+        trend = shown.trend
+        out += [store.span_s(window, until_ns), shown.summary, shown.histogram.counts.tolist(), shown.clients]
+        out += [trend.age_s.tolist(), np.nan_to_num(trend.p99_ns).tolist(), store.slow(window, 0, until_ns)]
+    return out

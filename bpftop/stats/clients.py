@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,11 +13,14 @@ from bpftop import wire
 from bpftop.model import ClientRow, Counts
 from bpftop.stats import buckets
 from bpftop.stats.quantiles import grouped_ranks, nearest_rank
-from bpftop.stats.series import WINDOWS_S
+from bpftop.stats.series import KEPT_SLICES, WINDOWS_S
 from bpftop.stats.tick import Keys
 
 SLICE_CLIENTS = 1024
 """Clients kept one by one in a slice; the others are the least active ones."""
+MAX_SLICE_ENTRIES = 262_144
+"""(client, measure, bucket) entries in all kept slices; beyond it those older than the windows are folded."""
+OLD_SLICE_CLIENTS = 64
 MAX_KEYS = 65_536
 """(client, measure, bucket) entries in a total; beyond it the least active clients are folded."""
 SHOWN = 1000
@@ -78,7 +82,9 @@ class ClientSeries:
     def __init__(self) -> None:
         self.total = KeyedTotals()
         self._windows = {length: KeyedTotals() for length in WINDOWS_S}
-        self._slices: deque[tuple[Keys, Counts, bool]] = deque(maxlen=max(WINDOWS_S) + 1)
+        self._slices: deque[tuple[Keys, Counts, bool]] = deque(maxlen=KEPT_SLICES)
+        self._entries = 0
+        """Of all kept slices together."""
 
     def add(self, keys: Keys, counts: Counts, overflowed: bool) -> None:
         """Take what one tick counted; ``overflowed``: the kernel's map was full, some counts are missing here."""
@@ -87,7 +93,11 @@ class ClientSeries:
         if len(clients) > SLICE_CLIENTS:
             keys, counts = fold(keys, counts, SLICE_CLIENTS)
             overflowed = True
+        if len(self._slices) == KEPT_SLICES:
+            self._entries -= len(self._slices[0][0])
         self._slices.append((keys, counts, overflowed))
+        self._entries += len(keys)
+        self._fold_old()
         self.total.add(keys, counts)
         self.total.folded |= overflowed
         for length, window in self._windows.items():
@@ -100,20 +110,45 @@ class ClientSeries:
         kept = (self.total, *self._windows.values())
         return list(np.unique(np.concatenate([totals.keys >> _SHIFT for totals in kept])).tolist())
 
-    def window(self, length_s: float | None) -> tuple[KeyedTotals, bool]:
-        """The totals of a window and whether some clients in it are only in ``others``."""
+    def window(self, length_s: float | None, skip: int = 0) -> tuple[KeyedTotals, bool]:
+        """The totals of a window and whether some clients in it are only in ``others``.
+
+        ``skip``: so many of the newest slices are left out, for a window that ended in the past.
+        """
+        end = len(self._slices) - skip
         if length_s is None:
-            return self.total, self.total.folded
+            return self._until(end) if skip else (self.total, self.total.folded)
         slices = int(length_s)
-        recent = list(self._slices)[-slices:]
-        incomplete = any(overflowed for _, _, overflowed in recent)
-        if slices in self._windows:
+        begin = max(0, end - slices)
+        if slices in self._windows and not skip:
             window = self._windows[slices]
-            return window, incomplete or window.folded
-        total = KeyedTotals()
-        for keys, counts, _ in recent:
-            total.add(keys, counts)
-        return total, incomplete or total.folded
+            return window, window.folded or any(overflowed for _, _, overflowed in islice(self._slices, begin, end))
+        return _sum(islice(self._slices, begin, end))
+
+    def _until(self, end: int) -> tuple[KeyedTotals, bool]:
+        """Everything but the slices from ``end`` on."""
+        before = KeyedTotals()
+        before.keys, before.counts, before.folded = self.total.keys.copy(), self.total.counts.copy(), self.total.folded
+        for keys, counts, _ in islice(self._slices, end, None):
+            before.subtract(keys, counts)
+        return before, before.folded
+
+    def _fold_old(self) -> None:
+        """A slice that no running total needs any more keeps fewer clients, when many are kept in all."""
+        place = len(self._slices) - max(WINDOWS_S) - 2
+        if self._entries > MAX_SLICE_ENTRIES and place >= 0:
+            keys, counts, overflowed = self._slices[place]
+            few = fold(keys, counts, OLD_SLICE_CLIENTS)
+            self._entries += len(few[0]) - len(keys)
+            self._slices[place] = (*few, overflowed or len(few[0]) < len(keys))
+
+
+def _sum(slices: Iterable[tuple[Keys, Counts, bool]]) -> tuple[KeyedTotals, bool]:
+    total, incomplete = KeyedTotals(), False
+    for keys, counts, overflowed in slices:
+        total.add(keys, counts)
+        incomplete |= overflowed
+    return total, incomplete or total.folded
 
 
 def merge(keys: Keys, counts: Counts) -> tuple[Keys, Counts]:

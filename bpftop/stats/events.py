@@ -27,10 +27,12 @@ class EventRing:
         self.taken += 1
         return True
 
-    def slowest(self, since_boot_ns: int, most: int) -> NDArray[np.int64]:
-        """The records since a moment with the largest second number (latency), slowest first; at most ``most`` rows."""
+    def slowest(self, since_boot_ns: int, most: int, until_boot_ns: int | None = None) -> NDArray[np.int64]:
+        """The records of a span with the largest second number (latency), slowest first; at most ``most`` rows."""
         rows = self._rows[: min(self.taken, len(self._rows))]
         rows = rows[rows[:, 0] >= since_boot_ns]
+        if until_boot_ns is not None:
+            rows = rows[rows[:, 0] <= until_boot_ns]
         if len(rows) > most:
             rows = rows[np.argpartition(rows[:, 1], -most)[-most:]]
         return rows[np.argsort(-rows[:, 1], kind="stable")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,10 @@ class GlobalSeries:
     def __init__(self, measures: int) -> None:
         self._shape = (measures, buckets.BUCKETS)
         self._last = np.zeros(self._shape, np.int64)
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin again at 0; the cumulative counts of the source go on."""
         self.total = np.zeros(self._shape, np.int64)
         """Everything since the start, over restarts of bpftrace; shape (measures, buckets)."""
         self._windows = {length: np.zeros(self._shape, np.int64) for length in WINDOWS_S}
@@ -62,26 +67,45 @@ class GlobalSeries:
         self._stacked = None
         return new
 
-    def window(self, length_s: float | None) -> tuple[Counts, float]:
-        """The counts of a window, shape (measures, buckets), and the seconds that they cover."""
+    def later(self, until_ns: int | None) -> int:
+        """How many of the newest slices ended after a moment (boot time); 0 for None."""
+        if until_ns is None:
+            return 0
+        ends = self._stack()[0]
+        return len(ends) - int(np.searchsorted(ends, until_ns, side="right"))
+
+    def window(self, length_s: float | None, skip: int = 0) -> tuple[Counts, float]:
+        """The counts of a window, shape (measures, buckets), and the seconds that they cover (-1 for everything).
+
+        ``skip``: so many of the newest slices are left out, for a window that ended in the past.
+        """
+        end = len(self._slices) - skip
         if length_s is None:
-            return self.total, -1.0
+            return (self.total - self._sum(end, end + skip) if skip else self.total), -1.0
         slices = int(length_s)
-        span = sum(point[1] for point in list(self._points)[-slices:])
-        if slices in self._windows:
+        begin = max(0, end - slices)
+        span = sum(point[1] for point in islice(self._points, begin, end))
+        if slices in self._windows and not skip:
             return self._windows[slices], span
+        return self._sum(begin, end), span
+
+    def _sum(self, begin: int, end: int) -> Counts:
         counts = np.zeros(self._shape, np.int64)
-        for index, piece in list(self._slices)[-slices:]:
-            counts.reshape(-1)[index] += piece
-        return counts, span
+        flat = counts.reshape(-1)
+        for index, piece in islice(self._slices, begin, end):
+            flat[index] += piece
+        return counts
 
-    def slices(self) -> tuple[tuple[int, tuple[NDArray[np.intp], Counts]], ...]:
-        """Boot time of its end and contents of every kept slice, oldest first."""
-        return tuple((point[0], piece) for point, piece in zip(self._points, self._slices, strict=True))
+    def slices(self, skip: int = 0) -> tuple[tuple[int, tuple[NDArray[np.intp], Counts]], ...]:
+        """Boot time of its end and contents of every kept slice but the ``skip`` newest, oldest first."""
+        kept = zip(self._points, self._slices, strict=True)
+        return tuple((point[0], piece) for point, piece in islice(kept, len(self._slices) - skip))
 
-    def trend(self, measure: int, now_boot_ns: int) -> Trend:
-        """One point per kept slice of the measure at position ``measure``."""
+    def trend(self, measure: int, now_boot_ns: int, skip: int = 0) -> Trend:
+        """One point per kept slice, but the ``skip`` newest, of the measure at position ``measure``."""
         boot_ns, spans, points = self._stack()
+        kept = len(boot_ns) - skip
+        boot_ns, spans, points = boot_ns[:kept], spans[:kept], points[:kept]
         values = points[:, measure]
         with np.errstate(invalid="ignore", divide="ignore"):
             rates = np.where(spans > 0, values[:, 0] / spans, np.nan)

@@ -53,12 +53,22 @@ class Store:
         self._by_route = frozenset(i for i, measure in enumerate(measures, 1) if measure.key == "route")
         self._rings = [EventRing(len(stream.fields)) for stream in streams]
         self._ledger = Ledger([self._position(stream.measure) for stream in streams])
+        self._forgotten = np.zeros(len(measures), np.int64)
+        """What every measure counted before a reset."""
         self._first_ns = self._last_ns = 0
         self.last_seen_ns = 0
         """Boot time of the last tick in which anything was observed."""
         self.settled_ns = 0
         """Boot time up to which everything is in the figures."""
         self.ticks = 0
+
+    def reset(self, boot_ns: int) -> None:
+        """Forget all figures and single events; the accounts of the events lane stay, so no loss is hidden."""
+        self._forgotten += self._series.total.sum(axis=1)
+        self._series.forget()
+        self._clients = ClientSeries()
+        self._rings = [EventRing(len(stream.fields)) for stream in self._streams]
+        self._first_ns = self._last_ns = boot_ns
 
     def _position(self, measure: str) -> int:
         return next(i for i, m in enumerate(self._measures) if m.name == measure)
@@ -83,7 +93,8 @@ class Store:
             # Once a run has counted anything, every tick brings its counts: without them the print was lost.
             self.settled_ns = tick.boot_ns
         self._clients.add(self._keys(tick), tick.client_counts, len(tick.client_keys) >= self._map_keys * 0.97)
-        self._ledger.settle(tick, self._take_records(tick), self._series.total.sum(axis=1))
+        totals = self._series.total.sum(axis=1) + self._forgotten
+        self._ledger.settle(tick, self._take_records(tick), totals)
 
     def _keys(self, tick: TickData) -> Keys:
         """The keys of a tick, those of requests by route; learns the names."""
@@ -116,54 +127,70 @@ class Store:
         """As of the last settled tick."""
         return self._ledger.accounting
 
-    def span_s(self, length_s: float | None) -> float:
+    def span_s(self, length_s: float | None, until_ns: int | None = None) -> float:
         """The seconds that a window really covers."""
         if length_s is None:
-            return (self._last_ns - self._first_ns) / 1e9
-        return self._series.window(length_s)[1]
+            return max(0, self._end_ns(until_ns) - self._first_ns) / 1e9
+        return self._series.window(length_s, self._series.later(until_ns))[1]
 
-    def measures(self, length_s: float | None) -> dict[str, MeasureSnapshot]:
-        """All latencies over a window of ``length_s`` seconds (None: everything), by name."""
-        span, out = self._divisor(length_s), {}
-        for position, measure, mine, rows in self._each(length_s, "ns"):
-            trend, slow = self._series.trend(position, self._last_ns), slow_count(mine, slow_bucket(mine))
+    def _end_ns(self, until_ns: int | None) -> int:
+        """When the newest slice ended, of those that ended until a moment."""
+        if not (skip := self._series.later(until_ns)):
+            return self._last_ns
+        before = self._series.slices(skip)
+        return before[-1][0] if before else self._first_ns
+
+    def measures(self, length_s: float | None, until_ns: int | None = None) -> dict[str, MeasureSnapshot]:
+        """All latencies over a window of ``length_s`` seconds (None: everything), by name.
+
+        ``until_ns``: the window ends with the last slice until this moment (boot time), not with the newest.
+        """
+        span, out = self._divisor(length_s, until_ns), {}
+        skip, end_ns = self._series.later(until_ns), self._end_ns(until_ns)
+        for position, measure, mine, rows in self._each(length_s, "ns", until_ns):
+            trend, slow = self._series.trend(position, end_ns, skip), slow_count(mine, slow_bucket(mine))
             out[measure.name] = MeasureSnapshot(measure, summarize(mine, span), histogram(mine), rows, trend, slow)
         return out
 
-    def counters(self, length_s: float | None) -> dict[str, CounterSnapshot]:
-        """All counters over a window of ``length_s`` seconds (None: everything), by name."""
-        span, out = self._divisor(length_s), {}
-        for _, measure, mine, rows in self._each(length_s, "count"):
+    def counters(self, length_s: float | None, until_ns: int | None = None) -> dict[str, CounterSnapshot]:
+        """All counters over a window, as ``measures``."""
+        span, out = self._divisor(length_s, until_ns), {}
+        for _, measure, mine, rows in self._each(length_s, "count", until_ns):
             bare = tuple(replace(row, p50_ns=None, p99_ns=None, max_ns=None, total_ns=None, slow=None) for row in rows)
             out[measure.name] = CounterSnapshot(measure, int(mine.sum()), mine.sum() / span, bare)
         return out
 
-    def _divisor(self, length_s: float | None) -> float:
-        return max(self.span_s(length_s), 1e-9)
+    def _divisor(self, length_s: float | None, until_ns: int | None) -> float:
+        return max(self.span_s(length_s, until_ns), 1e-9)
 
-    def _each(self, length_s: float | None, unit: str) -> Iterator[tuple[int, Measure, Counts, tuple[ClientRow, ...]]]:
+    def _each(
+        self, length_s: float | None, unit: str, until_ns: int | None
+    ) -> Iterator[tuple[int, Measure, Counts, tuple[ClientRow, ...]]]:
         """Position, measure, counts (buckets,) and rows by key of every measure of this unit."""
-        counts, _ = self._series.window(length_s)
-        keyed, incomplete = self._clients.window(length_s)
-        span = self._divisor(length_s)
+        skip = self._series.later(until_ns)
+        counts, _ = self._series.window(length_s, skip)
+        keyed, incomplete = self._clients.window(length_s, skip)
+        span = self._divisor(length_s, until_ns)
         for position, measure in enumerate(self._measures):
             if measure.unit == unit:
                 mine, name = counts[position], partial(self._names.name, measure)
                 rows = client_rows(keyed, position + 1, span, mine, name, incomplete, slow_bucket(mine))
                 yield position, measure, mine, rows
 
-    def history(self, unix_offset_ns: int) -> History:
-        """Every kept second. ``unix_offset_ns``: unix - boot time."""
-        slices = self._series.slices()
+    def history(self, unix_offset_ns: int, until_ns: int | None = None) -> History:
+        """Every kept second until a moment (boot time). ``unix_offset_ns``: unix - boot time."""
+        slices = self._series.slices(self._series.later(until_ns))
         ends = tuple(boot_ns + unix_offset_ns for boot_ns, _ in slices)
         return History(tuple(m.name for m in self._measures), ends, tuple(piece for _, piece in slices))
 
-    def slow(self, length_s: float | None, unix_offset_ns: int) -> tuple[SlowRequest, ...]:
+    def slow(self, length_s: float | None, unix_offset_ns: int, until_ns: int | None = None) -> tuple[SlowRequest, ...]:
         """The slowest events of each stream inside a window, slowest first. ``unix_offset_ns``: unix - boot time."""
-        since = 0 if length_s is None else self._last_ns - int(self.span_s(length_s) * 1e9)
+        end_ns = self._end_ns(until_ns)
+        since = 0 if length_s is None else end_ns - int(self.span_s(length_s, until_ns) * 1e9)
+        until = None if end_ns == self._last_ns else end_ns
         found = []
         for stream, ring in zip(self._streams, self._rings, strict=True):
-            for row in ring.slowest(since, SLOW_SHOWN).tolist():
+            for row in ring.slowest(since, SLOW_SHOWN, until).tolist():
                 found.append(self._slow_request(stream, row, unix_offset_ns))
         return tuple(sorted(joined(found), key=lambda event: -event.latency_ns))
 

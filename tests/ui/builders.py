@@ -254,7 +254,7 @@ class FakeSession:
         self.current = snapshot
         self.asked: list[float | None] = []
 
-    def snapshot(self, window_s: float | None) -> Snapshot:
+    def snapshot(self, window_s: float | None, until_unix_ns: int | None = None) -> Snapshot:
         """The current one, with the window asked for."""
         self.asked.append(window_s)
         labels = {60.0: "1 min", 300.0: "5 min", None: "all"}
