@@ -7,10 +7,13 @@ from collections.abc import Generator
 from functools import cache
 
 import pytest
+from hypothesis import settings
 
 from bpftop.errors import HostError
 from bpftop.preflight import mount_tracefs, problems
 
+settings.register_profile("shared machine", deadline=None)  # no test asserts an absolute time, hypothesis's neither
+settings.load_profile("shared machine")
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
 
 
