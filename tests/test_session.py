@@ -272,7 +272,8 @@ def test_one_that_closes_its_pipes_and_lives_on_is_ended_before_another_is_start
         'note(first_alive=os.path.exists(f\'/proc/{json.loads(open(FOLDER + "/notes").readline())["pid"]}\'))\nlive(3)',
     )
     with watching(fake, renews=True) as session:
-        wait_for(lambda: len(fake.runs) == 2)
+        wait_for(lambda: len(fake.notes) >= 3)
+        assert len(fake.runs) == 2
         assert fake.notes[2] == {"first_alive": False}
         wait_for(lambda: count(session) == 7)
 
