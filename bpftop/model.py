@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 if TYPE_CHECKING:  # bpftrace is started with these words before numpy is loaded
     import numpy as np
@@ -329,6 +329,8 @@ class ClientRow:
     """The time of all observations together, within 3 %."""
     slow: int | None = None
     """How many of them are among the slow ones of the measure, which ``MeasureSnapshot.slow`` defines."""
+    code: int = 0
+    """The key itself (bpftop.wire); 0 for ``others``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -367,11 +369,35 @@ class CounterSnapshot:
     """By key, largest count first; ``others`` last when there are any. They have counts and rates only."""
 
 
+class Names(Protocol):
+    """What keys are called."""
+
+    def name(self, measure: Measure, code: int) -> str:
+        """The name of a key of this measure."""
+        ...
+
+    def of_kind(self, kind: str, code: int) -> str:
+        """The name of a key of this kind, one of KEY_KINDS."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Keyed:
+    """Counts by key, measure and bucket, 16 buckets per octave. Two arrays of one shape (entries,)."""
+
+    keys: NDArray[np.uint64]
+    """Sorted: key << 16 | id of the measure << 10 | bucket (bpftop.wire)."""
+    counts: Counts
+    incomplete: bool = False
+    """What some keys had is only in ``others``."""
+
+
 @dataclass(frozen=True, slots=True)
 class History:
-    """The last seconds one by one, up to ten minutes: what every measure counted in each, oldest first.
+    """The last seconds one by one, up to ten minutes, oldest first, and the single events that are kept.
 
     The arrays are the store's own and are never changed, so that a snapshot can hold them without a copy.
+    bpftop.stats.past makes snapshots of a moment or of one key from them.
     """
 
     measures: tuple[str, ...] = ()
@@ -380,6 +406,18 @@ class History:
     pieces: tuple[tuple[NDArray[np.int64], Counts], ...] = ()
     """Of each slice the places that are not 0, ascending, and their counts; place = position of the measure times the
     number of buckets + bucket."""
+    spans_s: tuple[float, ...] = ()
+    """How long each slice was; empty when every one was a second."""
+    keyed: Keyed | None = None
+    """By key, of the whole window."""
+    keyed_pieces: tuple[Keyed, ...] = ()
+    """By key, of the newest slices (some or all): the last one is that of ``unix_ns[-1]``."""
+    streams: tuple[EventStream, ...] = ()
+    events: tuple[NDArray[np.int64], ...] = ()
+    """The newest records of each stream in no order, shape (records, fields); the first field is boot time (ns)."""
+    unix_offset_ns: int = 0
+    """Unix time - boot time."""
+    names: Names | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -294,7 +294,7 @@ class Session:
                 ticks=store.ticks,
                 quiet_s=0.0 if past else max(0.0, (now_boot - seen) / 1e9),
                 counters=store.counters(window_s, until),
-                histories=(store.history(offset, until),),
+                histories=(store.history(window_s, offset, until),),
             )
 
     def reset(self) -> None:

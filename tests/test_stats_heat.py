@@ -61,7 +61,7 @@ def test_the_store_keeps_its_seconds_and_a_snapshot_of_them_does_not_change() ->
     for second in range(2, 6):
         keys = np.array([counts_key(1, 500)], np.uint64)
         store.ingest(TickData(second * SECOND, keys, np.array([10 * second])))
-    before = store.history(100 * SECOND)
+    before = store.history(60.0, 100 * SECOND)
     assert before.unix_ns == tuple((100 + s) * SECOND for s in range(2, 6))
     assert [piece[1].tolist() for piece in before.pieces] == [[20], [10], [10], [10]]
     store.ingest(TickData(6 * SECOND, np.array([counts_key(1, 500)], np.uint64), np.array([99])))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from bpftop import wire
-from bpftop.model import Counts
+from bpftop.model import Counts, Keyed
 from bpftop.stats import buckets
 from bpftop.stats.clients import (
     MAX_KEYS,
@@ -200,11 +200,11 @@ def test_windows_stay_exact_while_clients_come_fold_and_come_back() -> None:
         series.add(*slices[-1], False)
         if tick % 40 == 39 or tick in (10, 60, 300, 301):
             for length in (*WINDOWS_S, None):
-                totals, incomplete = series.window(length)
+                totals = series.window(length)
                 recent = slices[-length:] if length else slices
                 joined = [np.concatenate(column) for column in zip(*recent, strict=True)]
                 assert by_low(totals.keys, totals.counts) == by_low(joined[0], joined[1])
-                assert incomplete or length
+                assert totals.incomplete or length
                 assert len(totals.keys) <= MAX_KEYS
 
 
@@ -212,12 +212,12 @@ def test_an_odd_window_is_summed_from_its_slices() -> None:
     series = ClientSeries()
     for tick in range(20):
         series.add(*keys_of({(tick + 1, 1, 7): tick + 1}), tick == 3)
-    totals, incomplete = series.window(3)
+    totals = series.window(3)
     assert as_dict(totals.keys, totals.counts) == {wire.clients_key(c, 1, 7): c for c in (18, 19, 20)}
-    assert not incomplete
-    assert series.window(None)[1]
-    assert series.window(17)[1]
-    assert not series.window(10)[1]
+    assert not totals.incomplete
+    assert series.window(None).incomplete
+    assert series.window(17).incomplete
+    assert not series.window(10).incomplete
 
 
 @pytest.mark.parametrize(("clients", "ticks", "megabytes"), [(100_000, 20, 24), (1_000_000, 60, 24)])
@@ -233,13 +233,13 @@ def test_a_flood_of_addresses_takes_bounded_memory(clients: int, ticks: int, meg
             produced += int(counts.sum())
             series.add(keys, counts, False)
             for length in (*WINDOWS_S, None):
-                assert len(series.window(length)[0].keys) <= MAX_KEYS
+                assert len(series.window(length).keys) <= MAX_KEYS
         del keys, counts
         used, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    total, incomplete = series.window(None)
-    assert incomplete
+    total = series.window(None)
+    assert total.incomplete
     assert total.counts.sum() == produced
     assert used < megabytes << 20
 
@@ -264,9 +264,7 @@ def test_busy_clients_with_many_buckets_do_not_keep_the_totals_above_their_bound
 def rows_of(
     slices: dict[tuple[int, int, int], int], everything: int, incomplete: bool = False, measure: int = 1
 ) -> list[tuple[str, int]]:
-    totals = KeyedTotals()
-    totals.add(*keys_of(slices))
-    rows = client_rows(totals, measure, 2.0, counted(everything), str, incomplete, 0)
+    rows = client_rows(Keyed(*keys_of(slices), incomplete), measure, 2.0, counted(everything), str)
     return [(row.client, row.count) for row in rows]
 
 
@@ -307,13 +305,11 @@ def test_percentiles_of_a_client_are_those_of_its_list(values: dict[int, list[in
     slice_: Counter[tuple[int, int, int]] = Counter()
     for client, latencies in values.items():
         slice_.update((client, 1, int(b) >> buckets.CLIENT_SHIFT) for b in buckets.bucket_of(latencies))
-    totals = KeyedTotals()
-    totals.add(*keys_of(slice_))
     whole = np.bincount(
         buckets.bucket_of([each for mine in values.values() for each in mine]), minlength=buckets.BUCKETS
     )
     slow_from = slow_bucket(whole)
-    rows = client_rows(totals, 1, 2.0, whole, str, False, slow_from)
+    rows = client_rows(Keyed(*keys_of(slice_)), 1, 2.0, whole, str)
     assert sum(row.slow or 0 for row in rows) == slow_count(whole, slow_from) >= 1
     assert [row.count for row in rows] == sorted((len(v) for v in values.values()), reverse=True)
     for row in rows:
@@ -321,6 +317,7 @@ def test_percentiles_of_a_client_are_those_of_its_list(values: dict[int, list[in
         n = len(mine)
         assert row.slow == sum(int(b) >> buckets.CLIENT_SHIFT >= slow_from for b in buckets.bucket_of(mine))
         assert row.rate_per_s == n / 2
+        assert row.code == int(row.client)
         for found, true in ((row.p50_ns, mine[-(-n // 2) - 1]), (row.p99_ns, mine[-(-99 * n // 100) - 1])):
             assert found is not None
             assert abs(found - true) <= max(0.032 * true, 2)
@@ -334,7 +331,7 @@ def test_the_slow_ones_of_others_are_what_the_clients_do_not_account_for() -> No
     whole = counted(100)
     whole[500 << buckets.CLIENT_SHIFT] = 8
     slow_from = slow_bucket(whole)
-    rows = client_rows(totals, 1, 2.0, whole, str, True, slow_from)
+    rows = client_rows(Keyed(totals.keys, totals.counts, True), 1, 2.0, whole, str)
     assert [(row.client, row.count, row.slow) for row in rows] == [("1", 90, 0), ("2", 3, 3), ("others", 15, 5)]
     assert slow_count(whole, slow_from) == 8
     assert slow_count(counted(0), slow_bucket(counted(0))) == 0, "nothing is slow where nothing was"
@@ -343,7 +340,7 @@ def test_the_slow_ones_of_others_are_what_the_clients_do_not_account_for() -> No
 def test_a_slice_keeps_so_many_clients_and_says_so() -> None:
     series = ClientSeries()
     series.add(*keys_of({(client, 1, 5): 1 + (client == 7) for client in range(1, SLICE_CLIENTS + 2)}), False)
-    totals, incomplete = series.window(10)
-    assert incomplete
+    totals = series.window(10)
+    assert totals.incomplete
     assert len(totals.keys) == SLICE_CLIENTS + 1
     assert wire.clients_key(7, 1, 5) in totals.keys.tolist()

@@ -362,7 +362,7 @@ def test_a_look_at_the_past_is_what_was_seen_then_and_a_reset_hides_no_loss() ->
         seen.append((second, _look(store, None)))
     for second, then in seen:
         assert _look(store, second * SECOND + SECOND // 2) == then
-    assert store.history(0, 50 * SECOND).unix_ns[-1] == 50 * SECOND
+    assert store.history(None, 0, 50 * SECOND).unix_ns[-1] == 50 * SECOND
     produced = store.accounting.produced
     store.reset(90 * SECOND)
     assert store.measures(None)["request_latency"].summary.count == 0

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bpftop import wire
-from bpftop.model import ClientRow, Counts
+from bpftop.model import ClientRow, Counts, Keyed
 from bpftop.stats import buckets
 from bpftop.stats.quantiles import grouped_ranks, nearest_rank
 from bpftop.stats.series import KEPT_SLICES, WINDOWS_S
@@ -82,7 +83,7 @@ class ClientSeries:
     def __init__(self) -> None:
         self.total = KeyedTotals()
         self._windows = {length: KeyedTotals() for length in WINDOWS_S}
-        self._slices: deque[tuple[Keys, Counts, bool]] = deque(maxlen=KEPT_SLICES)
+        self._slices: deque[Keyed] = deque(maxlen=KEPT_SLICES)
         self._entries = 0
         """Of all kept slices together."""
 
@@ -94,8 +95,8 @@ class ClientSeries:
             keys, counts = fold(keys, counts, SLICE_CLIENTS)
             overflowed = True
         if len(self._slices) == KEPT_SLICES:
-            self._entries -= len(self._slices[0][0])
-        self._slices.append((keys, counts, overflowed))
+            self._entries -= len(self._slices[0].keys)
+        self._slices.append(Keyed(keys, counts, overflowed))
         self._entries += len(keys)
         self._fold_old()
         self.total.add(keys, counts)
@@ -103,52 +104,59 @@ class ClientSeries:
         for length, window in self._windows.items():
             window.add(keys, counts)
             if len(self._slices) > length:
-                window.subtract(*self._slices[-1 - length][:2])
+                old = self._slices[-1 - length]
+                window.subtract(old.keys, old.counts)
 
     def used(self) -> list[int]:
         """The codes of all clients (or other keys) in any total."""
         kept = (self.total, *self._windows.values())
         return list(np.unique(np.concatenate([totals.keys >> _SHIFT for totals in kept])).tolist())
 
-    def window(self, length_s: float | None, skip: int = 0) -> tuple[KeyedTotals, bool]:
-        """The totals of a window and whether some clients in it are only in ``others``.
+    def window(self, length_s: float | None, skip: int = 0) -> Keyed:
+        """The totals of a window, which later slices do not change; incomplete: some clients are only in ``others``.
 
         ``skip``: so many of the newest slices are left out, for a window that ended in the past.
         """
         end = len(self._slices) - skip
         if length_s is None:
-            return self._until(end) if skip else (self.total, self.total.folded)
+            return self._until(end)
         slices = int(length_s)
         begin = max(0, end - slices)
         if slices in self._windows and not skip:
             window = self._windows[slices]
-            return window, window.folded or any(overflowed for _, _, overflowed in islice(self._slices, begin, end))
-        return _sum(islice(self._slices, begin, end))
+            incomplete = window.folded or any(each.incomplete for each in islice(self._slices, begin, end))
+            return Keyed(window.keys, window.counts.copy(), incomplete)
+        return together(islice(self._slices, begin, end))
 
-    def _until(self, end: int) -> tuple[KeyedTotals, bool]:
+    def slices(self, skip: int = 0) -> tuple[Keyed, ...]:
+        """Every kept slice but the ``skip`` newest, oldest first."""
+        return tuple(islice(self._slices, len(self._slices) - skip))
+
+    def _until(self, end: int) -> Keyed:
         """Everything but the slices from ``end`` on."""
         before = KeyedTotals()
-        before.keys, before.counts, before.folded = self.total.keys.copy(), self.total.counts.copy(), self.total.folded
-        for keys, counts, _ in islice(self._slices, end, None):
-            before.subtract(keys, counts)
-        return before, before.folded
+        before.keys, before.counts, before.folded = self.total.keys, self.total.counts.copy(), self.total.folded
+        for each in islice(self._slices, end, None):
+            before.subtract(each.keys, each.counts)
+        return Keyed(before.keys, before.counts, before.folded)
 
     def _fold_old(self) -> None:
         """A slice that no running total needs any more keeps fewer clients, when many are kept in all."""
         place = len(self._slices) - max(WINDOWS_S) - 2
         if self._entries > MAX_SLICE_ENTRIES and place >= 0:
-            keys, counts, overflowed = self._slices[place]
-            few = fold(keys, counts, OLD_SLICE_CLIENTS)
-            self._entries += len(few[0]) - len(keys)
-            self._slices[place] = (*few, overflowed or len(few[0]) < len(keys))
+            old = self._slices[place]
+            keys, counts = fold(old.keys, old.counts, OLD_SLICE_CLIENTS)
+            self._entries += len(keys) - len(old.keys)
+            self._slices[place] = Keyed(keys, counts, old.incomplete or len(keys) < len(old.keys))
 
 
-def _sum(slices: Iterable[tuple[Keys, Counts, bool]]) -> tuple[KeyedTotals, bool]:
+def together(slices: Iterable[Keyed]) -> Keyed:
+    """Slices as one."""
     total, incomplete = KeyedTotals(), False
-    for keys, counts, overflowed in slices:
-        total.add(keys, counts)
-        incomplete |= overflowed
-    return total, incomplete or total.folded
+    for each in slices:
+        total.add(each.keys, each.counts)
+        incomplete |= each.incomplete
+    return Keyed(total.keys, total.counts, incomplete or total.folded)
 
 
 def merge(keys: Keys, counts: Counts) -> tuple[Keys, Counts]:
@@ -189,27 +197,32 @@ def slow_count(counts: Counts, slow_from: int) -> int:
     return int(counts[slow_from << buckets.CLIENT_SHIFT :].sum())
 
 
+def of_measure(keyed: Keyed, measure: int) -> tuple[Keys, Counts]:
+    """The keys and counts of one measure (id from 1) that are not 0."""
+    mine = ((keyed.keys >> np.uint64(wire.CLIENT_MEASURE_SHIFT)) & np.uint64(wire.CLIENT_MEASURE_MASK)) == measure
+    mine &= keyed.counts > 0
+    return keyed.keys[mine], keyed.counts[mine]
+
+
+def bucket_of_key(keys: Keys) -> Counts:
+    """The bucket in each key; shape (entries,)."""
+    return (keys & np.uint64(wire.CLIENT_BUCKET_MASK)).astype(np.int64)
+
+
 def client_rows(
-    totals: KeyedTotals,
-    measure: int,
-    span_s: float,
-    everything: Counts,
-    name: Callable[[int], str],
-    incomplete: bool,
-    slow_from: int,
+    keyed: Keyed, measure: int, span_s: float, everything: Counts, name: Callable[[int], str]
 ) -> tuple[ClientRow, ...]:
     """The rows of one measure (id from 1), by count, largest first; at most SHOWN, ``others`` last.
 
     ``everything`` (buckets,) are the global counts of the measure: what clients do not account for is in ``others``.
     """
-    mine = ((totals.keys >> np.uint64(wire.CLIENT_MEASURE_SHIFT)) & np.uint64(wire.CLIENT_MEASURE_MASK)) == measure
-    mine &= totals.counts > 0
-    keys, counts = totals.keys[mine], totals.counts[mine]
+    keys, counts = of_measure(keyed, measure)
     clients, starts = np.unique(keys >> _SHIFT, return_index=True)
     if not len(clients):
         return ()
+    slow_from = slow_bucket(everything)
     n = np.add.reduceat(counts, starts)
-    index = (keys & np.uint64(wire.CLIENT_BUCKET_MASK)).astype(np.int64)
+    index = bucket_of_key(keys)
     p50, p99 = (buckets.client_middle(index[grouped_ranks(counts, starts, q)]) for q in (0.5, 0.99))
     top = buckets.client_middle(index[np.append(starts[1:], len(index)) - 1])
     total = np.add.reduceat(counts * buckets.client_middle(index), starts)
@@ -217,10 +230,15 @@ def client_rows(
     order = np.argsort(-n, kind="stable")
     rows = []
     for i in order[clients[order] != wire.OTHERS][:SHOWN].tolist():
-        figures = (int(column[i]) for column in (p50, p99, top, total, slow))
+        figures = (int(column[i]) for column in (p50, p99, top, total, slow, clients))
         rows.append(ClientRow(name(int(clients[i])), int(n[i]), n[i] / span_s, *figures))
     rest = int(everything.sum()) - sum(row.count for row in rows)
-    if rest > 0 and (incomplete or len(clients) > len(rows)):
+    if rest > 0 and (keyed.incomplete or len(clients) > len(rows)):
         slow_rest = max(slow_count(everything, slow_from) - sum(row.slow or 0 for row in rows), 0)
         rows.append(ClientRow(OTHERS, rest, rest / span_s, None, None, None, slow=slow_rest))
     return tuple(rows)
+
+
+def bare(row: ClientRow) -> ClientRow:
+    """A row of a counter: it has no times."""
+    return replace(row, p50_ns=None, p99_ns=None, max_ns=None, total_ns=None, slow=None)

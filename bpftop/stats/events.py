@@ -5,6 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from bpftop.model import EventStream, Measure, Names, SlowRequest
+from bpftop.stats.keys import EVENT_KINDS
+
 SIZE = 16_384
 _SIGN = 1 << 63
 
@@ -17,6 +20,7 @@ class EventRing:
         self._next = 0
         self.taken = 0
         """Records taken since the start."""
+        self._kept: tuple[int, NDArray[np.int64]] = (0, self._rows[:0].copy())
 
     def append(self, numbers: tuple[int, ...]) -> bool:
         """Take one record; False when it has not the right number of numbers."""
@@ -27,12 +31,34 @@ class EventRing:
         self.taken += 1
         return True
 
+    def kept(self) -> NDArray[np.int64]:
+        """All records in no order, shape (records, width): a copy that later ones do not change."""
+        if self._kept[0] != self.taken:
+            self._kept = self.taken, self._rows[: min(self.taken, len(self._rows))].copy()
+        return self._kept[1]
+
     def slowest(self, since_boot_ns: int, most: int, until_boot_ns: int | None = None) -> NDArray[np.int64]:
-        """The records of a span with the largest second number (latency), slowest first; at most ``most`` rows."""
+        """The slowest records of a span; at most ``most`` rows."""
         rows = self._rows[: min(self.taken, len(self._rows))]
         rows = rows[rows[:, 0] >= since_boot_ns]
-        if until_boot_ns is not None:
-            rows = rows[rows[:, 0] <= until_boot_ns]
-        if len(rows) > most:
-            rows = rows[np.argpartition(rows[:, 1], -most)[-most:]]
-        return rows[np.argsort(-rows[:, 1], kind="stable")]
+        return slowest(rows if until_boot_ns is None else rows[rows[:, 0] <= until_boot_ns], most)
+
+
+def slowest(rows: NDArray[np.int64], most: int) -> NDArray[np.int64]:
+    """The records with the largest second number (latency), slowest first; at most ``most`` rows."""
+    if len(rows) > most:
+        rows = rows[np.argpartition(rows[:, 1], -most)[-most:]]
+    return rows[np.argsort(-rows[:, 1], kind="stable")]
+
+
+def described(stream: EventStream, measure: Measure, row: list[int], names: Names, unix_offset_ns: int) -> SlowRequest:
+    """One record in words. ``measure``: that of the stream; ``unix_offset_ns``: unix - boot time."""
+    fields = dict(zip(stream.fields[2:], row[2:], strict=True))
+    client = names.of_kind("client", fields.pop("client")) if "client" in fields else ""
+    texts = {field: names.of_kind(field, fields.pop(field)) for field in EVENT_KINDS if field in fields}
+    if "label" in fields:
+        texts["label"] = names.name(measure, fields.pop("label"))
+    if "client_port_be" in fields:
+        port = fields.pop("client_port_be") & 0xFFFF
+        fields["client_port"] = port >> 8 | (port & 0xFF) << 8
+    return SlowRequest(row[0] + unix_offset_ns, stream.name, row[1], client, fields, texts)

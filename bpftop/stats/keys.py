@@ -17,6 +17,8 @@ from bpftop.syscalls import syscall_name
 Words = tuple[int, ...]
 KNOWN = 65_536
 """Names kept of each sort; keys beyond keep their numbers."""
+EVENT_KINDS = ("peer", "route", "syscall", "device")
+"""Kinds that have names without a measure: a field of an event that is called like one is shown by name."""
 
 
 class KeyNames:
@@ -57,10 +59,6 @@ class KeyNames:
     def of_kind(self, kind: str, code: int) -> str:
         """The name of a key of this kind; a number where nothing is known."""
         return self._kinds.get(kind, _number)(code)
-
-    def kinds(self) -> frozenset[str]:
-        """The kinds that have names without a measure: a field of an event may be called like one."""
-        return frozenset(self._kinds)
 
     def _client(self, code: int) -> str:
         if code in self._addresses:

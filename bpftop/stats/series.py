@@ -15,6 +15,8 @@ from bpftop.stats.quantiles import nearest_rank
 WINDOWS_S = (10, 60, 300)
 """Windows with running totals, besides the whole run. A slice is one second."""
 KEPT_SLICES = 600
+Piece = tuple[NDArray[np.intp], Counts]
+"""The places of one slice that are not 0, and their counts."""
 
 
 class GlobalSeries:
@@ -30,7 +32,7 @@ class GlobalSeries:
         self.total = np.zeros(self._shape, np.int64)
         """Everything since the start, over restarts of bpftrace; shape (measures, buckets)."""
         self._windows = {length: np.zeros(self._shape, np.int64) for length in WINDOWS_S}
-        self._slices: deque[tuple[NDArray[np.intp], Counts]] = deque(maxlen=KEPT_SLICES)
+        self._slices: deque[Piece] = deque(maxlen=KEPT_SLICES)
         self._points: deque[tuple[int, float, NDArray[np.float64]]] = deque(maxlen=KEPT_SLICES)
         self._stacked: tuple[Counts, NDArray[np.float64], NDArray[np.float64]] | None = None
         """The points as arrays, until the next tick: every measure's trend is cut from them."""
@@ -96,10 +98,11 @@ class GlobalSeries:
             flat[index] += piece
         return counts
 
-    def slices(self, skip: int = 0) -> tuple[tuple[int, tuple[NDArray[np.intp], Counts]], ...]:
-        """Boot time of its end and contents of every kept slice but the ``skip`` newest, oldest first."""
-        kept = zip(self._points, self._slices, strict=True)
-        return tuple((point[0], piece) for point, piece in islice(kept, len(self._slices) - skip))
+    def slices(self, skip: int = 0) -> tuple[tuple[int, ...], tuple[float, ...], tuple[Piece, ...]]:
+        """Ends (boot time, ns), lengths (s) and contents of the kept slices but the ``skip`` newest, oldest first."""
+        points = tuple(islice(self._points, len(self._points) - skip))
+        pieces = tuple(islice(self._slices, len(self._slices) - skip))
+        return tuple(point[0] for point in points), tuple(point[1] for point in points), pieces
 
     def trend(self, measure: int, now_boot_ns: int, skip: int = 0) -> Trend:
         """One point per kept slice, but the ``skip`` newest, of the measure at position ``measure``."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -21,8 +20,8 @@ from bpftop.model import (
     SlowRequest,
 )
 from bpftop.stats import buckets
-from bpftop.stats.clients import ClientSeries, client_rows, slow_bucket, slow_count
-from bpftop.stats.events import EventRing
+from bpftop.stats.clients import ClientSeries, bare, client_rows, slow_bucket, slow_count
+from bpftop.stats.events import EventRing, described
 from bpftop.stats.joined import joined
 from bpftop.stats.keys import KeyNames
 from bpftop.stats.quantiles import histogram, summarize
@@ -137,8 +136,8 @@ class Store:
         """When the newest slice ended, of those that ended until a moment."""
         if not (skip := self._series.later(until_ns)):
             return self._last_ns
-        before = self._series.slices(skip)
-        return before[-1][0] if before else self._first_ns
+        before, _, _ = self._series.slices(skip)
+        return before[-1] if before else self._first_ns
 
     def measures(self, length_s: float | None, until_ns: int | None = None) -> dict[str, MeasureSnapshot]:
         """All latencies over a window of ``length_s`` seconds (None: everything), by name.
@@ -156,8 +155,7 @@ class Store:
         """All counters over a window, as ``measures``."""
         span, out = self._divisor(length_s, until_ns), {}
         for _, measure, mine, rows in self._each(length_s, "count", until_ns):
-            bare = tuple(replace(row, p50_ns=None, p99_ns=None, max_ns=None, total_ns=None, slow=None) for row in rows)
-            out[measure.name] = CounterSnapshot(measure, int(mine.sum()), mine.sum() / span, bare)
+            out[measure.name] = CounterSnapshot(measure, int(mine.sum()), mine.sum() / span, tuple(map(bare, rows)))
         return out
 
     def _divisor(self, length_s: float | None, until_ns: int | None) -> float:
@@ -169,19 +167,33 @@ class Store:
         """Position, measure, counts (buckets,) and rows by key of every measure of this unit."""
         skip = self._series.later(until_ns)
         counts, _ = self._series.window(length_s, skip)
-        keyed, incomplete = self._clients.window(length_s, skip)
+        keyed = self._clients.window(length_s, skip)
         span = self._divisor(length_s, until_ns)
         for position, measure in enumerate(self._measures):
             if measure.unit == unit:
                 mine, name = counts[position], partial(self._names.name, measure)
-                rows = client_rows(keyed, position + 1, span, mine, name, incomplete, slow_bucket(mine))
-                yield position, measure, mine, rows
+                yield position, measure, mine, client_rows(keyed, position + 1, span, mine, name)
 
-    def history(self, unix_offset_ns: int, until_ns: int | None = None) -> History:
-        """Every kept second until a moment (boot time). ``unix_offset_ns``: unix - boot time."""
-        slices = self._series.slices(self._series.later(until_ns))
-        ends = tuple(boot_ns + unix_offset_ns for boot_ns, _ in slices)
-        return History(tuple(m.name for m in self._measures), ends, tuple(piece for _, piece in slices))
+    def history(self, length_s: float | None, unix_offset_ns: int, until_ns: int | None = None) -> History:
+        """Every kept second until a moment (boot time), the keys of a window that ends then, and the kept events.
+
+        ``unix_offset_ns``: unix - boot time.
+        """
+        skip = self._series.later(until_ns)
+        ends, spans, pieces = self._series.slices(skip)
+        events = tuple(ring.kept() for ring in self._rings)
+        return History(
+            measures=tuple(m.name for m in self._measures),
+            unix_ns=tuple(boot_ns + unix_offset_ns for boot_ns in ends),
+            pieces=pieces,
+            spans_s=spans,
+            keyed=self._clients.window(length_s, skip),
+            keyed_pieces=self._clients.slices(skip),
+            streams=self._streams,
+            events=tuple(rows[rows[:, 0] <= until_ns] for rows in events) if until_ns is not None else events,
+            unix_offset_ns=unix_offset_ns,
+            names=self._names,
+        )
 
     def slow(self, length_s: float | None, unix_offset_ns: int, until_ns: int | None = None) -> tuple[SlowRequest, ...]:
         """The slowest events of each stream inside a window, slowest first. ``unix_offset_ns``: unix - boot time."""
@@ -191,20 +203,11 @@ class Store:
         found = []
         for stream, ring in zip(self._streams, self._rings, strict=True):
             for row in ring.slowest(since, SLOW_SHOWN, until).tolist():
-                found.append(self._slow_request(stream, row, unix_offset_ns))
+                found.append(described(stream, self._measure_of(stream), row, self._names, unix_offset_ns))
         return tuple(sorted(joined(found), key=lambda event: -event.latency_ns))
 
-    def _slow_request(self, stream: EventStream, row: list[int], unix_offset_ns: int) -> SlowRequest:
-        fields = dict(zip(stream.fields[2:], row[2:], strict=True))
-        client = self._names.of_kind("client", fields.pop("client")) if "client" in fields else ""
-        named = [field for field in fields if field in self._names.kinds() and field not in ("pid", "tid")]
-        texts = {field: self._names.of_kind(field, fields.pop(field)) for field in named}
-        if "label" in fields:
-            texts["label"] = self._names.name(self._measures[self._position(stream.measure)], fields.pop("label"))
-        if "client_port_be" in fields:
-            port = fields.pop("client_port_be") & 0xFFFF
-            fields["client_port"] = port >> 8 | (port & 0xFF) << 8
-        return SlowRequest(row[0] + unix_offset_ns, stream.name, row[1], client, fields, texts)
+    def _measure_of(self, stream: EventStream) -> Measure:
+        return self._measures[self._position(stream.measure)]
 
 
 class Ledger:

@@ -1,0 +1,193 @@
+"""A moment of the past, one key alone and networks, against plain lists of what was observed."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from bpftop import wire
+from bpftop.model import EventStream, Measure, Snapshot, Window
+from bpftop.stats import buckets, onekey, past
+from bpftop.stats.clients import client_rows
+from bpftop.stats.groups import Networks, network_of
+from bpftop.stats.store import Store
+from bpftop.stats.tick import TickData
+from tests.snapshots import snapshot
+
+SECOND = 10**9
+OFFSET = 1_770_000_000 * SECOND
+MEASURES = (
+    Measure("request_latency", "Request latency", "s", "e"),
+    Measure("response_time", "Response time", "s", "e"),
+    Measure("syscall_latency", "Syscalls", "s", "e", key="syscall"),
+    Measure("errors", "Errors", "", "", unit="count"),
+)
+STREAM = EventStream("request", "request_latency", ("timestamp_ns", "latency_ns", "client", "client_port_be"))
+ADDRESSES = ("10.0.3.7", "10.0.3.200", "10.0.4.1", "2001:db8::1", "2001:db8::2", "2001:db8:0:1::1")
+CODES = [wire.client_code(each) for each in ADDRESSES]
+HALVES = {wire.client_code(each): wire.halves(ipaddress.IPv6Address(each)) for each in ADDRESSES if ":" in each}
+Seen = tuple[int, int, int, int]
+"""Second, measure (from 1), key and latency of one observation."""
+
+
+def observed(seconds: int = 90, each: int = 60) -> list[Seen]:
+    rng = np.random.default_rng(4)
+    out: list[Seen] = []
+    for second in range(1, seconds + 1):
+        for _ in range(each):
+            measure = int(rng.integers(1, 5))
+            key = int(rng.integers(1, 4)) if measure == 3 else CODES[int(rng.integers(0, len(CODES)))]
+            latency = 0 if measure == 4 else int(rng.lognormal(np.log(1e6), 1.5))
+            out.append((second, measure, key, latency))
+    return out
+
+
+def stored(seen: list[Seen]) -> Store:
+    """A store that was told; the events lane has every request."""
+    store = Store(MEASURES, (STREAM,), 65_536)
+    store.started(SECOND // 2)
+    counts: dict[int, int] = {}
+    for second in range(1, max(each[0] for each in seen) + 1):
+        mine = [each for each in seen if each[0] == second]
+        keyed: dict[int, int] = {}
+        for _, measure, key, latency in mine:
+            bucket = int(buckets.bucket_of(latency))
+            counts[wire.counts_key(measure, bucket)] = counts.get(wire.counts_key(measure, bucket), 0) + 1
+            one = wire.clients_key(key, measure, bucket >> 2)
+            keyed[one] = keyed.get(one, 0) + 1
+        records = tuple(
+            (1, (second * SECOND + i, latency, key, 0x1234))
+            for i, (_, measure, key, latency) in enumerate(mine)
+            if measure == 1
+        )
+        store.ingest(
+            TickData(
+                (second + 1) * SECOND,
+                np.array(list(counts), np.uint64),
+                np.array(list(counts.values()), np.int64),
+                np.array(list(keyed), np.uint64),
+                np.array(list(keyed.values()), np.int64),
+                addresses=HALVES,
+                records=records,
+            )
+        )
+    return store
+
+
+def snapshot_of(store: Store, length_s: float | None = 60.0) -> Snapshot:
+    return replace(
+        snapshot(store.measures(length_s)),
+        unix_ns=OFFSET + 91 * SECOND,
+        window=Window("1 min", length_s, store.span_s(length_s)),
+        counters=store.counters(length_s),
+        slow=store.slow(length_s, OFFSET),
+        histories=(store.history(length_s, OFFSET),),
+    )
+
+
+SEEN = observed()
+SHOT = snapshot_of(stored(SEEN))
+
+
+def latencies(from_s: int, to_s: int, measure: int, key: int | None = None) -> list[int]:
+    found = (each for each in SEEN if from_s <= each[0] < to_s and each[1] == measure)
+    return [latency for _, _, k, latency in found if key is None or k == key]
+
+
+def test_a_moment_has_the_counts_and_percentiles_of_its_seconds() -> None:
+    there = past.between(SHOT, OFFSET + 40 * SECOND, OFFSET + 47 * SECOND, "7 s")
+    assert there.window.span_s == 7
+    for number, measure in enumerate(MEASURES[:3], 1):
+        true = sorted(latencies(40, 47, number))
+        found = there.measures[measure.name]
+        assert found.summary.count == len(true) == found.histogram.counts.sum()
+        assert found.summary.rate_per_s == len(true) / 7
+        assert found.summary.p50_ns == pytest.approx(true[-(-len(true) // 2) - 1], rel=0.008)
+        assert found.summary.max_ns == pytest.approx(true[-1], rel=0.008)
+        assert sum(row.count for row in found.clients) == len(true)
+    assert there.counters["errors"].count == len(latencies(40, 47, 4))
+    rows = {row.client: row for row in there.measures["request_latency"].clients}
+    assert {name: row.count for name, row in rows.items()} == {
+        name: len(latencies(40, 47, 1, code)) for name, code in zip(ADDRESSES, CODES, strict=True)
+    }
+    assert len(there.slow) == len(latencies(40, 47, 1))
+    assert {each.latency_ns for each in there.slow} == set(latencies(40, 47, 1))
+
+
+def test_a_trend_ends_with_its_moment() -> None:
+    there = past.between(SHOT, OFFSET + 40 * SECOND, OFFSET + 47 * SECOND, "7 s")
+    trend = there.measures["request_latency"].trend
+    assert len(trend.age_s) == 46
+    assert trend.rate_per_s[-1] == len(latencies(46, 47, 1))
+
+
+def test_seconds_that_are_not_kept_are_empty() -> None:
+    there = past.between(SHOT, OFFSET - 40 * SECOND, OFFSET - 30 * SECOND, "then")
+    assert there.window.span_s == 0
+    assert there.measures["request_latency"].summary.count == 0
+    assert there.slow == ()
+
+
+def test_what_is_no_longer_kept_by_key_is_in_others() -> None:
+    history = past.history_of(SHOT, "request_latency")
+    short = replace(SHOT, histories=(replace(history, keyed_pieces=history.keyed_pieces[-48:]),))
+    assert past.keyed_since(short.histories[0]) == OFFSET + 43 * SECOND
+    rows = past.between(short, OFFSET + 40 * SECOND, OFFSET + 47 * SECOND, "").measures["request_latency"].clients
+    assert rows[-1].client == "others"
+    assert rows[-1].count == len(latencies(40, 43, 1))
+    assert sum(row.count for row in rows) == len(latencies(40, 47, 1))
+
+
+def test_one_key_alone_in_every_measure_of_its_kind() -> None:
+    code = CODES[1]
+    alone = onekey.only(SHOT, "client", {code}, lambda event: event.client == ADDRESSES[1])
+    assert list(alone.measures) == ["request_latency", "response_time"]
+    for number, name in ((1, "request_latency"), (2, "response_time")):
+        true = sorted(latencies(31, 91, number, code))
+        found = alone.measures[name]
+        assert found.summary.count == len(true) == found.histogram.counts.sum()
+        assert found.summary.p99_ns == pytest.approx(true[-(-99 * len(true) // 100) - 1], rel=0.032)
+        assert found.summary.rate_per_s == pytest.approx(len(true) / 60)
+        assert found.trend.rate_per_s[-1] == len(latencies(90, 91, number, code))
+    assert alone.counters["errors"].count == len(latencies(31, 91, 4, code))
+    assert sorted(each.latency_ns for each in alone.slow) == sorted(latencies(31, 91, 1, code))
+    places = np.concatenate([index for index, _ in alone.histories[0].pieces])
+    assert len(places)
+
+
+def test_one_key_of_another_kind_has_its_own_measures() -> None:
+    alone = onekey.only(SHOT, "syscall", {2}, lambda event: False)
+    assert list(alone.measures) == ["syscall_latency"]
+    assert alone.measures["syscall_latency"].summary.count == len(latencies(31, 91, 3, 2))
+    assert alone.slow == ()
+
+
+def test_recent_percentiles_of_many_keys() -> None:
+    history = past.history_of(SHOT, "request_latency")
+    found = onekey.recent_p99(history, "request_latency", CODES, 30)
+    assert found.shape == (len(CODES), 30)
+    for row, code in enumerate(CODES):
+        for column in range(30):
+            true = sorted(latencies(61 + column, 62 + column, 1, code))
+            if not true:
+                assert np.isnan(found[row, column])
+            else:
+                assert found[row, column] == pytest.approx(true[-(-99 * len(true) // 100) - 1], rel=0.032)
+
+
+def test_networks_have_the_sum_of_their_members() -> None:
+    history = past.history_of(SHOT, "request_latency")
+    assert history.names is not None
+    assert history.keyed is not None
+    networks = Networks(history.names)
+    everything = np.bincount(buckets.bucket_of(latencies(31, 91, 1)), minlength=buckets.BUCKETS)
+    rows = client_rows(networks.grouped(history.keyed), 1, 60.0, everything, networks.label)
+    true: dict[str, int] = {}
+    for name, code in zip(ADDRESSES, CODES, strict=True):
+        true[network_of(name)] = true.get(network_of(name), 0) + len(latencies(31, 91, 1, code))
+    assert {row.client: row.count for row in rows} == true
+    assert set(true) == {"10.0.3.0/24", "10.0.4.0/24", "2001:db8::/64", "2001:db8:0:1::/64"}
+    assert networks.codes(np.array([0], np.uint64)).tolist() == [0]
