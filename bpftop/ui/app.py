@@ -53,6 +53,19 @@ class BpftopApp(Shell):
                 self._eager = False
                 self.poll_every(main.refresh_s)
 
+    def snapshot(self, window_s: float | None, until_unix_ns: int | None = None) -> Snapshot:
+        """The figures of now, or of a moment of the last ten minutes."""
+        return self._session.snapshot(window_s, until_unix_ns)
+
+    def reset(self) -> bool:
+        """Forget all figures; False, with a word about it, where that cannot be."""
+        forget = getattr(self._session, "reset", None)
+        if forget is None:
+            self.notify("a replay cannot be reset: Home goes to its beginning", severity="warning", timeout=5)
+            return False
+        forget()
+        return True
+
     def start_script(self, script: ScriptStatus) -> None:
         """Start a script that is off, where the session can."""
         start = getattr(self._session, "start_script", None)

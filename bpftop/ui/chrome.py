@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 from textual import events
@@ -31,7 +32,7 @@ def status(view: View, width: int) -> Line:
     state = snapshot.tracer.state
     left = [Span(f" {state.value.upper()} ", _BADGES[state])]
     if view.paused:
-        left = [Span(" PAUSED ", "badge-info")]
+        left = [Span(" PAUSED ", "badge-info"), Span(f" {_clock(view)}", "strong")]
     if snapshot.tracer.source != "bpftrace":
         left += [Span(" "), Span(f" {safe(snapshot.tracer.source, 20).upper()} ", "badge-warn")]
     left += [Span(f" {words.name_of(target)}", "strong")]
@@ -43,6 +44,13 @@ def status(view: View, width: int) -> Line:
         extra.pop()
     left += [Span(f" · {each}", "dim") for each in extra]
     return ends(line(*left), right, width, "chrome")
+
+
+def _clock(view: View) -> str:
+    """The moment at which the view stands still, in local time."""
+    snapshot = view.snapshot
+    ended = snapshot.histories[0].unix_ns[-1:] if snapshot.histories else ()
+    return time.strftime("%H:%M:%S", time.localtime((ended[0] if ended else snapshot.unix_ns) / 1e9))
 
 
 def _window(view: View) -> list[Span]:

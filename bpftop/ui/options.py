@@ -16,8 +16,11 @@ REFRESH_S: tuple[float, ...] = (0.25, 0.5, 1.0, 2.0, 5.0)
 class SnapshotSource(Protocol):
     """Where the screen gets its figures: a session, live or not."""
 
-    def snapshot(self, window_s: float | None) -> Snapshot:
-        """The figures of the last ``window_s`` seconds (None: all). Cheap, and safe from any thread."""
+    def snapshot(self, window_s: float | None, until_unix_ns: int | None = None) -> Snapshot:
+        """The figures of the last ``window_s`` seconds (None: all). Cheap, and safe from any thread.
+
+        ``until_unix_ns``: as they were at a moment of the last ten minutes.
+        """
         ...
 
 

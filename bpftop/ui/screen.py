@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -18,19 +18,17 @@ from bpftop.ui.options import WINDOWS_S, UiOptions
 from bpftop.ui.panes.lists import ListPane
 from bpftop.ui.panes.registry import own_pane, panes_for, with_panes
 from bpftop.ui.panes.slow import SlowRequests
+from bpftop.ui.scrub import Scrubbing
 from bpftop.ui.view import Baseline, Box, View
 
-if TYPE_CHECKING:
-    from bpftop.ui.app import BpftopApp
 
-
-class MainScreen(Framed, inherit_bindings=False):
+class MainScreen(Scrubbing, inherit_bindings=False):
     """Status, tabs, pane, accounting, keys. Keeps what the user chose; gives each view to the pane in front only."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("q", "app.leave", "Quit", tooltip="quit"),
         Binding("question_mark,f1", "help", "Help", key_display="?", tooltip="this help"),
-        Binding("p,space", "pause", "Pause", tooltip="freeze the screen; collecting goes on"),
+        *Scrubbing.TIME_KEYS,
         Binding("plus,equals_sign", "window(1)", "Window", key_display="+/-", tooltip="longer window"),
         Binding("minus", "window(-1)", "Shorter window", show=False, tooltip="shorter window"),
         Binding("e", "save", "Save CSV", tooltip="save what is shown as CSV files"),
@@ -64,11 +62,6 @@ class MainScreen(Framed, inherit_bindings=False):
         self.panes = panes_for(first)
         self.tabs = Tabs([pane.TITLE for pane in self.panes], [pane.SHORT for pane in self.panes])
         self._windows = sorted({*WINDOWS_S, options.window_s}, key=lambda each: each or float("inf"))
-
-    @property
-    def bpftop(self) -> BpftopApp:
-        """The app, by its own type."""
-        return cast("BpftopApp", self.app)
 
     def compose(self) -> ComposeResult:
         """Top down."""
@@ -153,22 +146,11 @@ class MainScreen(Framed, inherit_bindings=False):
         """The pane to the right or left."""
         self.action_pane((self.front + step) % len(self.panes))
 
-    def action_pause(self) -> None:
-        """Freeze or go on."""
-        self.view = replace(self.view, paused=not self.view.paused)
-        if self.view.paused:
-            self.show()
-        else:
-            self.bpftop.poll()
-
     def action_window(self, step: int) -> None:
         """A longer (1) or shorter (-1) window."""
         place = min(max(self._windows.index(self.view.window_s) + step, 0), len(self._windows) - 1)
         self.view = replace(self.view, window_s=self._windows[place])
-        if self.view.paused:
-            self.notify("paused: the window changes when you go on (p)", timeout=4)
-        else:
-            self.bpftop.poll()
+        self.redo()
 
     def action_next_measure(self, step: int = 1) -> None:
         """Choose another measure that the pane in front can be about."""

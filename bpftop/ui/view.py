@@ -55,6 +55,8 @@ class View:
     measure: str = HEADLINE
     """The chosen measure; another one is taken when the scripts do not observe it."""
     paused: bool = False
+    until_unix_ns: int | None = None
+    """The moment of the past at which the view stands still; None: now, or where it was paused."""
     window_s: float | None = 60.0
     """The window asked for; the snapshot may still show the one before."""
     banner: str = ""

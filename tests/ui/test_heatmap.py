@@ -65,7 +65,7 @@ def test_arrows_move_cell_by_cell_and_stop_at_the_edges() -> None:
     assert cell("n") != cell("n", "left") != cell("n", "left", "left")
     assert cell("n", "left", "right") == cell("n")
     assert cell("n", "up") == cell("n")
-    assert cell("n", *["left"] * 80) == cell("n", "home")
+    assert cell("n", *["left"] * 80) == cell("n", "g")
 
 
 def test_a_click_moves_the_cursor_and_a_drag_selects_a_box() -> None:

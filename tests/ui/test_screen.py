@@ -295,17 +295,12 @@ def test_another_window_from_the_command_line_is_one_of_the_steps() -> None:
     assert session.asked == [30.0, 60.0, 30.0, 10.0]
 
 
-def test_the_window_while_paused_waits_for_the_figures() -> None:
+def test_another_window_while_paused_is_of_the_same_moment() -> None:
     session = builders.FakeSession(builders.live())
-
-    async def steps(app: BpftopApp, pilot: Pilot[int]) -> None:
-        await pilot.press("p", "plus")
-        await until(app, pilot, "paused: the window changes when you go on (p)")
-        assert session.asked == [60.0]
-        await pilot.press("p")
-        assert session.asked == [60.0, 300.0]
-
-    drive(session, steps)
+    screens = shots(session, ["p", "plus", "p"])
+    assert session.asked == [60.0, 300.0, 300.0]
+    assert [" PAUSED " in screen for screen in screens] == [True, True, False]
+    assert "of 5 min" in screens[1]
 
 
 def test_angle_brackets_change_the_refresh() -> None:

@@ -89,8 +89,8 @@ class HeatMap(MeasurePane):
         Binding("right", "go(1, 0)", "Later", show=False, tooltip="one column later"),
         Binding("up,k", "go(0, 1)", "Slower", show=False, tooltip="one row slower"),
         Binding("down,j", "go(0, -1)", "Faster", show=False, tooltip="one row faster"),
-        Binding("home,g", "go(-100000, 0)", "First", show=False, tooltip="to the oldest column"),
-        Binding("end,G", "go(100000, 0)", "Newest", show=False, tooltip="to the newest column"),
+        Binding("g", "go(-100000, 0)", "First", show=False, tooltip="to the oldest column"),
+        Binding("G", "go(100000, 0)", "Newest", show=False, tooltip="to the newest column"),
     ]
 
     def __init__(self) -> None:

@@ -49,8 +49,8 @@ class ListPane(Pane, Generic[Row]):
         Binding("down,j", "move(1)", "Down", show=False, tooltip="one row down"),
         Binding("pageup", "page(-1)", "Page up", show=False, tooltip="one page up"),
         Binding("pagedown", "page(1)", "Page down", show=False, tooltip="one page down"),
-        Binding("home,g", "jump(0)", "First", show=False, tooltip="to the first row"),
-        Binding("end,G", "jump(-1)", "Last", show=False, tooltip="to the last row"),
+        Binding("g", "jump(0)", "First", show=False, tooltip="to the first row"),
+        Binding("G", "jump(-1)", "Last", show=False, tooltip="to the last row"),
     ]
     FIGURES: ClassVar[Mapping[str, str]] = {
         "count": "count", "rate": "rate_per_s", "p50": "p50_ns", "p99": "p99_ns", "max": "max_ns", "total": "total_ns",

@@ -1,0 +1,103 @@
+"""Time: pause, step and jump through the ten minutes that are kept, begin again at zero."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from textual.binding import Binding, BindingType
+
+from bpftop.model import Snapshot
+from bpftop.ui.confirm import Confirm
+from bpftop.ui.framed import Framed
+from bpftop.ui.view import View
+
+if TYPE_CHECKING:
+    from bpftop.ui.app import BpftopApp
+
+_MARGIN_NS = 200_000_000
+"""Unix and boot clock are read one after the other: a slice is asked for by a moment a little after its end."""
+
+
+def moments(snapshot: Snapshot) -> tuple[int, ...]:
+    """When each kept second ended (Unix time, ns), oldest first."""
+    return snapshot.histories[0].unix_ns if snapshot.histories else ()
+
+
+class Scrubbing(Framed, inherit_bindings=False):
+    """A framed screen whose view can stand still at any kept moment; all panes show the same one."""
+
+    TIME_KEYS: ClassVar[list[BindingType]] = [
+        Binding("p,space", "pause", "Pause", tooltip="freeze the screen; collecting goes on"),
+        Binding("left_square_bracket", "step(-1)", "Earlier", show=False, tooltip="one second back (pauses)"),
+        Binding("right_square_bracket", "step(1)", "Later", show=False, tooltip="one second on"),
+        Binding("left_curly_bracket", "step(-10)", "Earlier", show=False, tooltip="ten seconds back (pauses)"),
+        Binding("right_curly_bracket", "step(10)", "Later", show=False, tooltip="ten seconds on"),
+        Binding("home", "oldest", "Oldest", show=False, tooltip="to the oldest second kept, ten minutes at most"),
+        Binding("end", "live", "Live", show=False, tooltip="back to now"),
+        Binding("r", "reset", "Reset", show=False, tooltip="forget all figures and begin again (asks first)"),
+    ]
+    view: View
+
+    @property
+    def bpftop(self) -> BpftopApp:
+        """The app, by its own type."""
+        return cast("BpftopApp", self.app)
+
+    def show(self) -> None:
+        """Draw the view."""
+        raise NotImplementedError
+
+    def action_pause(self) -> None:
+        """Freeze or go on."""
+        if self.view.paused:
+            self.action_live()
+        else:
+            self.view = replace(self.view, paused=True)
+            self.show()
+
+    def action_live(self) -> None:
+        """Back to now."""
+        self.view = replace(self.view, paused=False, until_unix_ns=None)
+        self.bpftop.poll()
+
+    def action_step(self, seconds: int) -> None:
+        """So many seconds back or on; from a live screen: from its newest second."""
+        kept = moments(self.bpftop.snapshot(self.view.window_s))
+        if not kept:
+            self.notify("nothing has been counted yet", timeout=3)
+            return
+        here = self.view.until_unix_ns or (moments(self.view.snapshot) or kept)[-1]
+        place = sum(each <= here for each in kept) - 1 + seconds
+        if place >= len(kept) or place < 0:
+            self.notify("that is the newest second (End: live)" if place > 0 else "no older second is kept", timeout=3)
+        self.look(kept[min(max(place, 0), len(kept) - 1)] + _MARGIN_NS)
+
+    def action_oldest(self) -> None:
+        """The oldest second kept."""
+        kept = moments(self.bpftop.snapshot(self.view.window_s))
+        if kept:
+            self.look(kept[0] + _MARGIN_NS)
+
+    def look(self, until_unix_ns: int) -> None:
+        """Stand still at a moment."""
+        snapshot = self.bpftop.snapshot(self.view.window_s, until_unix_ns)
+        self.view = replace(self.view, paused=True, until_unix_ns=until_unix_ns, snapshot=snapshot)
+        self.show()
+
+    def redo(self) -> None:
+        """The same moment again, for another window."""
+        if self.view.paused:
+            self.look(self.view.until_unix_ns or (moments(self.view.snapshot) or (0,))[-1] + _MARGIN_NS)
+        else:
+            self.bpftop.poll()
+
+    def action_reset(self) -> None:
+        """Ask, then forget."""
+        self.app.push_screen(Confirm("Forget all figures and begin again at zero?", "reset"), self._answered)
+
+    def _answered(self, yes: bool | None) -> None:
+        if yes and self.bpftop.reset():
+            self.view = replace(self.view, paused=False, until_unix_ns=None)
+            self.bpftop.poll()
+            self.notify("figures forgotten; losses stay in the accounts", timeout=4)
