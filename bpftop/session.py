@@ -26,6 +26,7 @@ from bpftop.model import (
     Window,
 )
 from bpftop.procfs import comm_of
+from bpftop.stats.devices import device_name
 from bpftop.stats.moments import Moment, Moments
 from bpftop.stats.store import Store
 from bpftop.stats.tick import TickData
@@ -50,7 +51,8 @@ class Session:
 
     ``renew`` makes a source for a target whose processes have changed, or after a crash; without it neither is
     followed. ``rescan`` resolves the target again; it is asked every two seconds for processes that the kernel's own
-    following has missed.
+    following has missed. ``comm_of`` and ``device_of`` name processes and devices of this host, unless the source is
+    of another.
     """
 
     def __init__(
@@ -62,6 +64,8 @@ class Session:
         renew: Callable[[Target], Source] | None = None,
         rescan: Callable[[], Target] | None = None,
         bpftrace_version: str = "",
+        comm_of: Callable[[int], str] = comm_of,
+        device_of: Callable[[int], str] = device_name,
     ) -> None:
         self._source = source
         self._program = program
@@ -69,7 +73,7 @@ class Session:
         self._renew = renew
         self._rescan = rescan
         self._version = bpftrace_version
-        self._store = Store(program.measures, program.streams, map_keys(), comm_of)
+        self._store = Store(program.measures, program.streams, map_keys(), comm_of, device_of)
         self._meter = OverheadMeter()
         self._moments = Moments()
         self._assembler = Assembler()

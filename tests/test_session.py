@@ -409,7 +409,7 @@ def test_a_rescan_that_fails_is_asked_again(tmp_path: Path) -> None:
 
 
 def test_snapshots_taken_while_figures_come_in_are_whole() -> None:
-    simulated = SimulatedSource(program(), speed=40)
+    simulated = SimulatedSource(program(), speed=40, keep=True)
     session = Session(simulated, program(), simulated_target())
     session.start()
     wrong: list[object] = []
@@ -442,7 +442,9 @@ def test_snapshots_taken_while_figures_come_in_are_whole() -> None:
     assert min(taken) > 5
     assert session.snapshot(None).tracer.source == "simulation"
     truth = simulated.truth()
-    assert {name: m.summary.count for name, m in session.snapshot(None).measures.items()} == truth.counts
+    assert {name: m.summary.count for name, m in session.snapshot(None).measures.items()} == {
+        name: each.count for name, each in truth.figures.items()
+    }
 
 
 def test_a_defect_in_the_reading_shows_as_a_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from types import FrameType
 
 from bpftop import __version__
-from bpftop.cli import words
+from bpftop.cli import simulation, words
 from bpftop.cli.parser import parse, with_verb
 from bpftop.errors import BpftopError, UsageError
 from bpftop.text import safe
@@ -82,6 +82,9 @@ def _run(given: list[str]) -> int:
     except SystemExit as helped:  # --help of a verb
         return int(helped.code or 0)
     options.words = given
+    if getattr(options, "simulate", None) == simulation.LIST:
+        print(simulation.listing())
+        return 0
     # Each verb is imported when it is wanted: the screen, numpy and the tracer cost half a second together.
     if options.verb in ("watch", "demo"):
         from bpftop.cli import watch

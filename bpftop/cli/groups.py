@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import math
 import re
 from pathlib import Path
 from typing import NoReturn
 
+from bpftop import scenarios
 from bpftop.errors import UsageError
 
 WINDOWS = {"10s": 10.0, "1min": 60.0, "5min": 300.0, "all": None}
@@ -16,6 +18,9 @@ _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
 class Parser(argparse.ArgumentParser):
     """An ArgumentParser that raises UsageError instead of printing and exiting."""
+
+    simulates = False
+    """It knows ``--simulate``."""
 
     def error(self, message: str) -> NoReturn:
         """The message as one sentence, the help as the next command."""
@@ -54,7 +59,16 @@ def attach(parser: Parser) -> None:
 
 def source(parser: Parser) -> None:
     """Where the figures come from."""
-    parser.add_argument("--simulate", action="store_true", help="the demo's story without a kernel: no root needed")
+    parser.simulates = True
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    width = max(map(len, scenarios.NAMES))
+    lines = (f"  {name:{width}}  {summary}" for name, summary in scenarios.SUMMARIES.items())
+    parser.epilog = "\n".join(("scenarios of --simulate (docs/simulation.md):", *lines))
+    parser.add_argument(
+        "--simulate", nargs="?", const=scenarios.DEFAULT, metavar="SCENARIO",
+        help="no kernel, no root: figures of a scenario, see below; default: demo",
+    )  # fmt: skip
+    parser.add_argument("--seed", type=whole, metavar="N", help="another run of the same scenario; default: 1")
     parser.add_argument("--bpftrace", type=Path, metavar="FILE", help="the bpftrace to run")
 
 
@@ -80,6 +94,16 @@ def names(text: str) -> tuple[str, ...]:
     if not found:
         raise argparse.ArgumentTypeError("name one or more, as syscalls,tcp")
     return found
+
+
+def speed(text: str) -> float:
+    """``20``, ``20x`` or ``max``: how many seconds pass in one."""
+    if text.strip() == "max":
+        return math.inf
+    match = re.fullmatch(r"(\d{1,6}(?:\.\d{1,3})?)\s*x?", text.strip(), re.ASCII)
+    if not match or not float(match[1]):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a speed such as 20, 0.5x or max")
+    return float(match[1])
 
 
 def percentage(text: str) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,11 +15,13 @@ from bpftop.cli.choice import runnable, wanted
 from bpftop.cli.host import host_of, narrate, prepare
 from bpftop.errors import BpftopError, TargetError, UsageError
 from bpftop.preflight import Host, require_numpy
+from bpftop.scenarios import DEFAULT
 from bpftop.tracing import running, traced
 
 if TYPE_CHECKING:
     from bpftop.model import Script, Target
     from bpftop.session import Session  # numpy comes with it: not before require_numpy has spoken
+    from bpftop.tracer.simulate import SimulatedSource
 
 
 def given_target(options: argparse.Namespace) -> str:
@@ -32,14 +35,17 @@ def given_target(options: argparse.Namespace) -> str:
 
 @contextmanager
 def live(
-    options: argparse.Namespace, say: Callable[[str], None] = narrate, say_absent: Callable[[str], None] = narrate
+    options: argparse.Namespace,
+    say: Callable[[str], None] = narrate,
+    say_absent: Callable[[str], None] = narrate,
+    made: Callable[[SimulatedSource], object] = id,
 ) -> Iterator[Session]:
     """A session on the target of ``options``, started; stopped on the way out. Raises BpftopError.
 
-    ``say`` gets what stays true, ``say_absent`` what is true until the target runs.
+    ``say`` gets what stays true, ``say_absent`` what is true until the target runs, ``made`` a simulation's source.
     """
     if options.simulate:
-        with simulated(options) as session:
+        with simulated(options, made) as session:
             yield session
         return
     from bpftop.target import parse, resolve
@@ -64,21 +70,32 @@ def live(
 
 
 @contextmanager
-def simulated(options: argparse.Namespace) -> Iterator[Session]:
-    """A session on the demo's story, without a kernel."""
+def simulated(options: argparse.Namespace, made: Callable[[SimulatedSource], object] = id) -> Iterator[Session]:
+    """A session on a scenario, without a kernel; ``made`` gets its source. A report is told exactly its duration."""
     require_numpy()
     from bpftop.scripts import compose
+    from bpftop.scripts.catalog import templates
     from bpftop.session import Session
-    from bpftop.tracer.simulate import SimulatedSource, simulated_target
+    from bpftop.tracer import simulate
 
-    if attach.asked(options):
-        raise UsageError("the simulation has no markers and no functions", "bpftop demo --simulate")
-    unknown = [name for name, script in wanted(options).items() if not script.default]
-    if unknown:
-        raise UsageError(f"the simulation has no figures for {', '.join(unknown)}", "bpftop demo --simulate")
-    target = simulated_target()
+    asked = {*(options.scripts or ()), *options.also}
+    if attach.asked(options) or asked & templates().keys():
+        raise UsageError(
+            "a simulation runs no program, so it has no markers and no functions", "sudo bpftop report --help"
+        )
+    scenario = simulate.scenario_of(options.simulate or DEFAULT, options.seed)
+    target = simulate.simulated_target(scenario)
     program = compose(list(wanted(options).values()), target)
-    session = Session(SimulatedSource(program), program, target)
+    source = simulate.SimulatedSource(
+        program,
+        scenario,
+        seed=options.seed,
+        speed=getattr(options, "speed", None) or 1.0,
+        length_s=getattr(options, "duration", math.inf),
+        keep=getattr(options, "truth", False),
+    )
+    made(source)
+    session = Session(source, program, target, comm_of=simulate.comm_of(scenario), device_of=simulate.device_of)
     with running(session):
         yield session
 

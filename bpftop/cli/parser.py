@@ -7,7 +7,7 @@ import difflib
 from collections.abc import Sequence
 from pathlib import Path
 
-from bpftop.cli import groups
+from bpftop.cli import groups, simulation
 from bpftop.cli.groups import TARGETS, Parser, names, percentage, seconds, whole
 from bpftop.errors import UsageError
 
@@ -26,15 +26,19 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     """The options of a command line whose first word is a verb. Raises UsageError."""
     parser = _parsers()[argv[0]]
     words, behind = _divided(argv) if argv[0] == "run" else (list(argv[1:]), [])
-    options, rest = parser.parse_known_args(words)
+    options, rest = parser.parse_known_args(simulation.settled(words) if parser.simulates else words)
     if argv[0] == "run":
         options.file = options.file or (behind.pop(0) if behind else None)
         options.args, rest = [*options.args, *(word for word in rest if word[:1] != "-"), *behind], _dashed(rest)
     if rest and (meant := _meant(argv)):
         raise UsageError(f"there is no command {argv[1]}", meant)
+    if not parser.simulates and any(word.partition("=")[0] == "--simulate" for word in rest):
+        raise UsageError(f"bpftop {argv[0]} has nothing to simulate", "bpftop --simulate list")
     if rest:
         raise UsageError(f"too many words: {' '.join(rest)}", f"{parser.prog} --help")
     options.verb = argv[0]
+    if parser.simulates:
+        simulation.check(options)
     return options
 
 
@@ -90,6 +94,8 @@ def _report() -> Parser:
     groups.choice(parser)
     groups.attach(parser)
     groups.source(parser)
+    parser.add_argument("--speed", type=groups.speed, metavar="N", help="simulate N seconds in one: 20, max")
+    parser.add_argument("--truth", action="store_true", help="what was simulated beside what is said, and the error")
     return parser
 
 

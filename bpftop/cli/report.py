@@ -24,6 +24,7 @@ from bpftop.errors import HostError, Inconclusive, UsageError
 if TYPE_CHECKING:
     from bpftop.model import Snapshot
     from bpftop.session import Session
+    from bpftop.tracer.simulate import SimulatedSource
 
 POLL_S = 0.05
 JITTER_S = 0.3
@@ -40,8 +41,8 @@ def report(options: argparse.Namespace) -> int:
     given_target(options)
     if options.interval and not MIN_INTERVAL_S <= options.interval <= MAX_INTERVAL_S:
         raise UsageError("an interval is between 1 s and 5 min", "bpftop report --help")
-    with ctrl_c() as stop, live(options, say_absent=_say_waiting) as session:
-        out = _Printer(options)
+    out = _Printer(options)
+    with ctrl_c() as stop, live(options, say_absent=_say_waiting, made=out.simulates) as session:
         attached = _wait_until_live(session, stop)
         if attached:
             _measure(session, options, stop, out)
@@ -139,6 +140,13 @@ class _Printer:
         encoding = (sys.stdout.encoding or "").lower().replace("-", "")
         self._ascii: bool = options.ascii or encoding not in ("utf8", "utf8sig")
         self._lines = 0
+        self._options = options
+        self._told: SimulatedSource | None = None
+
+    def simulates(self, source: SimulatedSource) -> None:
+        """The figures come from a simulation; its truth is printed when that was asked for."""
+        if self._options.truth:
+            self._told = source
 
     def interval(self, snapshot: Snapshot) -> None:
         """One interval."""
@@ -158,6 +166,10 @@ class _Printer:
             from bpftop.export import to_text
 
             self._print(("\n" if self._lines else "") + to_text(snapshot, self._ascii))
+            if self._told:
+                from bpftop.export.truth import truth_text
+
+                self._print("\n" + truth_text(snapshot, self._told.truth(), self._options.seed))
         elif not self._each:
             self._one(snapshot)
 
@@ -167,6 +179,10 @@ class _Printer:
 
         if self._format == "json":
             report: dict[str, Any] = to_json(snapshot)
+            if self._told:
+                from bpftop.export.truth import truth_json
+
+                report["truth"] = truth_json(snapshot, self._told.truth(), self._options.seed)
             self._print(json.dumps(report, separators=(",", ":") if self._each else None), end="\n")
         else:
             self._print(to_csv([*([] if self._lines else [csv_header()]), *csv_rows(snapshot)]))

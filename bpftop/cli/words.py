@@ -11,6 +11,7 @@ bpftop: live request latency of a server, per client, counted in the kernel.
   sudo bpftop /usr/sbin/nginx    whatever runs this program
   sudo bpftop nginx.service      a systemd unit; or container:ID, cgroup:PATH
   bpftop demo                    a demo server with a story; no root needed
+  bpftop demo --simulate=flood   practise on a scenario; bpftop --simulate list
 
 commands
   watch TARGET       the live screen; `bpftop TARGET` is short for it

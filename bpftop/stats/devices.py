@@ -14,9 +14,15 @@ def device_name(code: int, devices: Path = Path("/sys/dev/block")) -> str:
     Args:
         code: the device number as the kernel keeps it (major << 20 | minor); from bit 32 on what was done, or 0.
     """
-    major, minor, work = code >> 20 & 0xFFF, code & 0xFFFFF, code >> 32
+    major, minor = code >> 20 & 0xFFF, code & 0xFFFFF
     try:
         name = (devices / f"{major}:{minor}").readlink().name
     except OSError:
         name = f"{major}:{minor}"
+    return with_work(name, code)
+
+
+def with_work(name: str, code: int) -> str:
+    """``vda write``: the name of a device and what its code says was done."""
+    work = code >> 32
     return f"{name} {DISK_WORK[work - 1]}" if 0 < work <= len(DISK_WORK) else name

@@ -22,9 +22,14 @@ EVENT_KINDS = ("peer", "route", "syscall", "device")
 
 
 class KeyNames:
-    """The names of all keys of a session. ``comm_of`` says what a process or thread is called, empty when unknown."""
+    """The names of all keys of a session.
 
-    def __init__(self, comm_of: Callable[[int], str] = lambda _: "") -> None:
+    ``comm_of`` says what a process or thread is called, empty when unknown; ``device_of`` the same of a device.
+    """
+
+    def __init__(
+        self, comm_of: Callable[[int], str] = lambda _: "", device_of: Callable[[int], str] = device_name
+    ) -> None:
         self._comm_of = comm_of
         self._comms: dict[int, str] = {}
         self._addresses: dict[int, tuple[int, int]] = {}
@@ -37,7 +42,7 @@ class KeyNames:
             "tid": self._process,
             "route": self.routes.line,
             "syscall": _syscall,
-            "device": device_name,
+            "device": device_of,
         }
 
     def learn(self, addresses: Mapping[int, tuple[int, int]], words: Mapping[int, Words]) -> None:

@@ -21,6 +21,7 @@ from bpftop.model import (
 )
 from bpftop.stats import buckets
 from bpftop.stats.clients import ClientSeries, bare, client_rows, slow_bucket, slow_count
+from bpftop.stats.devices import device_name
 from bpftop.stats.events import EventRing, described
 from bpftop.stats.joined import joined
 from bpftop.stats.keys import KeyNames
@@ -42,13 +43,14 @@ class Store:
         streams: tuple[EventStream, ...],
         map_keys: int,
         comm_of: Callable[[int], str] = lambda _: "",
+        device_of: Callable[[int], str] = device_name,
     ) -> None:
         self._measures = measures
         self._streams = streams
         self._map_keys = map_keys
         self._series = GlobalSeries(len(measures))
         self._clients = ClientSeries()
-        self._names = KeyNames(comm_of)
+        self._names = KeyNames(comm_of, device_of)
         self._by_route = frozenset(i for i, measure in enumerate(measures, 1) if measure.key == "route")
         self._rings = [EventRing(len(stream.fields)) for stream in streams]
         self._ledger = Ledger([self._position(stream.measure) for stream in streams])

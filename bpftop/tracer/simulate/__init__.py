@@ -1,25 +1,40 @@
-"""A run of bpftrace that never was: the demo's story as the very bytes, for hosts that cannot trace and for tests.
+"""A run of bpftrace that never was: a scenario as the very bytes, for hosts that cannot trace and for tests.
 
 Decoder, store and screen cannot tell the difference, except that the label says ``simulation``.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import select
 import threading
 import time
+from collections.abc import Callable
 
+from bpftop import scenarios
 from bpftop.demo.story import Story
 from bpftop.model import Process, Program, Target, TargetKind
-from bpftop.tracer.simulate.probes import Probes, Truth, attached, printf
+from bpftop.scenarios import Scenario
+from bpftop.tracer.simulate.acted import from_story
+from bpftop.tracer.simulate.figures import Observer
+from bpftop.tracer.simulate.kernel import device_of
+from bpftop.tracer.simulate.probes import Probes, attached, printf
 from bpftop.tracer.simulate.traffic import Traffic
+from bpftop.tracer.simulate.truth import Observed, Truth, quantile
 
-__all__ = ["SimulatedSource", "Truth", "simulated_target"]
+__all__ = [
+    "Observed",
+    "SimulatedSource",
+    "Telling",
+    "Truth",
+    "comm_of",
+    "device_of",
+    "quantile",
+    "scenario_of",
+    "simulated_target",
+]
 
-NAME = "demo-server"
-PID = 4242
-PORT = 8080
 PROBES = 9
 STEP_S = 0.1
 STEPS_PER_TICK = 10
@@ -27,33 +42,100 @@ FIRST_TICK_STEP = 2
 """The first tick comes early, so that a screen has something to show at once."""
 STEPS_PER_HEARTBEAT = 5
 CPUS = 2
+HEARTBEAT_S = 0.5
 LATE_S = 5.0
 """Behind by more than this (a suspended laptop, a reader that stopped reading), the story skips the gap."""
 
 
-def simulated_target() -> Target:
+def scenario_of(name: str = scenarios.DEFAULT, seed: int = 1) -> Scenario:
+    """What a scenario consists of. Raises UsageError for an unknown name."""
+    return scenarios.named(name) or from_story(Story(seed))
+
+
+def simulated_target(scenario: Scenario | None = None) -> Target:
     """The server that a simulation pretends to watch."""
-    return Target("demo", TargetKind.NAME, NAME, NAME, (Process(PID, 0, NAME),), (PORT,))
+    shown = scenario or scenario_of()
+    processes = tuple(Process(pid, 0, shown.server) for pid in shown.pids)
+    return Target(shown.name, TargetKind.NAME, shown.server, shown.server, processes, (shown.port,))
+
+
+def comm_of(scenario: Scenario) -> Callable[[int], str]:
+    """What the processes of a scenario are called; empty for all others."""
+    return lambda pid: scenario.server if pid in scenario.pids else ""
+
+
+class Telling:
+    """The bytes of a run, step by step; the first call begins it. Pure but for its chance.
+
+    Args:
+        program: its figures are filled by name, the fields of its streams too; what is not known stays empty.
+        keep: keep every value, so that ``truth`` has them: 24 bytes an observation.
+    """
+
+    def __init__(self, program: Program, scenario: Scenario, seed: int = 1, *, keep: bool = False) -> None:
+        self._traffic = Traffic(scenario, seed)
+        figures = frozenset(measure.name for measure in program.measures)
+        self._observer = Observer(self._traffic.site, figures, seed)
+        self._probes = Probes(program, self._traffic.site, simulated_target(scenario), keep=keep)
+        self._step = 0
+
+    @property
+    def told_s(self) -> float:
+        """How much of the story has been told."""
+        return round(self._step * STEP_S, 3)
+
+    def step(self, origin_ns: int) -> bytes:
+        """The lines of the next tenth of a second. ``origin_ns``: boot time of the beginning of the story."""
+        self._step += 1
+        begin_s, end_s = (self._step - 1) * STEP_S, self._step * STEP_S
+        text = self._probes.observe(self._observer.observe(self._traffic.advance(begin_s, end_s), end_s), origin_ns)
+        self._probes.adapt()
+        if self._step % STEPS_PER_HEARTBEAT == 0:
+            text += b"".join(printf(f"H {cpu}") for cpu in range(CPUS))
+        if self._step == FIRST_TICK_STEP or self._step % STEPS_PER_TICK == 0:
+            text += self._probes.tick(origin_ns + int(end_s * 1e9))
+        return text
+
+    def end(self) -> bytes:
+        """What a run prints when it is stopped."""
+        return self._probes.end()
+
+    def truth(self) -> Truth:
+        """What has been observed so far."""
+        return self._probes.truth()
 
 
 class SimulatedSource:
     """A ``Source`` (see ``bpftop.tracer.source``): a thread writes into a pipe what bpftrace would print.
 
     Args:
-        program: its measures are filled by name, its streams' fields too; what the story does not know stays empty.
-        speed: story seconds per second. Ticks stay one story second apart, and ``boot_ns`` follows the story.
+        scenario: the demo's story when there is none.
+        speed: story seconds per second; infinite: as fast as it is read. Ticks stay one story second apart, and
+            ``boot_ns`` follows the story.
+        length_s: so much is told; then it is silent until it is stopped.
+        keep: keep every value for the truth.
     """
 
     label = "simulation"
     pid: int | None = None
 
-    def __init__(self, program: Program, story: Story | None = None, *, seed: int = 1, speed: float = 1.0) -> None:
-        story = story or Story(seed)
+    def __init__(
+        self,
+        program: Program,
+        scenario: Scenario | None = None,
+        *,
+        seed: int = 1,
+        speed: float = 1.0,
+        length_s: float = math.inf,
+        keep: bool = False,
+    ) -> None:
         self.stdout = -1
         self.stderr = -1
         self._speed = speed
-        self._traffic = Traffic(story, seed)
-        self._probes = Probes(program, tuple(client.address for client in story.clients), PID, PORT)
+        self._length_s = length_s
+        self._telling = Telling(program, scenario or scenario_of(seed=seed), seed, keep=keep)
+        self.silent = threading.Event()
+        """Set when everything was told."""
         self._ask_stop = threading.Event()
         self._killed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="simulation", daemon=True)
@@ -85,8 +167,8 @@ class SimulatedSource:
         self._ask_stop.set()
 
     def truth(self) -> Truth:
-        """The exact counts written, once the run is over; before, they may be ahead of what was printed."""
-        return self._probes.truth()
+        """What was observed, once the run is over; before, it may be ahead of what was printed."""
+        return self._telling.truth()
 
     def _run(self) -> None:
         try:
@@ -99,31 +181,21 @@ class SimulatedSource:
 
     def _tell(self) -> None:
         self._write(attached(PROBES))
-        boot_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+        origin_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
         began_s = time.monotonic()
-        step = 0
-        while not self._ask_stop.is_set():
-            step += 1
-            due_s = began_s + step * STEP_S / self._speed
+        while not self._ask_stop.is_set() and self._telling.told_s < self._length_s:
+            due_s = began_s + (self._telling.told_s + STEP_S) / self._speed
             late_s = time.monotonic() - due_s
-            if late_s > LATE_S:
+            if late_s > LATE_S and self._speed < math.inf:
                 began_s += late_s
-                boot_ns += int(late_s * self._speed * 1e9)
+                origin_ns += int(late_s * self._speed * 1e9)
             elif late_s < 0 and self._ask_stop.wait(-late_s):
                 break
-            self._write(self._step(step, boot_ns))
-        self._write(self._probes.end())
-
-    def _step(self, step: int, boot_ns: int) -> bytes:
-        """The lines of one tenth of a story second."""
-        end_s = step * STEP_S
-        text = self._probes.observe(self._traffic.advance(end_s - STEP_S, end_s), boot_ns)
-        self._probes.adapt()
-        if step % STEPS_PER_HEARTBEAT == 0:
-            text += b"".join(printf(f"H {cpu}") for cpu in range(CPUS))
-        if step == FIRST_TICK_STEP or step % STEPS_PER_TICK == 0:
-            text += self._probes.tick(boot_ns + int(end_s * 1e9))
-        return text
+            self._write(self._telling.step(origin_ns))
+        self.silent.set()
+        while not self._ask_stop.wait(HEARTBEAT_S):
+            self._write(b"".join(printf(f"H {cpu}") for cpu in range(CPUS)))
+        self._write(self._telling.end())
 
     def _write(self, text: bytes) -> None:
         """All of it, waiting for a slow reader unless killed."""

@@ -1,41 +1,30 @@
 """The kernel's side of a simulated run: what ``bt/lib`` does with each observation, and the bytes bpftrace prints.
 
-The same maps, the same halves that take turns, the same adaptive threshold and cap of the events lane.
+The same maps, the same halves that take turns, the same adaptive threshold and cap of the events lane, the same bound
+on the number of keys.
 """
 
 from __future__ import annotations
 
-import ipaddress
 import json
-import socket
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bpftop import wire
-from bpftop.model import Counts, EventStream, Program
+from bpftop.model import Counts, EventStream, Program, Target
 from bpftop.stats.buckets import BUCKETS, CLIENT_SHIFT, bucket_of
-from bpftop.tracer.simulate.traffic import MEASURES, REQUEST
+from bpftop.stats.joined import HTTP, REQUEST
+from bpftop.stats.keys import KeyNames
+from bpftop.tracer.simulate.kernel import device_of
+from bpftop.tracer.simulate.rows import FIGURES, POSITIONS, Rows
+from bpftop.tracer.simulate.site import Site
+from bpftop.tracer.simulate.truth import Observed, Truth
+from bpftop.tracer.supervisor import map_keys
 
 EVENTS_CAP = 3
 """Per stream and 100 ms, as in ``bt/lib/events.bt``."""
-
-
-@dataclass(frozen=True, slots=True)
-class Truth:
-    """What has been counted so far, in words that need no decoding."""
-
-    counts: Mapping[str, int]
-    """Observations by measure."""
-    buckets: Mapping[str, Counts]
-    """Global buckets by measure; shape (BUCKETS,)."""
-    clients: Mapping[str, Mapping[str, int]]
-    """Observations by measure and address."""
-    sent: Mapping[str, int]
-    """Events sent by stream."""
 
 
 def printf(text: str) -> bytes:
@@ -56,42 +45,74 @@ def map_print(name: str, values: Mapping[int, object] | int) -> bytes:
     return json.dumps({"type": "map", "data": {name: data}}).encode() + b"\n"
 
 
-class Probes:
-    """The maps of one program; observations go in, bytes come out."""
+class Half:
+    """One half of the maps by key."""
 
-    def __init__(self, program: Program, addresses: tuple[str, ...], pid: int, port: int) -> None:
-        ids = {measure.name: i for i, measure in enumerate(program.measures, 1)}
+    def __init__(self, room: int) -> None:
+        self.counts: dict[int, int] = {}
+        self.names: dict[int, Sequence[int]] = {}
+        self.addresses: dict[int, Sequence[int]] = {}
+        self._room = room
+
+    def add(self, keys: Sequence[int], counts: Sequence[int]) -> None:
+        """Count; what finds the map full is dropped without a word, as in the kernel."""
+        mine = self.counts
+        for key, count in zip(keys, counts, strict=True):
+            if key in mine:
+                mine[key] += count
+            elif len(mine) < self._room:
+                mine[key] = count
+
+    def printed(self, half: int) -> bytes:
+        """Print and clear."""
+        text = map_print(wire.ADDRESSES[half], self.addresses) + map_print(wire.NAMES[half], self.names)
+        text += map_print(wire.CLIENTS[half], self.counts)
+        for each in (self.addresses, self.names, self.counts):
+            each.clear()
+        return text
+
+
+class Probes:
+    """The maps of one program; observations go in, bytes come out. With ``keep`` every value is kept for the truth."""
+
+    def __init__(self, program: Program, site: Site, target: Target, *, keep: bool = False) -> None:
+        ids = {measure.name: number for number, measure in enumerate(program.measures, 1)}
         self._program = program
-        self._addresses = addresses
-        self._codes = np.array([wire.client_code(a) for a in addresses], dtype=np.uint64)
-        self._ids = np.array([ids.get(name, 0) for name in MEASURES], dtype=np.int64)
-        self._counts = np.zeros((len(program.measures) + 1, BUCKETS), dtype=np.int64)
-        self._by_client = np.zeros((len(program.measures) + 1, len(addresses)), dtype=np.int64)
-        self._halves: tuple[Counter[int], Counter[int]] = (Counter(), Counter())
-        self._ipv6: tuple[set[str], set[str]] = (set(), set())
+        self._site = site
+        self._target = target
+        self._ids = np.array([ids.get(name, 0) for name in FIGURES], np.int64)
+        timed = {measure.name for measure in program.measures if measure.unit == "ns"}
+        keyless = {measure.name for measure in program.measures if measure.key == "none"}
+        self._timed = np.array([name in timed for name in FIGURES])
+        self._keyed = np.array([name not in keyless for name in FIGURES])
+        self._counts = np.zeros((len(program.measures) + 1, BUCKETS), np.int64)
+        self._halves = (Half(map_keys()), Half(map_keys()))
         self._half = 0
         self._sent: Counter[int] = Counter()
         self._slow = [0] * (len(program.streams) + 1)
         self._passed = [0] * (len(program.streams) + 1)
-        self._pid, self._port = pid, port
+        self._kept: list[Rows] | None = [] if keep else None
 
-    def observe(self, rows: NDArray[np.void], origin_ns: int) -> bytes:
-        """Count OBSERVATION rows; the events that pass. Measures the program does not declare are not counted."""
-        rows = rows[self._ids[rows["measure"]] > 0]
-        measures = self._ids[rows["measure"]]
-        buckets = bucket_of(rows["value_ns"])
+    def observe(self, rows: Rows, origin_ns: int) -> bytes:
+        """Count OBSERVATION rows; the events that pass. Figures that the program does not declare are not counted."""
+        rows = rows[self._ids[rows["figure"]] > 0]
+        if self._kept is not None:
+            self._kept.append(rows[["figure", "key", "value_ns"]].copy())
+        measures = self._ids[rows["figure"]]
+        buckets = np.where(self._timed[rows["figure"]], bucket_of(rows["value_ns"]), 0)
         np.add.at(self._counts, (measures, buckets), 1)
-        np.add.at(self._by_client, (measures, rows["client"]), 1)
-        low = (measures << wire.CLIENT_MEASURE_SHIFT | buckets >> CLIENT_SHIFT).astype(np.uint64)
-        keys, counts = np.unique(self._codes[rows["client"]] << np.uint64(wire.CLIENT_SHIFT) | low, return_counts=True)
+        keyed = self._keyed[rows["figure"]]
+        low = (measures << wire.CLIENT_MEASURE_SHIFT | buckets >> CLIENT_SHIFT).astype(np.uint64)[keyed]
+        keys, counts = np.unique(rows["key"][keyed] << np.uint64(wire.CLIENT_SHIFT) | low, return_counts=True)
         half = self._halves[self._half]
-        for key, count in zip(keys.tolist(), counts.tolist(), strict=True):
-            half[key] += count
-        seen = (self._addresses[i] for i in np.unique(rows["client"]).tolist())
-        self._ipv6[self._half].update(address for address in seen if ":" in address)
-        return b"".join(
-            self._events(number, stream, rows, origin_ns) for number, stream in enumerate(self._program.streams, 1)
-        )
+        half.add(keys.tolist(), counts.tolist())
+        self._name(half, np.unique(rows["key"][keyed]).tolist())
+        return self._events(rows, origin_ns)
+
+    def _name(self, half: Half, codes: Sequence[int]) -> None:
+        words, ipv6 = self._site.words, self._site.ipv6
+        half.names.update((code, words[code]) for code in codes if code in words)
+        half.addresses.update((code, ipv6[code]) for code in codes if code in ipv6)
 
     def adapt(self) -> None:
         """Every 100 ms: raise the threshold of a stream when many passed, lower it when few did."""
@@ -107,7 +128,7 @@ class Probes:
             self._slow[stream], self._passed[stream] = slow, 0
 
     def tick(self, boot_ns: int) -> bytes:
-        """Once a second: the cumulative maps, and the half of the clients whose turn it is."""
+        """Once a second: the cumulative maps, and the half of the keys whose turn it is."""
         half = self._half
         self._half = 1 - half
         return b"".join(
@@ -116,9 +137,9 @@ class Probes:
                 map_print(wire.COUNTS, self._count_values()),
                 map_print(wire.SENT, self._sent),
                 map_print(wire.UNTRACKED, 0),
-                map_print(wire.TARGET_PIDS, {self._pid: 1}),
-                map_print(wire.TARGET_PORTS, {self._port: 1}),
-                self._print_half(half),
+                map_print(wire.TARGET_PIDS, dict.fromkeys(self._target.pids, 1)),
+                map_print(wire.TARGET_PORTS, dict.fromkeys(self._target.ports, 1)),
+                self._halves[half].printed(half),
                 printf(f"{wire.TICK_END} {boot_ns}"),
             )
         )
@@ -128,8 +149,7 @@ class Probes:
         return b"".join(
             (
                 b"\n\n",
-                self._print_half(0),
-                self._print_half(1),
+                *(each.printed(half) for half, each in enumerate(self._halves)),
                 map_print(wire.COUNTS, self._count_values()),
                 map_print(wire.SENT, self._sent),
                 map_print(wire.UNTRACKED, 0),
@@ -137,52 +157,62 @@ class Probes:
         )
 
     def truth(self) -> Truth:
-        """All that was counted."""
-        names = [measure.name for measure in self._program.measures]
-        return Truth(
-            {name: int(self._counts[i].sum()) for i, name in enumerate(names, 1)},
-            {name: self._counts[i].copy() for i, name in enumerate(names, 1)},
-            {
-                name: {a: int(n) for a, n in zip(self._addresses, self._by_client[i], strict=True) if n}
-                for i, name in enumerate(names, 1)
-            },
-            {stream.name: self._sent[i] for i, stream in enumerate(self._program.streams, 1)},
-        )
+        """All that was observed; without values when they were not kept."""
+        kept = np.concatenate(self._kept) if self._kept else None
+        names = KeyNames(lambda pid: self._site.scenario.server if pid in self._target.pids else "", device_of)
+        names.learn(self._site.ipv6, self._site.words)
+        figures = {}
+        for measure in self._program.measures:
+            mine = kept[kept["figure"] == POSITIONS.get(measure.name, -1)] if kept is not None else None
+            values = mine["value_ns"].copy() if mine is not None else np.zeros(0, np.int64)
+            keys = mine["key"].copy() if mine is not None else np.zeros(0, np.uint64)
+            figures[measure.name] = Observed(measure, values, keys)
+        return Truth(figures, {stream.name: self._sent[i] for i, stream in enumerate(self._program.streams, 1)}, names)
 
-    def _events(self, number: int, stream: EventStream, rows: NDArray[np.void], origin_ns: int) -> bytes:
-        if stream.measure not in MEASURES:
-            return b""
-        mine = rows[rows["measure"] == MEASURES.index(stream.measure)]
-        latency = mine["value_ns"] + np.where(mine["measure"] == REQUEST, mine["read_queue_ns"], 0)
-        slow = latency >= self._slow[number]
-        mine, latency = mine[slow], latency[slow]
-        room = max(0, EVENTS_CAP - self._passed[number])
-        self._passed[number] += len(mine)
-        lines = []
-        for row, latency_ns in list(zip(mine, latency.tolist(), strict=True))[:room]:
-            values = {
-                "timestamp_ns": origin_ns + int(row["at_s"] * 1e9),
-                "latency_ns": latency_ns,
-                "read_queue_ns": int(row["read_queue_ns"]),
-                "client": int(self._codes[row["client"]]),
-                "client_port_be": socket.htons(int(row["client_port"])),
-                "pid": self._pid,
-            }
-            numbers = " ".join(str(values.get(name, 0)) for name in stream.fields)
-            lines.append(printf(f"{wire.EVENT} {number} {numbers}"))
-        if lines:
-            self._sent[number] += len(lines)
+    def _events(self, rows: Rows, origin_ns: int) -> bytes:
+        lines: list[bytes] = []
+        requests: set[tuple[float, int, int]] = set()
+        for number, stream in enumerate(self._program.streams, 1):
+            if stream.measure not in POSITIONS:
+                continue
+            mine = rows[rows["figure"] == POSITIONS[stream.measure]]
+            chosen = self._chosen(number, mine, requests if stream.name == HTTP else set())
+            if stream.name == REQUEST:
+                requests = {_identity(row) for row in chosen}
+            self._sent[number] += len(chosen)
+            lines += [_event(number, stream, row, origin_ns) for row in chosen]
+        self._sent += Counter()  # a stream that has sent nothing has no key
         return b"".join(lines)
+
+    def _chosen(self, number: int, rows: Rows, also: set[tuple[float, int, int]]) -> list[np.void]:
+        """The rows of one stream that are sent: slow ones up to the cap, and those that another script has sent."""
+        out = []
+        for row in rows[(_latency(rows) >= self._slow[number]) | bool(also)]:
+            if also and _identity(row) in also:
+                out.append(row)
+            elif _latency(row) >= self._slow[number]:
+                self._passed[number] += 1
+                if self._passed[number] <= EVENTS_CAP:
+                    out.append(row)
+        return out
 
     def _count_values(self) -> dict[int, int]:
         measures, buckets = np.nonzero(self._counts)
         keys = measures << wire.MEASURE_SHIFT | buckets
         return dict(zip(keys.tolist(), self._counts[measures, buckets].tolist(), strict=True))
 
-    def _print_half(self, half: int) -> bytes:
-        """Print and clear."""
-        addresses = {wire.client_code(a): list(wire.halves(ipaddress.IPv6Address(a))) for a in self._ipv6[half]}
-        text = map_print(wire.ADDRESSES[half], addresses) + map_print(wire.CLIENTS[half], self._halves[half])
-        self._ipv6[half].clear()
-        self._halves[half].clear()
-        return text
+
+def _latency(rows: Rows | np.void) -> Counts:
+    """What the threshold looks at: of a request with the time it waited to be read."""
+    return np.asarray(rows["value_ns"] + rows["read_queue_ns"], np.int64)
+
+
+def _identity(row: np.void) -> tuple[float, int, int]:
+    return float(row["at_s"]), int(row["client"]), int(row["client_port_be"])
+
+
+def _event(number: int, stream: EventStream, row: np.void, origin_ns: int) -> bytes:
+    values: dict[str, int] = {name: int(row[name]) for name in stream.fields if name in (row.dtype.names or ())}
+    values |= {"timestamp_ns": origin_ns + int(row["at_s"] * 1e9), "latency_ns": int(_latency(row))}
+    numbers = " ".join(str(values.get(name, 0)) for name in stream.fields)
+    return printf(f"{wire.EVENT} {number} {numbers}")

@@ -1,135 +1,213 @@
-"""The story in numbers: which observations a server that acts it would give, and when. Pure but for its random state.
+"""What happens at a site: requests arrive, workers read and answer them one after the other. Pure but for its chance.
 
-Each request gets its moments - arrived, read, first byte, last byte - from the story's rates and delays. A moment that
-falls in a stall moves to the stall's end, in the order of arrival: so a standing event loop shows as read queue
-latency of those who came, and as request latency of those whose answer was due, as it does in life.
+Every worker is one event loop. It takes what is ready in the order in which it became ready, each in a turn of its own;
+so a stall, or too much work, shows as read queue latency of those who came meanwhile, and as request latency of those
+whose answer was due, as it does in life. A request that waits for somebody else takes two turns.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
-from bpftop.demo.story import Story
+from bpftop.scenarios import Scenario
+from bpftop.tracer.simulate.site import Floats, Numbers, Site
 
-MEASURES = ("read_queue_latency", "request_latency", "response_time", "accept_queue_latency", "connection_duration")
-"""What the simulation can tell; ``Batch`` rows carry positions in this tuple."""
-READ_QUEUE, REQUEST, RESPONSE, ACCEPT_QUEUE, DURATION = range(5)
-
-OBSERVATION = np.dtype(
+REQUEST = np.dtype(
     [
-        ("at_s", np.float64),  # story time at which the kernel would count it
-        ("measure", np.int64),  # position in MEASURES
-        ("client", np.int64),  # position in the story's clients
-        ("value_ns", np.int64),
-        ("read_queue_ns", np.int64),  # of the same request; 0 where that means nothing
-        ("client_port", np.int64),
+        *((name, np.int64) for name in ("client", "group", "route", "line", "peer", "port", "worker", "status")),
+        *((name, np.bool_) for name in ("opens", "given_up", "connects")),
+        # moments in story time; answer_s: when the wait for somebody else is over
+        *((name, np.float64) for name in ("arrived_s", "read_s", "sent_s", "answer_s", "first_s", "last_s")),
+        # lengths: first and second turn, the wait between them, of the first turn the wait for the disk
+        *((name, np.float64) for name in ("own_1_s", "own_2_s", "later_s", "disk_s")),
     ]
 )
+STALL, READ, ANSWER = range(3)
+TURN = np.dtype(
+    [
+        *((name, np.int64) for name in ("worker", "kind", "request")),  # request: position in Step.requests; -1: none
+        *((name, np.float64) for name in ("ready_s", "length_s", "start_s", "end_s", "wait_s", "run_queue_s")),
+    ]
+)
+Table = NDArray[np.void]
 
-WAKE_UP_S = 25e-6
-TURN_S = 70e-6
-"""What one request costs the event loop: those who waited for a stall to end are read one after the other."""
-ACCEPT_S = 60e-6
-THINK_S = 0.05
-"""Until the next request on the connection, which is when the last byte of the response before is known."""
+WAKE_UP_S = 18e-6
+LEAST_WAIT_S = 0.7e-6
+"""Of a wait for events that are there already."""
+FIRST_TURN = 0.6
+"""Share of the own work of a request that comes before the wait for somebody else."""
 KEEP_ALIVE_SHARE = 1 / 150
 """Share of the requests of keep-alive clients that open a connection."""
-KEEP_ALIVE_MEDIAN_S = 8.0
-LOOK_AHEAD_S = 10.0
+GIVES_UP = 0.3
+"""A client that gives up does so when this share of the wait is left."""
+PAGE_CACHE_MISSES = 0.03
+DISK_READ_S = 140e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What happened in one step. ``requests`` are REQUEST rows; the other three tell which of them did what."""
+
+    requests: Table
+    read: Numbers
+    """Positions of those that arrived and were read."""
+    answered: Numbers
+    """Positions of those whose response was sent."""
+    given_up: Numbers
+    """Positions of those that never get one: their client closes at ``answer_s``, before the answer."""
+    turns: Table
+    """TURN rows, those of each worker in order."""
 
 
 class Traffic:
-    """All clients of a story; ``advance`` from moment to moment."""
+    """All clients and workers of a scenario; ``advance`` from moment to moment."""
 
-    def __init__(self, story: Story, seed: int) -> None:
-        self._story = story
-        self._chance = np.random.default_rng(seed)
-        pairs = [(c, story.by_path[p], share) for c in story.clients for p, share in c.routes.items()]
-        position = {client.address: i for i, client in enumerate(story.clients)}
-        routes = {route.path: i for i, route in enumerate(story.routes)}
-        self._client = np.array([position[c.address] for c, _, _ in pairs], dtype=np.int64)
-        self._route = np.array([routes[r.path] for _, r, _ in pairs], dtype=np.int64)
-        self._share = np.array([share for _, _, share in pairs])
-        self._sigma = np.array([r.sigma for r in story.routes])
-        self._last_part_s = np.array([r.last_part_ns / 1e9 for r in story.routes])
-        self._opens = np.array([KEEP_ALIVE_SHARE if c.keep_alive else 1.0 for c in story.clients])
-        self._short = np.array([not c.keep_alive for c in story.clients])
-        self._pending = np.empty(0, OBSERVATION)
+    def __init__(self, scenario: Scenario, seed: int) -> None:
+        self.site = Site(scenario)
+        self._scenario = scenario
+        self._seed = seed
+        self._chance = np.random.default_rng([seed, 0])
+        self._waiting = np.zeros(0, REQUEST)
+        self._free_s = np.zeros(len(scenario.workers))
+        """When each worker has done what it has been given so far."""
 
-    def advance(self, start_s: float, end_s: float) -> NDArray[np.void]:
-        """The observations that complete before ``end_s``, in order; requests arrive in ``start_s <= t < end_s``."""
-        story = self._story
-        rates = np.array([story.rate_per_s(client, start_s) for client in story.clients])
-        counts = self._chance.poisson(rates[self._client] * self._share * (end_s - start_s))
-        pair = np.repeat(np.arange(len(counts)), counts)
-        order = self._chance.permutation(len(pair))
-        arrived = np.sort(self._chance.uniform(start_s, end_s, len(pair)))
-        stalls = story.stalls(max(0.0, start_s - 1), end_s + LOOK_AHEAD_S)
-        new = self._requests(pair[order], arrived, np.array([(s.start_s, s.end_s) for s in stalls]).reshape(-1, 2))
-        merged = np.concatenate([self._pending, new])
-        done = merged["at_s"] < end_s
-        self._pending = merged[~done]
-        counted = merged[done]
-        return counted[np.argsort(counted["at_s"])]
-
-    def _requests(
-        self, pair: NDArray[np.int64], arrived: NDArray[np.float64], stalls: NDArray[np.float64]
-    ) -> NDArray[np.void]:
-        chance, size = self._chance, len(pair)
-        client, route = self._client[pair], self._route[pair]
-        ready = arrived + chance.lognormal(np.log(WAKE_UP_S), 0.5, size)
-        read = awake(ready, stalls)
-        held = read > ready
-        read = read + TURN_S * np.cumsum(held) * held
-        median_s = np.array(
-            [self._story.median_ns(r, float(arrived[0]) if size else 0.0) / 1e9 for r in self._story.routes]
+    def advance(self, start_s: float, end_s: float) -> Step:
+        """What the requests of ``start_s <= t < end_s`` bring, and the answers that are due in it."""
+        new = self._arrivals(start_s, end_s)
+        requests = np.concatenate([self._waiting, new])
+        read = np.arange(len(self._waiting), len(requests))
+        waits = requests["later_s"] > 0
+        due = np.flatnonzero(waits & ~requests["given_up"] & (requests["answer_s"] < end_s))
+        turns = self._serve(
+            np.concatenate(
+                [
+                    self._turns(
+                        READ, read, requests["worker"][read], requests["arrived_s"][read], requests["own_1_s"][read]
+                    ),
+                    self._turns(
+                        ANSWER, due, requests["worker"][due], requests["answer_s"][due], requests["own_2_s"][due]
+                    ),
+                    self._stalls(start_s, end_s),
+                ]
+            ),
+            requests,
         )
-        first = awake(read + median_s[route] * chance.lognormal(0, self._sigma[route]), stalls)
-        last = awake(first + self._last_part_s[route] + chance.exponential(4e-6, size), stalls)
-        queue_ns = _ns(read - arrived)
-        port = chance.integers(32768, 61000, size)
-        opens = chance.random(size) < self._opens[client]
-        accepted = awake(arrived + chance.lognormal(np.log(ACCEPT_S), 0.5, size), stalls)
-        lives_s = np.where(
-            self._short[client], last - arrived + 2 * ACCEPT_S, chance.lognormal(np.log(KEEP_ALIVE_MEDIAN_S), 0.8, size)
+        at_once = read[~waits[read]]
+        requests["first_s"][at_once] = requests["sent_s"][at_once]
+        given_up = read[requests["given_up"][read]]
+        requests["answer_s"][read] = requests["sent_s"][read] + requests["later_s"][read]
+        requests["answer_s"][given_up] -= requests["later_s"][given_up] * GIVES_UP
+        answered = np.concatenate([at_once, due])
+        tail_s = self.site.last_part_s[requests["route"][answered]] * self._chance.lognormal(0, 0.3, len(answered))
+        requests["last_s"][answered] = (
+            requests["first_s"][answered] + tail_s + self._chance.exponential(4e-6, len(answered))
         )
-        thinks = np.where(self._short[client], ACCEPT_S, chance.exponential(THINK_S, size))
-        return np.concatenate(
-            [
-                _rows(read, READ_QUEUE, client, read - arrived, port),
-                _rows(first, REQUEST, client, first - read, port, queue_ns),
-                _rows(last + thinks, RESPONSE, client, last - read, port),
-                _rows(accepted, ACCEPT_QUEUE, client, accepted - arrived, port)[opens],
-                _rows(arrived + lives_s, DURATION, client, lives_s, port)[opens],
-            ]
-        )
+        left = np.ones(len(requests), np.bool_)
+        left[answered] = left[given_up] = False
+        self._waiting = requests[left]
+        return Step(requests, read, answered, given_up, turns)
+
+    def _arrivals(self, start_s: float, end_s: float) -> Table:
+        chance, site, scenario = self._chance, self.site, self._scenario
+        rates = np.array([each.rate_per_s * scenario.active(each, start_s) for each in scenario.clients])
+        counts = chance.poisson(rates[site.pair_group] * site.pair_share * (end_s - start_s))
+        pair = chance.permutation(np.repeat(np.arange(len(counts)), counts))
+        size = len(pair)
+        out = np.zeros(size, REQUEST)
+        group, route = site.pair_group[pair], site.pair_route[pair]
+        out["group"], out["route"] = group, route
+        out["arrived_s"] = np.sort(chance.uniform(start_s, end_s, size))
+        out["client"] = site.group_first[group] + (chance.random(size) * site.group_count[group]).astype(np.int64)
+        out["line"] = site.route_first_line[route] + (chance.random(size) * site.route_lines[route]).astype(np.int64)
+        out["port"] = chance.integers(32768, 61000, size)
+        out["worker"] = out["port"] % len(scenario.workers)
+        out["opens"] = ~site.group_keeps_alive[group] | (chance.random(size) < KEEP_ALIVE_SHARE)
+        out["status"] = site.status(route, chance.random(size))
+        self._work(out, scenario.spell(start_s))
+        return out
+
+    def _work(self, out: Table, spell: float) -> None:
+        """How long the server and those it asks take for each request."""
+        chance, site, route, size = self._chance, self.site, out["route"], len(out)
+        own_s = site.own_s[route] * chance.lognormal(0, site.own_sigma[route])
+        later_s = site.later_s[route] * (1 + (site.spell_factor[route] - 1) * spell)
+        later_s *= chance.lognormal(0, site.later_sigma[route])
+        later_s[chance.random(size) < site.hits[route]] = 0.0
+        disk_s = DISK_READ_S * chance.lognormal(0, 0.4, size)
+        out["disk_s"] = np.where(site.is_file[route] & (chance.random(size) < PAGE_CACHE_MISSES), disk_s, 0.0)
+        first = np.where(later_s > 0, FIRST_TURN, 1.0)
+        out["own_1_s"], out["own_2_s"] = own_s * first + out["disk_s"], own_s * (1 - first)
+        out["later_s"] = later_s
+        out["answer_s"] = out["arrived_s"] + out["own_1_s"] + later_s
+        out["peer"] = np.where(later_s > 0, site.route_peer[route], -1)
+        out["given_up"] = (chance.random(size) < site.unanswered[route]) & (later_s > 0)
+        asks = out["peer"] >= 0
+        reconnects = chance.random(size)
+        out["connects"][asks] = reconnects[asks] < site.peer_reconnects[out["peer"][asks]]
+
+    def _turns(self, kind: int, of: Numbers, worker: Numbers, ready_s: Floats, length_s: Floats) -> Table:
+        out = np.zeros(len(of), TURN)
+        run_queue_s = self._scenario.run_queue_ns / 1e9 * self._chance.lognormal(0, 0.5, len(of))
+        out["kind"], out["request"], out["worker"], out["length_s"] = kind, of, worker, length_s
+        out["run_queue_s"] = run_queue_s
+        out["ready_s"] = ready_s + run_queue_s + WAKE_UP_S * self._chance.lognormal(0, 0.5, len(of))
+        return out
+
+    def _stalls(self, start_s: float, end_s: float) -> Table:
+        spans = stalls(self._scenario, self._seed, start_s, end_s)
+        begins = np.array([begin for begin, _ in spans])
+        lengths = np.array([length for _, length in spans])
+        worker = self._scenario.stalls.worker if self._scenario.stalls else 0
+        none = np.full(len(spans), -1)
+        return self._turns(STALL, none, np.full(len(spans), worker), begins, lengths)
+
+    def _serve(self, turns: Table, requests: Table) -> Table:
+        """Give every turn its start, its end and the wait before it; tell the requests."""
+        turns = turns[np.lexsort((turns["ready_s"], turns["worker"]))]
+        edges = np.searchsorted(turns["worker"], np.arange(len(self._free_s) + 1))
+        for worker, (low, high) in enumerate(zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True)):
+            if low < high:
+                self._free_s[worker] = one_after_the_other(turns[low:high], requests, self._free_s[worker])
+        return turns
 
 
-def awake(moments: NDArray[np.float64], stalls: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Each moment, or the end of the stall (rows of start, end; ascending) that it falls in."""
-    if not len(stalls):
-        return moments
-    at = np.searchsorted(stalls[:, 0], moments, side="right") - 1
-    ends = np.where(at >= 0, stalls[at, 1], moments)
-    return np.maximum(moments, ends)
+def one_after_the_other(turns: Table, requests: Table, free_s: float) -> float:
+    """Place the turns of one worker, which is free from ``free_s`` on; returns when it is free again.
+
+    Lindley's recursion: each begins when it is ready and the one before it has ended.
+    """
+    length_s, ready_s = turns["length_s"], turns["ready_s"].copy()
+    before_s = np.cumsum(length_s) - length_s
+    ready_s[0] = max(ready_s[0], free_s + LEAST_WAIT_S)
+    turns["start_s"] = np.maximum.accumulate(ready_s - before_s) + before_s
+    first = turns["kind"] == READ
+    of = turns["request"][first]
+    requests["read_s"][of] = turns["start_s"][first]
+    requests["sent_s"][of] = turns["start_s"][first] + length_s[first]
+    second = turns["kind"] == ANSWER
+    of = turns["request"][second]
+    # The first turn may have come later than foreseen: the answer is not there before it was asked for.
+    turns["start_s"][second] = np.maximum(turns["start_s"][second], requests["sent_s"][of] + requests["later_s"][of])
+    requests["first_s"][of] = turns["start_s"][second] + length_s[second]
+    turns["end_s"] = turns["start_s"] + length_s
+    ended_s = np.maximum.accumulate(np.append(free_s, turns["end_s"]))
+    turns["wait_s"] = np.maximum(turns["start_s"] - ended_s[:-1], LEAST_WAIT_S)
+    return float(ended_s[-1])
 
 
-def _ns(seconds: NDArray[np.float64]) -> NDArray[np.int64]:
-    return np.maximum(np.rint(seconds * 1e9), 0).astype(np.int64)
-
-
-def _rows(
-    at_s: NDArray[np.float64],
-    measure: int,
-    client: NDArray[np.int64],
-    value_s: NDArray[np.float64],
-    port: NDArray[np.int64],
-    read_queue_ns: NDArray[np.int64] | None = None,
-) -> NDArray[np.void]:
-    rows = np.zeros(len(at_s), OBSERVATION)
-    rows["at_s"], rows["measure"], rows["client"], rows["client_port"] = at_s, measure, client, port
-    rows["value_ns"] = _ns(value_s)
-    if read_queue_ns is not None:
-        rows["read_queue_ns"] = read_queue_ns
-    return rows
+def stalls(scenario: Scenario, seed: int, start_s: float, end_s: float) -> list[tuple[float, float]]:
+    """Beginning and length of the stalls that begin in ``start_s <= t < end_s``, in order."""
+    if scenario.stalls is None:
+        return []
+    found, cycle_s = [], scenario.cycle_s
+    for cycle in range(max(0, int(start_s // cycle_s)), int(end_s // cycle_s) + 1):
+        chance = np.random.default_rng([seed, 1, cycle])
+        for begin_s, length_s in scenario.stalls.spans_s:
+            begin_s += cycle * cycle_s + chance.uniform(-1, 1) * scenario.stalls.jitter_s
+            length_s *= chance.uniform(0.9, 1.1)
+            if start_s <= begin_s < end_s:
+                found.append((begin_s, length_s))
+    return found
