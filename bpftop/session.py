@@ -134,12 +134,13 @@ class Session:
             time.sleep(0.02)
         return self._store.ticks >= wanted
 
-    def settle(self, timeout_s: float = 5.0) -> bool:
+    def settle(self, timeout_s: float = 5.0, asked_ns: int | None = None) -> bool:
         """Wait up to the kernel's next tick: what happened before this call is in the counts then. True when so.
 
-        Takes half a second on average. The accounts of the events lane come one tick later.
+        ``asked_ns``: before that boot time instead. Takes half a second on average. The accounts of the events lane
+        come one tick later.
         """
-        asked, end = boot_ns(), time.monotonic() + timeout_s
+        asked, end = boot_ns() if asked_ns is None else asked_ns, time.monotonic() + timeout_s
         while self._store.settled_ns < asked and time.monotonic() < end and self._thread.is_alive():
             time.sleep(0.01)
         return self._store.settled_ns >= asked

@@ -78,6 +78,15 @@ def test_the_words_of_the_recipe_mean_the_same(call: Any) -> None:
         assert call(words) == (code, out, err)
 
 
+def test_the_module_of_the_recipe_is_the_same_command(call: Any, files: Path) -> None:
+    words = ["--baseline", "base.csv", "--current", "slow.csv", "--threshold-p99", "20"]
+    command = [sys.executable, "-P", "-m", "bpftop.latency_analyzer", *words]
+    run = subprocess.run(command, cwd=files, capture_output=True, check=False)
+    code, out, _ = call(" ".join([*words, "--ascii"]))
+    assert (run.returncode, code) == (1, 1)
+    assert run.stdout.decode().splitlines()[-1] == out.splitlines()[-1]
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -248,6 +248,13 @@ def report(**changed: Any) -> dict[str, Any]:
     return {**to_json(snapshot()), **changed}
 
 
+def test_a_report_that_says_something_against_itself_proves_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "report.json"
+    for said, found in ((["why"], ("why",)), ([], ()), (7, ()), ([7, "b"], ("b",))):
+        path.write_text(json.dumps(to_json(snapshot()) | {"problems": said}))
+        assert read_run(path).problems == found
+
+
 def test_a_report_is_its_buckets(tmp_path: Path) -> None:
     for indent in (None, 2):
         found = read(tmp_path / "a.json", json.dumps(report(), indent=indent) + "\n")

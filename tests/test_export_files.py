@@ -117,6 +117,34 @@ def test_a_full_disk_leaves_nothing(small_disk: Path) -> None:
     assert create_all(small_disk, {"small.csv": "x" * 1000})[0].stat().st_size == 1000
 
 
+def test_a_file_is_replaced_as_a_whole(folder: Path, victim: Path) -> None:
+    path = folder / "a.prom"
+    for text in ("one\n", "zwei ä\n"):
+        files.replace(path, text)
+        assert path.read_text() == text
+        assert stat.S_IMODE(path.stat().st_mode) == 0o644
+    path.unlink()
+    path.symlink_to(victim)
+    files.replace(path, "new")
+    assert (path.is_symlink(), path.read_text(), victim.read_text()) == (False, "new", "precious")
+    assert os.listdir(folder) == ["a.prom"]
+    with pytest.raises(FileError, match="No such file or directory"):
+        files.replace(folder / "none" / "a.prom", "")
+    (folder / "directory").mkdir()
+    with pytest.raises(FileError, match="was not written"):
+        files.replace(folder / "directory", "")
+    assert sorted(os.listdir(folder)) == ["a.prom", "directory"]
+
+
+@root
+def test_a_full_disk_keeps_the_old_file(small_disk: Path) -> None:
+    files.replace(small_disk / "a.prom", "old")
+    with pytest.raises(FileError, match="No space left on device"):
+        files.replace(small_disk / "a.prom", "y" * 100_000)
+    assert os.listdir(small_disk) == ["a.prom"]
+    assert (small_disk / "a.prom").read_text() == "old"
+
+
 @root
 def test_a_read_only_file_system_is_said(small_disk: Path) -> None:
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)

@@ -46,6 +46,7 @@ def test_the_wheel_holds_every_script_and_nothing_of_the_tests(wheel: Path) -> N
     text = zipfile.ZipFile(wheel).read(entry_points).decode()
     assert "bpftop = bpftop.cli:main" in text
     assert "bpftop-latency = bpftop.cli:main" in text
+    assert "[pytest11]\nbpftop = bpftop.pytest_plugin" in text
 
 
 def test_the_scripts_are_found_in_an_installed_wheel(wheel: Path, tmp_path: Path) -> None:

@@ -26,9 +26,10 @@ def read_report(path: str, data: bytes) -> Run:
     told = {**_inner(last, "accounting"), **_cost(reports)}
     account = Accounting.of(told, sum(int(h.counts.sum()) for h in measures.values()), path)
     cut = ("its last line is cut off and was left out: the run is partial",) if torn else ()
+    said = [why for report in reports for why in _problems(report)]
     facts = {"target": _inner(last, "target").get("name"), "source": last.get("source")}
     words = {name: safe(word) for name, word in facts.items() if isinstance(word, str) and word}
-    return Run(path, "report", measures, account.notes, (*account.problems, *cut), words)
+    return Run(path, "report", measures, account.notes, tuple(dict.fromkeys((*said, *account.problems, *cut))), words)
 
 
 def _reports(path: str, data: bytes) -> tuple[list[dict[str, Any]], bool]:
@@ -78,6 +79,12 @@ def _measures(path: str, report: Mapping[str, Any]) -> Iterator[tuple[str, list[
         if sum(count for _, _, count in found) != measure.get("count"):
             raise FileError(f"{path}: the histogram of {shown} does not add up to its count")
         yield shown, found
+
+
+def _problems(report: Mapping[str, Any]) -> list[str]:
+    """What a collection says against itself (bpftop.latency_collector)."""
+    found = report.get("problems")
+    return [safe(why) for why in found if isinstance(why, str)] if isinstance(found, list) else []
 
 
 def _is_bucket(row: object) -> bool:

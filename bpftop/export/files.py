@@ -53,6 +53,25 @@ def create_all(directory: Path, contents: Mapping[str, str]) -> tuple[Path, ...]
     return tuple(directory / name for name in contents)
 
 
+def replace(path: Path, text: str) -> None:
+    """Write a whole new file in the place of an old one, at once: readers see the old or the new. Raises FileError.
+
+    A link at that place is replaced, not followed.
+    """
+    path = Path(os.path.abspath(path))
+    with _directory(path.parent) as folder:
+        hidden = ""
+        try:
+            hidden, _ = _write_hidden(folder, text)
+            os.rename(hidden, path.name, src_dir_fd=folder, dst_dir_fd=folder)
+        except OSError as error:
+            _remove(folder, [hidden] if hidden else [])
+            raise _explained(path, error) from error
+        except BaseException:
+            _remove(folder, [hidden] if hidden else [])
+            raise
+
+
 @contextlib.contextmanager
 def _directory(path: Path) -> Iterator[int]:
     try:
