@@ -70,6 +70,23 @@ def test_the_first_that_the_kernel_can_run_is_chosen(
     compose([script], NOBODY)
 
 
+@pytest.mark.parametrize("file_name", variants())
+def test_a_variant_is_chosen_where_only_its_attach_points_are(tmp_path: Path, file_name: str) -> None:
+    points = [point.partition(":") for point in variants()[file_name].requires]
+    events = tuple(name.replace(":", "/") for kind, _, name in points if kind == "tracepoint")
+    functions = "".join(f"{name}\n" for kind, _, name in points if kind == "kprobe")
+    here = host(tmp_path, events, functions)
+    name = variants()[file_name].name
+    assert missing(catalog()[name], here) is None
+    assert suited(catalog()[name], here) == variants()[file_name]
+    for function in functions.split():  # each one is needed
+        _without(tmp_path / function, events, functions.replace(f"{function}\n", "x\n"), name, function)
+
+
+def _without(folder: Path, events: tuple[str, ...], functions: str, name: str, function: str) -> None:
+    assert f"no function {function} " in (missing(catalog()[name], host(folder, events, functions)) or "")
+
+
 @pytest.mark.parametrize(
     ("functions", "why"),
     [(None, "the kernel has no kprobes (CONFIG_KPROBES)"), ("tcp_push_one\n", "the kernel has no function ")],

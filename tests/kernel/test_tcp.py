@@ -74,6 +74,11 @@ def _first_syn(from_side: int) -> Callable[[int, Packet], bool]:
 
 
 def test_round_trips_and_lost_packets_are_those_of_the_kernel() -> None:
+    round_trips_and_lost_packets()
+
+
+def round_trips_and_lost_packets() -> None:
+    """What the kernel counts itself, over a link that loses every sixth packet of the server's."""
     with slow_link(DELAY_S) as (server, client, link):
         before = _accepted(server, client, SERVER)  # opened before anybody looked
         with watching(str(server.pid), ("tcp",)) as session:
@@ -103,6 +108,11 @@ def test_round_trips_and_lost_packets_are_those_of_the_kernel() -> None:
 
 
 def test_connects_resets_and_slow_receivers() -> None:
+    connects_resets_and_slow_receivers()
+
+
+def connects_resets_and_slow_receivers() -> None:
+    """Each once for a peer that answers, refuses, does not hear, or breaks the connection."""
     with slow_link(DELAY_S) as (server, client, link), watching(str(server.pid), ("tcp",)) as session:
         target = client.do("listen", host=CLIENT)
         target6 = client.do("listen", host=CLIENT6)

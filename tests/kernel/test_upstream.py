@@ -59,6 +59,10 @@ def _wait_for_count(session: Session, name: str, count: int) -> MeasureSnapshot:
 
 
 def test_nginx_and_its_upstreams(folder: Path) -> None:
+    nginx_and_its_upstreams(folder, 1200)
+
+
+def nginx_and_its_upstreams(folder: Path, requests: int) -> None:
     """Kept and closed connections, TCP and unix, IPv4 and IPv6: each answer once, with the time that it took."""
     kept_path, closed_path = folder / "kept.sock", folder / ("long-" * 14 + "closed.sock")
     port = free_port()
@@ -71,7 +75,7 @@ def test_nginx_and_its_upstreams(folder: Path) -> None:
         watching(str(nginx.pid), SCRIPTS) as session,
     ):
         paths = ["/pool/", "/path/", "/pool-close/", "/path-close/"]
-        load = run_load(port, 1200, connections=12, paths=paths, trace=True)
+        load = run_load(port, requests, connections=12, paths=paths, trace=True)
         assert load.complete
         assert not load.not_2xx
         latency = final(session, "upstream_latency")
@@ -89,18 +93,18 @@ def test_nginx_and_its_upstreams(folder: Path) -> None:
         high = np.sort(load.trace["first_byte_ns"] - load.trace["send_start_ns"])
         assert_between(latency.histogram, low, high, soft_share=0.1)
         # Both servers have ended: nginx has closed what it kept, and the last answers are complete.
-        response = _wait_for_count(session, "upstream_response_time", 1200)
+        response = _wait_for_count(session, "upstream_response_time", requests)
         assert counts_by_client(response) == counts_by_client(latency)
         low = np.sort(truth["last_send_start_ns"] - truth["read_end_ns"])
         high = np.sort(load.trace["last_byte_ns"] - load.trace["send_start_ns"])
         assert_between(response.histogram, low, high, soft_share=0.1)
         snapshot = session.snapshot(None)
-        assert snapshot.measures["request_latency"].summary.count == 1200
+        assert snapshot.measures["request_latency"].summary.count == requests
         slow = [event for event in snapshot.slow if event.event == "upstream"]
         assert slow
         assert {event.texts["peer"] for event in slow} <= {row.client for row in latency.clients}
         books = snapshot.accounting
-        assert books.produced == 2400 == books.shown + books.suppressed
+        assert books.produced == 2 * requests == books.shown + books.suppressed
         assert (books.lost, books.rejected, books.untracked) == (0, 0, 0)
 
 
@@ -164,6 +168,11 @@ def _again(client: End, server: End, host: str, listener: dict[str, Any], own: s
 
 
 def test_what_is_an_upstream_and_what_is_not(folder: Path) -> None:
+    what_is_an_upstream_and_what_is_not(folder)
+
+
+def what_is_an_upstream_and_what_is_not(folder: Path) -> None:
+    """Connections from before the start, abstract names, late readers, memory used again, asyncio."""
     with _both() as (target, upstream), delay_server("pareto:1000000,1.5", seed=5) as server:
         asked = _Asked()
         old_path, old_tcp = str(folder / "old.sock"), "127.0.0.5"

@@ -7,7 +7,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +23,8 @@ from bpftop.session import Session
 from bpftop.target import resolve
 from bpftop.tracer.supervisor import BpftraceSource
 
-ATTACH_S = 30
+ATTACH_S = 120
+"""A virtual machine whose instructions are translated takes long to compile a program."""
 _CONFIG = """
 worker_processes 2;
 daemon off;
@@ -81,11 +82,16 @@ def running_nginx(folder: Path, port: int = 0, more: str = "") -> Iterator[Nginx
     config.write_text(_CONFIG.format(folder=folder, port=port, more=more))
     process = subprocess.Popen([binary, "-c", str(config), "-e", str(folder / "error.log")], stderr=subprocess.DEVNULL)
     try:
-        wait_for(lambda: _accepts(port), "nginx does not listen")
+        wait_for(lambda: _accepts(port) and _workers(process.pid) == 2, "nginx does not listen")
         yield Nginx(port, process.pid, binary, config)
     finally:
         process.terminate()
         process.wait(10)
+
+
+def _workers(pid: int) -> int:
+    """The master listens before it has workers; what forks just then is only found by the second look for processes."""
+    return len(Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
 
 
 def _accepts(port: int) -> bool:
@@ -106,9 +112,14 @@ def wait_for(condition: object, why: str, timeout_s: float = 20) -> None:
         time.sleep(0.02)
 
 
+def offered(names: Sequence[str]) -> list[Script]:
+    """The scripts of these names, in the variants that this kernel can run."""
+    return [preflight.suited(catalog()[name]) for name in names]
+
+
 def source_for(target: Target, scripts: tuple[str, ...] = ("requests", "connections")) -> BpftraceSource:
     """A bpftrace run on a target, not started; ``make test-bpftraces`` names another bpftrace."""
-    program = compose([catalog()[name] for name in scripts], target)
+    program = compose(offered(scripts), target)
     return BpftraceSource(program, os.environ.get("BPFTOP_TEST_BPFTRACE") or str(preflight.bpftrace_path()))
 
 
@@ -116,7 +127,7 @@ def source_for(target: Target, scripts: tuple[str, ...] = ("requests", "connecti
 def watching(spec: str, scripts: tuple[str, ...] = ("requests", "connections")) -> Iterator[Session]:
     """A live session on a target; everything that happens in the block is counted."""
     target = resolve(spec)
-    program = compose([catalog()[name] for name in scripts], target)
+    program = compose(offered(scripts), target)
     session = Session(
         source_for(target, scripts),
         program,

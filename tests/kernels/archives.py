@@ -14,7 +14,8 @@ from pathlib import Path
 
 from tests.kernels.packages import Kernel, KernelUnavailable
 
-_MODULES = ("virtio_pci", "virtio_blk", "9pnet_virtio", "9p", "ext4", "crc32c_generic", "overlay")
+_MODULES = ("virtio_pci", "virtio_blk", "9pnet_virtio", "9p", "ext4", "crc32c_generic", "overlay", "tun")
+_PROGRAMS = ("bpftrace", "nginx", "ip", "nsenter", "unshare")
 _COLD = {"test", "tests", "site-packages", "dist-packages", "idlelib", "ensurepip", "lib2to3", "turtledemo"}
 
 
@@ -24,7 +25,7 @@ def hot_files(image: Path, repository: Path) -> None:
     A page fault on 9p asks the host for one page: bpftrace --version takes 16 s from there, 1 s from a disk.
     """
     python = Path(sys.executable).resolve()
-    programs = [python, *(Path(found) for name in ("bpftrace", "nginx") if (found := shutil.which(name)))]
+    programs = [python, *(Path(found) for name in _PROGRAMS if (found := shutil.which(name)))]
     roots = [Path(sysconfig.get_path("stdlib")), *Path(sysconfig.get_path("platlib")).glob("numpy*")]
     roots += [repository / name for name in ("bpftop", "bt", "tests")]
     files = dict.fromkeys([*programs, *_libraries(programs), *(file for root in roots for file in _tree(root))])

@@ -17,9 +17,9 @@ SUITES = {"5.10": "bullseye", "6.1": "bookworm", "6.12": "trixie", "newest": "si
 _KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 _CONTENT = re.compile(r"linux-(?:image|binary|modules)-\d\S*")
 """Up to Debian 13 one package has image and modules; later ones split them."""
-_FOLDERS = "fs/9p|fs/overlayfs|fs/netfs|fs/fscache|fs/ext4|fs/jbd2|fs|net/9p|drivers/virtio|drivers/block|crypto|lib"
+_FOLDERS = "fs/9p|fs/overlayfs|fs/netfs|fs/fscache|fs/ext4|fs/jbd2|fs|net/9p|drivers/(virtio|block|net)|crypto|lib"
 _WANTED = re.compile(rf".*/(vmlinuz[^/]*|kernel/({_FOLDERS})/[^/]+)")
-"""Of some 4,000 modules those that find a root file system over 9p, and a disk."""
+"""Of some 4,000 modules those that find a root file system over 9p, a disk, and a network device of a program."""
 
 
 class KernelUnavailable(Exception):

@@ -22,6 +22,8 @@ from bpftop.syscalls import syscall_name
 from bpftop.target import resolve
 from bpftop.tracer.supervisor import BpftraceSource
 from tests.kernel.missed import missed_runs, tracers
+from tests.kernel.test_tcp import connects_resets_and_slow_receivers, round_trips_and_lost_packets
+from tests.kernel.test_upstream import nginx_and_its_upstreams, what_is_an_upstream_and_what_is_not
 from tests.kernel.watching import counts_by_client, final, running_nginx
 from tests.load import loopback_addresses, run_load
 from tests.load.told import told
@@ -29,6 +31,7 @@ from tests.load.told import told
 ATTACH_S = 120
 SOURCES = [*loopback_addresses(3), "::1"]
 SETTLE_S = 60
+UPSTREAM_REQUESTS = 240
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,22 @@ def http(scripts: Sequence[Script]) -> Counted:
         missed = _exact(session, "route_latency", {"GET /fixed": 100, "GET /index.html": 100})
         assert session.snapshot(None).counters["http_unseen"].count == 0
     return Counted("200 requests of 2 routes", missed)
+
+
+def tcp(_scripts: Sequence[Script]) -> Counted:
+    """Two ends over a link that delays, loses and breaks: the kernel's own counters and both clocks."""
+    round_trips_and_lost_packets()
+    connects_resets_and_slow_receivers()
+    return Counted("51 sends and 36 reads with their round trips, 10 connects, lost packets and resets by cause")
+
+
+def upstream(_scripts: Sequence[Script]) -> Counted:
+    """nginx and its upstreams, and a client whose every call is known; over TCP and unix sockets."""
+    with tempfile.TemporaryDirectory(prefix="bpftop-up-") as folder:
+        Path(folder).chmod(0o755)
+        nginx_and_its_upstreams(Path(folder), UPSTREAM_REQUESTS)
+        what_is_an_upstream_and_what_is_not(Path(folder))
+    return Counted(f"{UPSTREAM_REQUESTS} answers of 4 upstreams to nginx, 253 to another client, with their times")
 
 
 @contextmanager
@@ -200,11 +219,13 @@ def _names(script: Script) -> list[str]:
 TRUTHS: dict[tuple[str, ...], Callable[[Sequence[Script]], Counted]] = {
     ("requests", "connections"): web,
     ("http",): http,
+    ("tcp",): tcp,
+    ("upstream",): upstream,
     ("syscalls",): syscalls,
     ("eventloop",): eventloop,
     ("disk",): disk,
 }
 """By names of scripts. What the workload was, in words; raises when the figures are not exactly it."""
 
-PROGRAMS = ("http_load", *_COLUMNS)
+PROGRAMS = ("http_load", "delay_server", *_COLUMNS)
 """Of tests/load: to be compiled before the guest starts, where gcc is slow."""
