@@ -11,7 +11,7 @@ The scripts in ``bt/lib`` follow these rules; simulation writes the same bytes. 
     map    @names_a or _b      key -> eight words      what Python makes the names of other keys from, likewise
     map    @sent       stream                 cumulative: events sent on the events lane
     map    @untracked                         cumulative: connections that found the socket table full
-    map    @target_pids, @target_ports        the target as the kernel follows it
+    map    @target_pids, @target_ports        the target as the kernel follows it, and NOBODY
     printf "t <boot_ns>"                      the prints of this tick are complete
     printf "E <stream> <number> ..."          one event, at any time
     printf "H <cpu>"                          heartbeat, at any time
@@ -40,6 +40,8 @@ SENT = "@sent"
 UNTRACKED = "@untracked"
 TARGET_PIDS = "@target_pids"
 TARGET_PORTS = "@target_ports"
+NOBODY = 1 << 32
+"""In ``@target_*``: no process and no port has this number. It gives an empty map its type and has it printed."""
 
 MEASURE_SHIFT = 16
 """In keys of ``@counts``."""

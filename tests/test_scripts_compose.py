@@ -97,10 +97,13 @@ def test_a_map_that_nothing_fills_is_not_printed() -> None:
 
 @NEEDS_BTF
 def test_a_target_without_processes_or_ports_still_composes() -> None:
-    """An entry of number 0 gives the maps their type; no process and no port has it."""
+    """An entry that nothing looks up gives the maps their type: process 0 is the idle CPU, port 0 a closed socket."""
     text = of_all(replace(TARGETS[TargetKind.NAME], processes=(), ports=())).text
-    assert "@target_pids[(uint64)0] = (uint64)1;" in text
-    assert "@target_ports[(uint64)0] = (uint64)1;" in text
+    begin = text[text.index("BEGIN {") : text.index("}", text.index("BEGIN {"))]
+    filled = dict(re.findall(r"@target_(pids|ports|places)\[\(uint64\)(\d+)\] = \(uint64\)1;", begin))
+    assert filled.keys() == {"pids", "ports", "places"}
+    assert min(map(int, filled.values())) > max(2**22, 2**16), "above any number of a process (PID_MAX_LIMIT) or port"
+    assert int(filled["places"]) >> 16 < 0xF0000000, "below any number of a namespace (PROC_DYNAMIC_FIRST)"
 
 
 @NEEDS_BTF
@@ -113,7 +116,7 @@ def test_a_port_counts_in_its_network_namespace() -> None:
     assert inum > 0
     assert f"$sk + {field_offset('sock_common', 'skc_net')}" in text
     nowhere = of_all(replace(TARGETS[TargetKind.NAME], ports=())).text
-    assert re.findall(r"@target_places\[\(uint64\)(\d+)\] = ", nowhere) == ["0"]
+    assert re.findall(r"@target_places\[\(uint64\)(\d+)\] = ", nowhere) == [str(wire.NOBODY)]
 
 
 def test_without_the_kernels_types_a_port_counts_in_every_network_namespace(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -84,8 +84,8 @@ def test_the_dump_at_the_end_has_both_halves_and_the_last_events() -> None:
 def test_the_target_and_addresses_of_a_tick() -> None:
     [tick] = ticks(
         Tick(10),
-        MapPrint(wire.TARGET_PIDS, {"12": 1, "0": 1, "11": 1}),
-        MapPrint(wire.TARGET_PORTS, {}),
+        MapPrint(wire.TARGET_PIDS, {"12": 1, "4294967296": 1, "0": 1, "11": 1}),
+        MapPrint(wire.TARGET_PORTS, {"4294967296": 1}),
         MapPrint(wire.ADDRESSES[0], {"5": [1, -2], "6": [1], "x": [1, 2], "7": ["18446744073709551615", "3"]}),
         MapPrint(wire.ADDRESSES[1], {"8": 4}),
         TickEnd(10),

@@ -86,8 +86,8 @@ def _title(scripts: Sequence[Script], target: Target) -> str:
 
 def _begin(target: Target, streams: int) -> str:
     lines = ["@second = nsecs / 1000000000;", f"@follow = (uint64){_FOLLOW[target.kind]};"]
-    lines += [f"@target_pids[(uint64){int(pid)}] = (uint64)1;" for pid in target.pids or (0,)]
-    lines += [f"@target_ports[(uint64){int(port)}] = (uint64)1;" for port in target.ports or (0,)]
+    lines += [f"@target_pids[(uint64){int(pid)}] = (uint64)1;" for pid in (*target.pids, wire.NOBODY)]
+    lines += [f"@target_ports[(uint64){int(port)}] = (uint64)1;" for port in (*target.ports, wire.NOBODY)]
     lines += [f"@target_places[(uint64){place}] = (uint64)1;" for place in _places(target)]
     for stream in range(1, streams + 1):
         lines += [f"@slow[(uint64){stream}] = (uint64)0;", f"@passed[(uint64){stream}] = (uint64)0;"]
@@ -100,7 +100,7 @@ def _places(target: Target) -> list[int]:
     anywhere = [(0, port) for port in target.ports if port not in known]
     if not has_types():
         anywhere = [(0, port) for port in target.ports]
-    return sorted({(int(net) << 16) + int(port) for net, port in (*target.places, *anywhere)}) or [0]
+    return sorted({(int(net) << 16) + int(port) for net, port in (*target.places, *anywhere)}) or [wire.NOBODY]
 
 
 def _library_text(library: str, body: str) -> str:

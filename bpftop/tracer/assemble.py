@@ -84,7 +84,7 @@ class Assembler:
     def _keys(self, name: str) -> tuple[int, ...] | None:
         if name not in self._maps:
             return None
-        return tuple(sorted(key for key, _ in self._items(name) if key))
+        return tuple(sorted(key for key, _ in self._items(name) if 0 < key < wire.NOBODY))
 
     def _scalar(self, name: str) -> int:
         printed = self._maps.get(name)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+from bpftop.scripts import parse_script
 from bpftop.session import Session
-from tests.kernel.watching import Nginx, final, free_port, running_nginx, wait_for, watching
+from tests.kernel.watching import Nginx, attached, final, free_port, running_nginx, wait_for, watching
 from tests.load import delay_server, program, run_load
 
 
@@ -78,3 +80,31 @@ def test_a_name_that_the_kernel_cannot_follow_is_found_by_looking_again(tmp_path
         finally:
             child.terminate()
             child.wait(10)
+
+
+IDLE = """\
+// idle.bt - Switches of the target's threads.
+//
+// /// bpftop
+// title = "Idle"
+// [counters.switches]
+// title = "Switches"
+// tells = "nothing"
+// key = "none"
+// ///
+
+tracepoint:sched:sched_switch /@target_pids[(uint64)pid]/ { tally_unkeyed(switches); }
+"""
+
+
+def test_when_the_target_has_ended_nobody_is_left_not_even_the_idle_cpu() -> None:
+    """Process 0 is the idle CPU, which switches all the time."""
+    with ExitStack() as stack:
+        with delay_server() as server:
+            session = stack.enter_context(attached(server.pid, parse_script(IDLE, "idle", "idle.bt")))
+            assert session.snapshot(None).target.pids == (server.pid,)
+        wait_for(lambda: session.snapshot(None).target.pids == (), "the ended process stays in view")
+        before = session.snapshot(None).counters["switches"].count
+        assert session.wait_tick()
+        assert session.wait_tick()
+        assert session.snapshot(None).counters["switches"].count == before
