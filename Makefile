@@ -31,7 +31,7 @@ run: $(VENV)/run.stamp host-run
 	@exec $(BIN)/bpftop $(if $(TARGET),watch "$(TARGET)",demo) $(ARGS)
 
 test: $(VENV)/dev.stamp host-test
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(or $(ARGS),-n 2 --dist loadgroup)
 
 # With ARGS only what they name runs, and nothing is written.
 test-servers: $(VENV)/dev.stamp host-test

@@ -29,6 +29,19 @@ def pytest_runtest_makereport(
     return report
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With ``-n 2 --dist loadgroup`` one process does the kernel tests, one by one, and another one all others.
+
+    Probes of two tests at a time would keep each other from running: the kernel leaves a program out on a CPU that is
+    inside another one.
+    """
+    for item in items:
+        if item.get_closest_marker("kernel"):
+            item.add_marker(pytest.mark.xdist_group("kernel"))
+    items.sort(key=lambda item: item.get_closest_marker("kernel") is None)
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip kernel tests where the host cannot trace, with the doctor's reason."""
     if item.get_closest_marker("kernel") and (why := _cannot_trace()):
