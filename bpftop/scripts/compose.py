@@ -90,7 +90,7 @@ def _begin(target: Target, streams: int) -> str:
     lines += [f"@target_ports[(uint64){int(port)}] = (uint64)1;" for port in (*target.ports, wire.NOBODY)]
     lines += [f"@target_places[(uint64){place}] = (uint64)1;" for place in _places(target)]
     for stream in range(1, streams + 1):
-        lines += [f"@slow[(uint64){stream}] = (uint64)0;", f"@passed[(uint64){stream}] = (uint64)0;"]
+        lines += [f"@slow_{stream} = (uint64)0;", f"@passed_{stream} = (uint64)0;"]
     return "BEGIN {\n  " + "\n  ".join(lines) + "\n}"
 
 
