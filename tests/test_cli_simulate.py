@@ -7,7 +7,7 @@ import json
 import pytest
 
 from bpftop.cli import main
-from bpftop.scenarios import NAMES, SUMMARIES
+from bpftop.scenarios import LOOK, NAMES, SUMMARIES
 
 
 def test_the_truth_of_a_scenario_is_printed_beside_the_figures(capsys: pytest.CaptureFixture[str]) -> None:
@@ -64,7 +64,10 @@ def test_the_scenarios_are_listed(words: str, capsys: pytest.CaptureFixture[str]
     out, said = capsys.readouterr()
     assert said == ""
     assert max(map(len, out.splitlines())) <= 80
-    assert [line.split()[0] for line in out.splitlines() if line.startswith("  ")] == list(NAMES)
+    starts = [line.partition(":")[0] for line in out.splitlines() if line.partition(":")[0] in NAMES]
+    assert starts == list(NAMES)
+    said_steps = " ".join(out.split())
+    assert all(" ".join(step.split()) in said_steps for steps in LOOK.values() for step in steps)
 
 
 @pytest.mark.parametrize("words", ["doctor --simulate", "scripts --simulate=flood", "compare a b --simulate"])

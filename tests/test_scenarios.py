@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -16,7 +17,7 @@ from bpftop.model import ClientRow, Snapshot
 from bpftop.scenarios import NAMES
 from bpftop.stats import findings
 from bpftop.stats.buckets import bucket_of
-from bpftop.tracer.simulate import Truth, scenario_of
+from bpftop.tracer.simulate import SimulatedSource, Truth, scenario_of
 from tests.scenarios import EVERYTHING, watched
 
 SCRIPTED = ("requests", "connections", "http", "upstream")
@@ -272,3 +273,12 @@ def test_every_scenario_is_described_in_a_line_and_in_steps() -> None:
             assert sum(group.routes.values()) == pytest.approx(1)
             assert set(group.routes) <= {route.line for route in scenario.routes}
         assert {route.upstream for route in scenario.routes} <= {"", *(each.name for each in scenario.upstreams)}
+
+
+def test_the_page_about_simulation_has_every_scenario_and_its_python_runs() -> None:
+    page = (Path(__file__).parents[1] / "docs" / "simulation.md").read_text()
+    assert [line.split("`")[1] for line in page.splitlines() if line.startswith("| `")] == list(NAMES)
+    code = page.partition("```python\n")[2].partition("```")[0]
+    found: dict[str, object] = {}
+    exec(code, found)
+    assert isinstance(found["source"], SimulatedSource)

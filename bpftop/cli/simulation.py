@@ -7,6 +7,7 @@ the target. Imports nothing heavy.
 from __future__ import annotations
 
 import argparse
+import textwrap
 from collections.abc import Sequence
 
 from bpftop import scenarios
@@ -64,15 +65,13 @@ def _check_truth(options: argparse.Namespace) -> None:
 
 
 def listing() -> str:
-    """Every scenario with its line, and how to see it."""
-    width = max(map(len, scenarios.NAMES))
-    lines = [f"  {name:{width}}  {summary}" for name, summary in scenarios.SUMMARIES.items()]
-    return "\n".join(
-        (
-            "scenarios",
-            *lines,
-            "",
-            "bpftop demo --simulate=NAME --with http,upstream   the live screen",
-            "bpftop report --simulate=NAME --truth --speed 20   figures beside the truth",
-        )
-    )
+    """Every scenario with its line, where to look in it, and how to see it."""
+    lines = [
+        "bpftop demo --simulate=NAME --with http,upstream   the live screen",
+        "bpftop report --simulate=NAME --truth --speed 20   figures beside the truth",
+    ]
+    for name, summary in scenarios.SUMMARIES.items():
+        lines += ["", f"{name}: {summary}"]
+        for step in scenarios.LOOK[name]:
+            lines += textwrap.wrap(step, 79, initial_indent="  - ", subsequent_indent="    ", break_on_hyphens=False)
+    return "\n".join(lines)

@@ -10,6 +10,7 @@ from bpftop.scenarios.parts import Clients, Route, Scenario, Stalls, Upstream
 
 __all__ = [
     "DEFAULT",
+    "LOOK",
     "NAMES",
     "SUMMARIES",
     "Clients",
@@ -24,10 +25,18 @@ __all__ = [
 
 DEFAULT = "demo"
 """The story of ``bpftop demo``; what it consists of follows from ``bpftop.demo.story``."""
+DEMO_LOOK = (
+    "Overview: every 30 s the database answers late for 6 s: request latency rises, read queue latency does not",
+    "Heat map: the slow spell, a batch job with many requests, and stalls in which everybody waits",
+    "Clients: 127.0.3.66 asks for expensive reports; Slow requests: most of them are its",
+    "--with upstream: 127.0.0.1:5432, the database; --with eventloop: stalls of 0.3 s in no system call",
+)
 SUMMARIES = {DEFAULT: "the story of the demo: a slow spell, stalls, a batch job", **{
     name: each.summary for name, each in NAMED.items()
 }}  # fmt: skip
 """One line about each scenario, by name."""
+LOOK = {DEFAULT: DEMO_LOOK, **{name: each.look for name, each in NAMED.items()}}
+"""Where to look in each scenario, step by step, by name."""
 NAMES = tuple(SUMMARIES)
 
 

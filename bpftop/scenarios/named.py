@@ -83,7 +83,8 @@ STALLED_WORKER = replace(
     summary="one of four workers stands still again and again: its disk",
     look=(
         "Overview: read queue latency p99 is about 0.4 s, p50 is not: some requests wait long to be read",
-        "--with eventloop: one worker thread (4244) has stalls of 0.45 s, longest call fsync; the others have none",
+        "--with eventloop: one worker thread (4244) has stalls of 0.45 s, the others have none",
+        "Slow requests, v for other kinds: the longest call in each stall was fsync",
         "--with syscalls: fsync takes as long; --with disk: so do the flushes of the disk",
         "--with scheduler: run queues are short, so it is not the CPU; that thread is blocked",
         "--with upstream: the application servers answer as ever",
@@ -120,7 +121,7 @@ BIMODAL = replace(
 FLOOD = replace(
     HEALTHY,
     name="flood",
-    summary="130,000 addresses send 7,000 requests/s: nobody can keep up",
+    summary="130,000 addresses, 7,000 requests/s: workers hardly keep up",
     look=(
         "Overview: thousands of requests a second; read queue and accept queue latency are high for everybody",
         "Clients: no address has many requests, the row others has nearly all: no single client is to blame",

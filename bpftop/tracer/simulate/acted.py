@@ -22,19 +22,13 @@ TURN_NS = 70_000
 ANSWERED_AT_ONCE_NS = 500_000
 """Medians below are the server's own time, as in ``bpftop.demo.server``; above, it waits for its database."""
 
-LOOK = (
-    "Overview: every 30 s the database answers late for 6 s: request latency rises, read queue latency does not",
-    "Heat map: the slow spell, a batch job with many requests, and stalls in which everybody waits",
-    "Clients: 127.0.3.66 asks for expensive reports; Slow requests: most of them are its",
-)
-
 
 def from_story(story: Story) -> Scenario:
     """The scenario of a story; the times of its stalls are the simulation's own."""
     return Scenario(
         scenarios.DEFAULT,
         scenarios.SUMMARIES[scenarios.DEFAULT],
-        LOOK,
+        scenarios.LOOK[scenarios.DEFAULT],
         tuple(
             Clients(
                 client.address,

@@ -30,14 +30,14 @@ def peer_key(name: str) -> tuple[int, Words]:
     """Key and words of ``10.0.0.21:9000`` or ``unix:/run/app.sock`` (``bt/lib/peer.bt``)."""
     if name.startswith("unix:"):
         path = _words(name.removeprefix("unix:").encode()[-_PATH_BYTES:], _PATH_BYTES)
-        return _mixed(0, path) >> 16, (socket.AF_UNIX, *path)
+        return _mixed(0, path) >> 16, (int(socket.AF_UNIX), *path)
     host, _, port = name.rpartition(":")
     address = ipaddress.ip_address(host.strip("[]"))
     if isinstance(address, ipaddress.IPv6Address):
         family, (high, low) = socket.AF_INET6, wire.halves(address)
     else:
         family, high, low = socket.AF_INET, int.from_bytes(address.packed, sys.byteorder), 0
-    return _mixed(int(port), (high, low)) >> 16, (family, high, low, int(port), 0, 0, 0, 0)
+    return _mixed(int(port), (high, low)) >> 16, (int(family), high, low, int(port), 0, 0, 0, 0)
 
 
 def peer_client(name: str) -> int:
