@@ -11,39 +11,37 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from bpftop.errors import BpftopError
+from bpftop.figures import Declared, Figures, Frame, Known, Origin, Status, Tap
 from bpftop.model import (
     Attached,
     Lost,
     Message,
     Process,
     Program,
-    ScriptStatus,
     Snapshot,
     State,
     Target,
     Text,
     TracerStatus,
-    Window,
 )
 from bpftop.procfs import comm_of
 from bpftop.stats.devices import device_name
-from bpftop.stats.moments import Moment, Moments
-from bpftop.stats.store import Store
-from bpftop.stats.tick import TickData
+from bpftop.stats.keys import KeyNames
+from bpftop.stats.tick import Slice, TickData
 from bpftop.tracer.assemble import Assembler
 from bpftop.tracer.failures import explain
 from bpftop.tracer.overhead import OverheadMeter
 from bpftop.tracer.reader import pump
 from bpftop.tracer.source import Source
 from bpftop.tracer.supervisor import harmless, map_keys
-from bpftop.units import span
 
-WINDOW_LABELS = {10.0: "10 s", 60.0: "1 min", 300.0: "5 min", None: "all"}
 _STALLED_AFTER_NS = 2_500_000_000
 _TICK_NS = 1_000_000_000
 _RESTARTS = 3
 _RESCAN_S = 2.0
 _LADDER_S = 1.0
+_CLOCK_MOVED_NS = 2_000_000
+"""Reading two clocks one after the other takes some time; a larger difference is a clock that was set."""
 
 
 class Session:
@@ -68,14 +66,10 @@ class Session:
         device_of: Callable[[int], str] = device_name,
     ) -> None:
         self._source = source
-        self._program = program
         self._target = target
         self._renew = renew
         self._rescan = rescan
-        self._version = bpftrace_version
-        self._store = Store(program.measures, program.streams, map_keys(), comm_of, device_of)
         self._meter = OverheadMeter()
-        self._moments = Moments()
         self._assembler = Assembler()
         self._lock = threading.Lock()
         self._state = State.ATTACHING
@@ -89,7 +83,13 @@ class Session:
         self._stopping = threading.Event()
         self._next_target: Target | None = None
         self._heard_ns = self._started_ns = 0
-        self._started_unix_ns = time.time_ns()
+        self._offset_ns = time.time_ns() - boot_ns()
+        origin = Origin(bpftrace_version, os.uname().release, time.time_ns())
+        self._figures = Figures(Declared.of(program), origin, self._status(), map_keys(), KeyNames(comm_of, device_of))
+        self._store = self._figures.store
+        self._taps: list[Tap] = []
+        self._told: Status | None = None
+        """What the taps know."""
         self._thread = threading.Thread(target=self._run, name="bpftop-reader", daemon=True)
         self._scanner = threading.Thread(target=self._scan, name="bpftop-rescan", daemon=True)
         self._missed: tuple[frozenset[int], frozenset[int]] = (frozenset(), frozenset())
@@ -151,10 +151,13 @@ class Session:
         try:
             self._follow()
         except Exception as error:  # the boundary of the thread: a defect must show as a state, not on the terminal
-            self._state, self._hint = State.FAILED, "please report it"
+            self._hint = "please report it"
             self._detail = f"reading bpftrace failed: {type(error).__name__}: {error}"
+            self._state = State.FAILED
             self._source.kill()
             self._source.wait(_LADDER_S)
+            with self._lock:
+                self._tell(None)
 
     def _follow(self) -> None:
         """One run after the other, until nobody wants another."""
@@ -169,8 +172,10 @@ class Session:
                 self._ingest(self._assembler.finish(boot_ns()))
             if self._stopping.is_set():
                 self._state = State.STOPPED
-                return
-            if not self._again():
+            again = not self._stopping.is_set() and self._again()
+            with self._lock:
+                self._tell(None)
+            if not again:
                 return
 
     def _again(self) -> bool:
@@ -227,11 +232,27 @@ class Session:
         if self._store.ticks == 0:
             # The kernel's first tick comes one period after the attach: compiling and attaching is not measured time.
             self._store.started(max(self._started_ns, tick.boot_ns - _TICK_NS))
-        self._store.ingest(tick)
-        self._moments.add(Moment(tick.boot_ns, self._store.accounting, self._meter.overhead, self._target))
+        self._figures.status = self._status()
+        part = self._figures.ingest(tick)
+        offset_ns = time.time_ns() - boot_ns()
+        if abs(offset_ns - self._offset_ns) > _CLOCK_MOVED_NS:
+            self._offset_ns = offset_ns
         pids, ports = tick.target_pids, tick.target_ports
         if pids is not None:
             self._target = replace(self._target, processes=_followed(self._target, pids), ports=ports or ())
+        self._tell(part)
+
+    def _tell(self, part: Slice | None) -> None:
+        """Hand what is new to the taps. The lock is held."""
+        if not self._taps:
+            return
+        status = self._status()
+        changed = status if status != self._told else None
+        self._told = status
+        if part is not None or changed is not None:
+            frame = Frame(boot_ns() + self._offset_ns, part, changed)
+            for tap in self._taps:
+                tap(frame)
 
     def _stderr_line(self, line: str) -> None:
         if not harmless(line):
@@ -240,6 +261,8 @@ class Session:
     def _idle(self) -> bool:
         if self._state is State.LIVE and boot_ns() - self._heard_ns > _STALLED_AFTER_NS:
             self._state, self._detail = State.STALLED, "no sign of life from bpftrace"
+        with self._lock:
+            self._tell(None)
         return True
 
     # --- the rescan's thread ---
@@ -266,49 +289,52 @@ class Session:
 
     # --- figures ---
 
+    @property
+    def declared(self) -> Declared:
+        """What is measured."""
+        return self._figures.declared
+
+    @property
+    def origin(self) -> Origin:
+        """Where the figures come from."""
+        return self._figures.origin
+
+    def tap(self, tap: Tap) -> Known:
+        """Hand every change of the figures to ``tap`` from now on, first the state of this moment."""
+        with self._lock:
+            self._told = self._status()
+            tap(Frame(boot_ns() + self._offset_ns, None, self._told))
+            self._taps.append(tap)
+            return self._known()
+
+    def known(self) -> Known:
+        """The names and accounts of this moment."""
+        with self._lock:
+            return self._known()
+
+    def _known(self) -> Known:
+        return Known(boot_ns() + self._offset_ns, self._store.names(), self._store.accounting)
+
     def snapshot(self, window_s: float | None, until_unix_ns: int | None = None) -> Snapshot:
         """Everything about a window of 10, 60 or 300 seconds, or None for all since the start.
 
         ``until_unix_ns``: as it was at that moment, of the last ten minutes; the states of tracer and scripts are
         those of now.
         """
-        now_unix, now_boot = time.time_ns(), boot_ns()
-        offset = now_unix - now_boot
-        until = None if until_unix_ns is None else until_unix_ns - offset
         with self._lock:
-            store = self._store
-            seen = store.last_seen_ns or self._started_ns
-            past = None if until is None else self._moments.at(until)
-            if past is not None:
-                until = max(until or 0, past.boot_ns)
-            return Snapshot(
-                unix_ns=now_unix if until is None else until + offset,
-                started_unix_ns=self._started_unix_ns,
-                target=past.target if past else self._target,
-                window=Window(
-                    WINDOW_LABELS.get(window_s, span(window_s or 0)), window_s, round(store.span_s(window_s, until), 3)
-                ),
-                measures=store.measures(window_s, until),
-                slow=store.slow(window_s, offset, until),
-                accounting=past.accounting if past else store.accounting,
-                overhead=past.overhead if past else self._meter.overhead,
-                tracer=self._status(),
-                scripts=self._script_states(),
-                bpftrace_version=self._version,
-                kernel=os.uname().release,
-                ticks=store.ticks,
-                quiet_s=0.0 if past else max(0.0, (now_boot - seen) / 1e9),
-                counters=store.counters(window_s, until),
-                histories=(store.history(window_s, offset, until),),
-            )
+            self._figures.status = self._status()
+            self._tell(None)  # whatever is seen is recorded
+            return self._figures.snapshot(window_s, boot_ns() + self._offset_ns, until_unix_ns)
 
     def reset(self) -> None:
         """Forget all figures; counting goes on from here."""
         with self._lock:
-            self._store.reset(boot_ns())
-            self._moments = Moments()
+            self._figures.reset(boot_ns())
 
-    def _status(self) -> TracerStatus:
+    def _status(self) -> Status:
+        return Status(self._target, self._tracer(), self._meter.overhead, self._started_ns, self._offset_ns)
+
+    def _tracer(self) -> TracerStatus:
         detail = self._detail
         if self._state is State.ATTACHING and not detail:
             detail = f"attaching {self._probes} probes" if self._probes else "starting bpftrace"
@@ -326,30 +352,10 @@ class Session:
             self._source.label,
         )
 
-    def _script_states(self) -> tuple[ScriptStatus, ...]:
-        return tuple(
-            ScriptStatus(
-                script.name,
-                script.title,
-                self._state,
-                _probe_count(script.body),
-                f"{script.variant} variant: {script.summary}" if script.variant else script.summary,
-                script.pane,
-                script.figures,
-            )
-            for script in self._program.scripts
-        )
-
 
 def boot_ns() -> int:
     """The clock of bpftrace's ``nsecs``."""
     return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
-
-
-def _probe_count(body: str) -> int:
-    return sum(
-        line.startswith(("tracepoint:", "kprobe:", "kretprobe:", "uprobe:", "usdt:")) for line in body.splitlines()
-    )
 
 
 def _followed(target: Target, pids: tuple[int, ...]) -> tuple[Process, ...]:

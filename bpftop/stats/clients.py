@@ -87,8 +87,11 @@ class ClientSeries:
         self._entries = 0
         """Of all kept slices together."""
 
-    def add(self, keys: Keys, counts: Counts, overflowed: bool) -> None:
-        """Take what one tick counted; ``overflowed``: the kernel's map was full, some counts are missing here."""
+    def add(self, keys: Keys, counts: Counts, overflowed: bool) -> tuple[Keys, Counts, bool]:
+        """Take what one tick counted; ``overflowed``: the kernel's map was full, some counts are missing here.
+
+        Returns what is kept of it: sorted unique keys, their counts, and whether some clients are only in others.
+        """
         keys, counts = merge(keys, counts)
         clients = np.unique(keys >> _SHIFT)
         if len(clients) > SLICE_CLIENTS:
@@ -106,6 +109,12 @@ class ClientSeries:
             if len(self._slices) > length:
                 old = self._slices[-1 - length]
                 window.subtract(old.keys, old.counts)
+        return keys, counts, overflowed
+
+    def add_earlier(self, keys: Keys, counts: Counts, folded: bool) -> None:
+        """Take counts from before all slices, sorted and unique: they are in the total only."""
+        self.total.add(keys, counts)
+        self.total.folded |= folded
 
     def used(self) -> list[int]:
         """The codes of all clients (or other keys) in any total."""

@@ -6,15 +6,19 @@ import ipaddress
 import os
 import socket
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import TypeVar
 
 from bpftop import wire
 from bpftop.model import Measure
 from bpftop.stats.devices import device_name
 from bpftop.stats.routes import Routes, is_line
+from bpftop.stats.tick import Named
 from bpftop.syscalls import syscall_name
 
 Words = tuple[int, ...]
+_Name = TypeVar("_Name")
 KNOWN = 65_536
 """Names kept of each sort; keys beyond keep their numbers."""
 EVENT_KINDS = ("peer", "route", "syscall", "device")
@@ -25,13 +29,18 @@ class KeyNames:
     """The names of all keys of a session.
 
     ``comm_of`` says what a process or thread is called, empty when unknown; ``device_of`` the same of a device.
+    ``machine``: whose system calls have numbers; empty for this one.
     """
 
     def __init__(
-        self, comm_of: Callable[[int], str] = lambda _: "", device_of: Callable[[int], str] = device_name
+        self,
+        comm_of: Callable[[int], str] = lambda _: "",
+        device_of: Callable[[int], str] = device_name,
+        machine: str = "",
     ) -> None:
-        self._comm_of = comm_of
+        self._comm_of, self._device_of = comm_of, device_of
         self._comms: dict[int, str] = {}
+        self._devices: dict[int, str] = {}
         self._addresses: dict[int, tuple[int, int]] = {}
         self._words: dict[int, Words] = {}
         self.routes = Routes()
@@ -41,19 +50,33 @@ class KeyNames:
             "pid": self._process,
             "tid": self._process,
             "route": self.routes.line,
-            "syscall": _syscall,
-            "device": device_of,
+            "syscall": partial(_syscall, machine),
+            "device": self._device,
         }
 
-    def learn(self, addresses: Mapping[int, tuple[int, int]], words: Mapping[int, Words]) -> None:
-        """Take what one tick said."""
-        for code, halves in addresses.items():
-            if code in self._addresses or len(self._addresses) < KNOWN:
-                self._addresses[code] = halves
-        for code, value in words.items():
-            if not is_line(value) and (code in self._words or len(self._words) < KNOWN):
-                self._words[code] = value
-        self.routes.learn(words)
+    def learn(self, addresses: Mapping[int, tuple[int, int]], words: Mapping[int, Words]) -> Named:
+        """Take what one tick said; returns what is new of it."""
+        others = {code: value for code, value in words.items() if not is_line(value)}
+        new, new_words = _added(self._addresses, addresses), _added(self._words, others)
+        return Named(new, new_words, self.routes.learn(words))
+
+    def resolve(self, sort: str, codes: Iterable[int]) -> dict[int, str]:
+        """Ask now for the names of processes (``sort``: ``processes``) or ``devices``; those that were found anew."""
+        known, ask = (self._comms, self._comm_of) if sort == "processes" else (self._devices, self._device_of)
+        return _added(known, {code: name for code in codes if code not in known and (name := ask(code))})
+
+    def adopt(self, names: Named) -> None:
+        """Take names that were found elsewhere."""
+        self._addresses.update(names.addresses)
+        self._words.update(names.words)
+        self._comms.update(names.processes)
+        self._devices.update(names.devices)
+        self.routes.adopt(names.routes, names.lines)
+
+    def all(self) -> Named:
+        """Everything that is known."""
+        routes, lines = self.routes.all()
+        return Named(dict(self._addresses), dict(self._words), routes, lines, dict(self._comms), dict(self._devices))
 
     def name(self, measure: Measure, code: int) -> str:
         """The name of a key of ``measure``."""
@@ -82,6 +105,9 @@ class KeyNames:
             return f"{address.ipv4_mapped}:{port}" if address.ipv4_mapped else f"[{address}]:{port}"
         return f"{wire.ipv4_text(first & 0xFFFFFFFF)}:{port}"
 
+    def _device(self, code: int) -> str:
+        return self._devices.get(code) or self._device_of(code)
+
     def _process(self, code: int) -> str:
         comm = self._comms.get(code) or self._comm_of(code)
         if comm and len(self._comms) < KNOWN:
@@ -89,9 +115,18 @@ class KeyNames:
         return f"{comm} {code}" if comm else str(code)
 
 
-def _syscall(code: int) -> str:
+def _added(known: dict[int, _Name], more: Mapping[int, _Name]) -> dict[int, _Name]:
+    """Add as many as may be kept; those that were not known, or known as something else."""
+    new = {}
+    for code, name in more.items():
+        if known.get(code) != name and (code in known or len(known) < KNOWN):
+            known[code] = new[code] = name
+    return new
+
+
+def _syscall(machine: str, code: int) -> str:
     """Its number and one, since key 0 stands for others and ``read`` is 0."""
-    return syscall_name(code - 1) if code else "none"
+    return syscall_name(code - 1, machine) if code else "none"
 
 
 def _number(code: int) -> str:

@@ -114,14 +114,29 @@ class Routes:
         """By code: the line, and the code of its route."""
         self._routes: dict[int, str] = {}
 
-    def learn(self, words: Mapping[int, tuple[int, ...]]) -> None:
-        """Take the lines of one tick; other words are passed over."""
+    def learn(self, words: Mapping[int, tuple[int, ...]]) -> dict[int, str]:
+        """Take the lines of one tick; other words are passed over. Returns the routes that are new, by code."""
+        found = {}
         for code, value in words.items():
             if is_line(value):
                 known = self._lines.pop(code, None)
-                self._lines[code] = known or self._new(first_line(value))
+                if known is None:
+                    line, route = self._new(first_line(value))
+                    known = line, route
+                    found[route] = self._routes.get(route, "")
+                self._lines[code] = known
         while len(self._lines) > LINES:
             del self._lines[next(iter(self._lines))]
+        return {code: name for code, name in found.items() if name}
+
+    def adopt(self, routes: Mapping[int, str], lines: Mapping[int, str]) -> None:
+        """Take routes and lines that were found elsewhere, by their codes."""
+        self._routes.update(routes)
+        self._lines.update({code: (line, wire.OTHERS) for code, line in lines.items()})
+
+    def all(self) -> tuple[dict[int, str], dict[int, str]]:
+        """The routes and the first lines that are known, by code."""
+        return dict(self._routes), {code: line for code, (line, _) in self._lines.items()}
 
     def _new(self, line: str) -> tuple[str, int]:
         route = route_of(line)

@@ -48,6 +48,11 @@ class GlobalSeries:
 
     def add(self, boot_ns: int, span_s: float, cumulative: Counts | None) -> Counts:
         """Take the cumulative counts of a tick (None: none printed); returns what is new, shape (measures, buckets)."""
+        new = self._news(cumulative)
+        self.add_new(boot_ns, span_s, new)
+        return new
+
+    def _news(self, cumulative: Counts | None) -> Counts:
         if cumulative is None:
             new = np.zeros(self._shape, np.int64)
         else:
@@ -55,6 +60,10 @@ class GlobalSeries:
             if (new < 0).any():  # the counters began again: all of it is new
                 new = cumulative
             self._last = cumulative
+        return new
+
+    def add_new(self, boot_ns: int, span_s: float, new: Counts) -> None:
+        """Take what one tick counted; shape (measures, buckets)."""
         flat = new.reshape(-1)
         index = np.flatnonzero(flat)
         piece = (index, flat[index])
@@ -67,7 +76,10 @@ class GlobalSeries:
                 window.reshape(-1)[old_index] -= old_counts
         self._points.append((boot_ns, span_s, _point(new)))
         self._stacked = None
-        return new
+
+    def add_earlier(self, places: Counts, counts: Counts) -> None:
+        """Take counts from before all slices: they are in the total only. Two int64 arrays of one shape (entries,)."""
+        np.add.at(self.total.reshape(-1), places, counts)
 
     def later(self, until_ns: int | None) -> int:
         """How many of the newest slices ended after a moment (boot time); 0 for None."""

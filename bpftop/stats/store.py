@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -21,17 +22,15 @@ from bpftop.model import (
 )
 from bpftop.stats import buckets
 from bpftop.stats.clients import ClientSeries, bare, client_rows, slow_bucket, slow_count
-from bpftop.stats.devices import device_name
 from bpftop.stats.events import EventRing, described
 from bpftop.stats.joined import joined
 from bpftop.stats.keys import KeyNames
+from bpftop.stats.ledger import Ledger
 from bpftop.stats.quantiles import histogram, summarize
 from bpftop.stats.series import GlobalSeries
-from bpftop.stats.tick import Keys, TickData
+from bpftop.stats.tick import Keys, Named, Slice, TickData
 
 SLOW_SHOWN = 300
-READ_LATE_NS = 50_000_000
-"""bpftrace reads the maps of a tick up to so much after its time."""
 
 
 class Store:
@@ -43,15 +42,20 @@ class Store:
         streams: tuple[EventStream, ...],
         map_keys: int,
         comm_of: Callable[[int], str] = lambda _: "",
-        device_of: Callable[[int], str] = device_name,
+        names: KeyNames | None = None,
     ) -> None:
         self._measures = measures
         self._streams = streams
         self._map_keys = map_keys
         self._series = GlobalSeries(len(measures))
         self._clients = ClientSeries()
-        self._names = KeyNames(comm_of, device_of)
+        self._names = names or KeyNames(comm_of)
         self._by_route = frozenset(i for i, measure in enumerate(measures, 1) if measure.key == "route")
+        self._named_late = {
+            sort: np.array([i for i, m in enumerate(measures, 1) if m.key in keys], np.uint64)
+            for sort, keys in (("processes", ("pid", "tid")), ("devices", ("device",)))
+        }
+        self._route_at = [s.fields.index("route") if "route" in s.fields else None for s in streams]
         self._rings = [EventRing(len(stream.fields)) for stream in streams]
         self._ledger = Ledger([self._position(stream.measure) for stream in streams])
         self._forgotten = np.zeros(len(measures), np.int64)
@@ -81,29 +85,93 @@ class Store:
         self._last_ns = boot_ns
         self._first_ns = self._first_ns or boot_ns
 
-    def ingest(self, tick: TickData) -> None:
-        """Take one tick."""
+    def ingest(self, tick: TickData) -> Slice:
+        """Take one tick; what it added."""
         self.ticks += not tick.final
-        span_s = max(0.0, (tick.boot_ns - self._last_ns) / 1e9) if self._last_ns else 1.0
+        span_ns = max(0, tick.boot_ns - self._last_ns) if self._last_ns else 10**9
         self._first_ns = self._first_ns or tick.boot_ns
         self._last_ns = max(self._last_ns, tick.boot_ns)
-        new = self._series.add(tick.boot_ns, span_s, self._cumulative(tick))
-        if new.any():
+        new = self._series.add(tick.boot_ns, span_ns / 1e9, self._cumulative(tick))
+        flat = new.reshape(-1)
+        places = np.flatnonzero(flat)
+        if len(places):
             self.last_seen_ns = tick.boot_ns
         if len(tick.counts_keys) or not self._series.begun:
             # Once a run has counted anything, every tick brings its counts: without them the print was lost.
             self.settled_ns = tick.boot_ns
-        self._clients.add(self._keys(tick), tick.client_counts, len(tick.client_keys) >= self._map_keys * 0.97)
+        names = self._learn(tick)
+        keys = self._names.routes.grouped(tick.client_keys, self._by_route)
+        kept = self._clients.add(keys, tick.client_counts, len(tick.client_keys) >= self._map_keys * 0.97)
+        records = self._take_records(tick.records)
+        names = replace(
+            names,
+            lines=self._lines(records),
+            processes=self._resolved("processes", kept[0]),
+            devices=self._resolved("devices", kept[0]),
+        )
         totals = self._series.total.sum(axis=1) + self._forgotten
-        self._ledger.settle(tick, self._take_records(tick), totals)
+        self._ledger.settle(tick, [numbers[0] for _, numbers in records], totals)
+        return Slice(
+            tick.boot_ns, span_ns, places, flat[places], *kept, records, self.accounting, names, tick.final
+        )  # fmt: skip
 
-    def _keys(self, tick: TickData) -> Keys:
-        """The keys of a tick, those of requests by route; learns the names."""
+    def take(self, part: Slice) -> None:
+        """Take what another store has kept of a tick."""
+        self.ticks += not part.final
+        self._first_ns = self._first_ns or part.boot_ns - part.span_ns
+        self._last_ns = max(self._last_ns, part.boot_ns)
+        new = np.zeros((len(self._measures), buckets.BUCKETS), np.int64)
+        new.reshape(-1)[part.places] = part.counts
+        self._series.add_new(part.boot_ns, part.span_ns / 1e9, new)
+        if len(part.places):
+            self.last_seen_ns = part.boot_ns
+        self.settled_ns = part.boot_ns
+        self._names.adopt(part.names)
+        self._clients.add(part.client_keys, part.client_counts, part.overflowed)
+        self._take_records(part.records)
+        self._ledger.accounting = part.accounting
+
+    def take_earlier(self, part: Slice, first_ns: int, last_seen_ns: int, ticks: int) -> None:
+        """Take the sum of all that was before, on an empty store: it is in no window but the one of everything.
+
+        ``part``: the sum; it ends where the last of its ticks ended, its events are the last ones.
+        """
+        self._first_ns, self._last_ns = first_ns, part.boot_ns
+        self.last_seen_ns, self.settled_ns, self.ticks = last_seen_ns, part.boot_ns, ticks
+        self._series.add_earlier(part.places, part.counts)
+        self._clients.add_earlier(part.client_keys, part.client_counts, part.overflowed)
+        self._names.adopt(part.names)
+        self._take_records(part.records)
+        self._ledger.accounting = part.accounting
+
+    def names(self) -> Named:
+        """Everything that is known by name."""
+        return self._names.all()
+
+    def _learn(self, tick: TickData) -> Named:
+        """Learn the names of a tick; those that are new."""
         routes = self._names.routes
         if routes.full():
             routes.forget(self._clients.used())
-        self._names.learn(tick.addresses, tick.names)
-        return routes.grouped(tick.client_keys, self._by_route)
+        return self._names.learn(tick.addresses, tick.names)
+
+    def _resolved(self, sort: str, keys: Keys) -> dict[int, str]:
+        """The names of processes or devices that are new among these keys, asked for while they are there."""
+        measures = self._named_late[sort]
+        if not len(measures):
+            return {}
+        mine = np.isin((keys >> np.uint64(wire.CLIENT_MEASURE_SHIFT)) & np.uint64(wire.CLIENT_MEASURE_MASK), measures)
+        codes = np.unique(keys[mine] >> np.uint64(wire.CLIENT_SHIFT)).tolist()
+        return self._names.resolve(sort, [code for code in codes if code != wire.OTHERS])
+
+    def _lines(self, records: tuple[tuple[int, tuple[int, ...]], ...]) -> dict[int, str]:
+        """The first lines of the requests among these events."""
+        found: dict[int, str] = {}
+        for stream, numbers in records:
+            place = self._route_at[stream - 1]
+            if place is not None and (line := self._names.routes.line(numbers[place])):
+                found[numbers[place]] = line
+        return found
 
     def _cumulative(self, tick: TickData) -> Counts | None:
         if not len(tick.counts_keys):
@@ -115,13 +183,15 @@ class Store:
         np.add.at(dense, (measure[known], bucket[known]), tick.counts[known])
         return dense
 
-    def _take_records(self, tick: TickData) -> list[int]:
-        """Put the records into their rings; returns the times of those that were as declared."""
-        return [
-            numbers[0]
-            for stream, numbers in tick.records
+    def _take_records(
+        self, records: tuple[tuple[int, tuple[int, ...]], ...]
+    ) -> tuple[tuple[int, tuple[int, ...]], ...]:
+        """Put the records into their rings; returns those that were as declared."""
+        return tuple(
+            (stream, numbers)
+            for stream, numbers in records
             if 1 <= stream <= len(self._rings) and self._rings[stream - 1].append(numbers)
-        ]
+        )
 
     @property
     def accounting(self) -> Accounting:
@@ -210,54 +280,3 @@ class Store:
 
     def _measure_of(self, stream: EventStream) -> Measure:
         return self._measures[self._position(stream.measure)]
-
-
-class Ledger:
-    """The accounts of the events lane: produced = shown + suppressed + lost + rejected.
-
-    A tick's ``@sent`` may count events that are still on their way, so the accounts are settled one tick late: an
-    event that was sent before the previous tick and has not arrived by now is lost. bpftrace reads the map when it gets
-    to it, so events from shortly after the tick are taken as counted too. The dump at the end settles all.
-    """
-
-    def __init__(self, measure_of_stream: list[int]) -> None:
-        self._measure_of_stream = measure_of_stream
-        self.accounting = Accounting()
-        self.restarted()
-
-    def restarted(self) -> None:
-        """Close the books of a run."""
-        self._before = self.accounting
-        self._arrived = self._rejected = 0
-        self._young: list[int] = []
-        self._previous = (0, 0, 0)
-        self._untracked = 0
-
-    def settle(self, tick: TickData, arrived: list[int], totals: Counts) -> None:
-        """Take a tick and the boot times of its readable events; ``totals`` (measures,): counts since the start."""
-        self._arrived += len(arrived)
-        self._rejected += tick.rejected + len(tick.records) - len(arrived)
-        self._untracked = max(self._untracked, tick.untracked)
-        previous_ns, produced, sent = self._previous
-        now_produced = int(sum(totals[m] for m in self._measure_of_stream))
-        self._previous = (tick.boot_ns, now_produced, sum(tick.sent.values()) if tick.sent else sent)
-        if tick.final:
-            _, produced, sent = self._previous
-            self._young = []
-        elif not previous_ns:
-            self._young = arrived
-            return
-        else:
-            self._young = [at_ns for at_ns in (*self._young, *arrived) if at_ns > previous_ns + READ_LATE_NS]
-        before = self._before
-        shown = before.shown + self._arrived - len(self._young)
-        lost = before.lost + max(0, sent - (shown - before.shown) - self._rejected)
-        rejected = before.rejected + self._rejected
-        self.accounting = Accounting(
-            produced=max(produced, shown + lost + rejected),
-            shown=shown,
-            suppressed=max(0, produced - shown - lost - rejected),
-            lost=lost,
-            rejected=rejected,
-            untracked=before.untracked + self._untracked,
-        )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from bpftop.model import Counts
+from bpftop.model import Accounting, Counts
 
 Keys = NDArray[np.uint64]
 
@@ -47,3 +47,42 @@ class TickData:
     """Records that arrived and could not be read, since the last tick."""
     final: bool = False
     """The dump at the end of a run: nothing follows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """What keys are called, by code."""
+
+    addresses: Mapping[int, tuple[int, int]] = field(default_factory=dict)
+    words: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
+    routes: Mapping[int, str] = field(default_factory=dict)
+    lines: Mapping[int, str] = field(default_factory=dict)
+    """First lines of single requests."""
+    processes: Mapping[int, str] = field(default_factory=dict)
+    """The names of processes and threads."""
+    devices: Mapping[int, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """What one tick added to the store: everything it keeps, nothing twice. A recording is made of these."""
+
+    boot_ns: int
+    span_ns: int
+    """The time it covers."""
+    places: Counts = field(default_factory=_no_counts)
+    """Where something was counted, ascending: position of the measure times BUCKETS plus bucket; shape (entries,)."""
+    counts: Counts = field(default_factory=_no_counts)
+    """How much, same shape."""
+    client_keys: Keys = field(default_factory=_no_keys)
+    """Keys as in ``@clients`` (see bpftop.wire), ascending, those of routes instead of lines; shape (keys,)."""
+    client_counts: Counts = field(default_factory=_no_counts)
+    overflowed: bool = False
+    """Some clients are only among the others."""
+    records: tuple[tuple[int, tuple[int, ...]], ...] = ()
+    """(stream, numbers) of the events that were as declared."""
+    accounting: Accounting = field(default_factory=Accounting)
+    """As settled by this tick."""
+    names: Named = field(default_factory=Named)
+    """Those that were not known before."""
+    final: bool = False

@@ -1,0 +1,268 @@
+"""What a recording says in words, as JSON: measures, scripts, states, names. Read as foreign data, asked by type."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any, TypeVar
+
+from bpftop.figures import Declared, Origin, Status
+from bpftop.model import (
+    KEY_KINDS,
+    EventStream,
+    Measure,
+    Overhead,
+    Process,
+    ScriptStatus,
+    State,
+    Target,
+    TargetKind,
+    TracerStatus,
+)
+from bpftop.recording.codec import Damaged
+from bpftop.stats.tick import Named
+from bpftop.text import safe
+from bpftop.wire import MAX_MEASURES, NAME_WORDS
+
+_T = TypeVar("_T")
+_MAX_TEXT = 1 << 20
+_MANY = 100_000
+_U64 = 1 << 64
+
+
+def dump(value: object) -> bytes:
+    """Compact JSON; lone surrogates, as in names of files, survive."""
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=True).encode()
+
+
+def load(data: bytes) -> Told:
+    """A JSON object, to be asked. Raises Damaged."""
+    try:
+        return Told(json.loads(data.decode("ascii")))
+    except (ValueError, RecursionError) as error:
+        raise Damaged("a text is no JSON") from error
+
+
+class Told:
+    """A JSON value of somebody else: every question has a type, and the answer has it or Damaged is raised."""
+
+    def __init__(self, value: object, where: str = "") -> None:
+        self._value = value
+        self._where = where
+
+    def _wrong(self, wanted: str) -> Damaged:
+        return Damaged(f"{safe(self._where, 40) or 'a text'} is no {wanted}")
+
+    def __getitem__(self, name: str) -> Told:
+        if not isinstance(self._value, dict):
+            raise self._wrong("object")
+        return Told(self._value.get(name), name)
+
+    def items(self) -> list[tuple[str, Told]]:
+        """Of an object."""
+        if not isinstance(self._value, dict) or len(self._value) > _MANY:
+            raise self._wrong("object")
+        return [(str(name), Told(value, str(name))) for name, value in self._value.items()]
+
+    def each(self) -> list[Told]:
+        """Of a list."""
+        if not isinstance(self._value, list) or len(self._value) > _MANY:
+            raise self._wrong("list")
+        return [Told(value, self._where) for value in self._value]
+
+    def whole(self, least: int = -(1 << 63), most: int = _U64 - 1) -> int:
+        """A whole number."""
+        if type(self._value) is not int or not least <= self._value <= most:
+            raise self._wrong("number")
+        return self._value
+
+    def real(self) -> float:
+        """A finite number."""
+        if type(self._value) not in (int, float) or not abs(float(self._value)) < 1e30:  # type: ignore[arg-type]
+            raise self._wrong("number")
+        return float(self._value)  # type: ignore[arg-type]
+
+    def truth(self) -> bool:
+        """Yes or no."""
+        return self._value is True
+
+    def text(self, most: int = 400) -> str:
+        """Words as they are: they are made safe where they are shown."""
+        if not isinstance(self._value, str) or len(self._value) > most:
+            raise self._wrong("text")
+        return self._value
+
+    def words(self, most: int = 400) -> str:
+        """Words that are shown as they are: made safe here."""
+        return safe(self.text(_MAX_TEXT), most)
+
+    def maybe(self, ask: Callable[[Told], _T]) -> _T | None:
+        """An answer, or None for null."""
+        return None if self._value is None else ask(self)
+
+
+# --- what does not change ---
+
+
+def declared_to(declared: Declared) -> dict[str, Any]:
+    """For ``dump``."""
+    return {
+        "program": declared.text,
+        "measures": [asdict(measure) for measure in declared.measures],
+        "streams": [asdict(stream) for stream in declared.streams],
+        "scripts": [asdict(script) | {"state": script.state.value} for script in declared.scripts],
+    }
+
+
+def declared_of(told: Told) -> Declared:
+    """Measures, streams and scripts. Raises Damaged when they do not fit together."""
+    measures = tuple(_measure(each) for each in told["measures"].each())
+    names = [measure.name for measure in measures]
+    if len(measures) > MAX_MEASURES or len(set(names)) != len(names):
+        raise Damaged("the measures have no names of their own")
+    streams = tuple(_stream(each, frozenset(names)) for each in told["streams"].each())
+    scripts = tuple(_script(each) for each in told["scripts"].each())
+    if len(streams) > MAX_MEASURES or len(scripts) > MAX_MEASURES:
+        raise Damaged("there are too many streams or scripts")
+    return Declared(measures, streams, scripts, told["program"].text(_MAX_TEXT))
+
+
+def _measure(told: Told) -> Measure:
+    key, unit = told["key"].text(), told["unit"].text()
+    if key not in KEY_KINDS or unit not in ("ns", "count"):
+        raise Damaged(f"a measure by {safe(key, 20)} in {safe(unit, 20)} is not known to this version")
+    name, title, start, end, tells = (told[each].words() for each in ("name", "title", "start", "end", "tells"))
+    labels = tuple(label.words(100) for label in told["labels"].each()[:1000])
+    return Measure(name, title, start, end, tells, key, labels, unit)
+
+
+def _stream(told: Told, measures: frozenset[str]) -> EventStream:
+    name, measure = told["name"].words(100), told["measure"].words()
+    fields = tuple(field.words(100) for field in told["fields"].each())
+    if measure not in measures or fields[:2] != ("timestamp_ns", "latency_ns") or not len(fields) <= 32:
+        raise Damaged("a stream of events is not as streams are")
+    return EventStream(name, measure, fields)
+
+
+def _script(told: Told) -> ScriptStatus:
+    name, title, detail, pane = (told[each].words() for each in ("name", "title", "detail", "pane"))
+    figures = tuple(each.words() for each in told["measures"].each())
+    return ScriptStatus(name, title, _state(told["state"]), told["probes"].whole(0, _MANY), detail, pane, figures)
+
+
+def origin_to(origin: Origin) -> dict[str, Any]:
+    """For ``dump``."""
+    return asdict(origin)
+
+
+def origin_of(told: Told) -> Origin:
+    """Versions and the moment of the start."""
+    version, kernel = told["bpftrace_version"].words(60), told["kernel"].words(120)
+    return Origin(version, kernel, told["started_unix_ns"].whole(0))
+
+
+# --- states ---
+
+
+def status_to(status: Status) -> dict[str, Any]:
+    """For ``dump``."""
+    target, tracer = asdict(status.target), asdict(status.tracer)
+    target["kind"], tracer["state"] = status.target.kind.value, status.tracer.state.value
+    clock = [status.started_ns, status.offset_ns]
+    return {"target": target, "tracer": tracer, "overhead": asdict(status.overhead), "clock": clock}
+
+
+def status_of(told: Told) -> Status:
+    """Target, tracer, cost and clocks. Raises Damaged."""
+    started, offset = [each.whole(most=(1 << 63) - 1) for each in told["clock"].each()[:2]] or (0, 0)
+    return Status(_target(told["target"]), _tracer(told["tracer"]), _overhead(told["overhead"]), started, offset)
+
+
+def _target(told: Told) -> Target:
+    try:
+        kind = TargetKind(told["kind"].text())
+    except ValueError as error:
+        raise Damaged("the target is of no known kind") from error
+    processes = tuple(
+        Process(
+            each["pid"].whole(0), each["start_ticks"].whole(0), each["comm"].text(), each["cmdline"].text(_MAX_TEXT)
+        )
+        for each in told["processes"].each()
+    )
+    ports = tuple(port.whole(0, 65535) for port in told["ports"].each())
+    places = [[number.whole(0) for number in place.each()] for place in told["places"].each()]
+    spec, name, comm = (told[each].text(4096) for each in ("spec", "name", "comm"))
+    return Target(spec, kind, name, comm, processes, ports, tuple((net, port) for net, port in _pairs(places)))
+
+
+def _pairs(rows: list[list[int]]) -> list[list[int]]:
+    if any(len(row) != 2 for row in rows):
+        raise Damaged("a pair has not two numbers")
+    return rows
+
+
+def _tracer(told: Told) -> TracerStatus:
+    return TracerStatus(
+        _state(told["state"]),
+        told["detail"].words(),
+        told["hint"].words(),
+        tuple(each.words() for each in told["stderr"].each()[:100]),
+        told["exit_code"].maybe(Told.whole),
+        told["restarts"].whole(0),
+        told["runs"].whole(0),
+        told["lost_messages"].whole(0),
+        told["source"].words(40),
+    )
+
+
+def _state(told: Told) -> State:
+    try:
+        return State(told.text())
+    except ValueError as error:
+        raise Damaged("a state is not known to this version") from error
+
+
+def _overhead(told: Told) -> Overhead:
+    per_hit, hits, cpu = (told[name].maybe(Told.real) for name in ("ns_per_hit", "hits_per_s", "cpu_percent"))
+    return Overhead(per_hit, hits, cpu, told["missed"].whole(0))
+
+
+# --- names ---
+
+
+def names_to(names: Named) -> dict[str, Any]:
+    """For ``dump``; sorts without a name are left out."""
+    return {sort: {str(code): value for code, value in known.items()} for sort, known in _sorts(names) if known}
+
+
+def _sorts(names: Named) -> list[tuple[str, Mapping[int, Any]]]:
+    return [(sort, getattr(names, sort)) for sort in Named.__dataclass_fields__]
+
+
+def names_of(told: Told) -> Named:
+    """Named by code. Raises Damaged."""
+    found = {sort: {_code(code): each for code, each in known.items()} for sort, known in told.items()}
+
+    def texts(sort: str) -> dict[int, str]:
+        return {code: each.text(1000) for code, each in found.get(sort, {}).items()}
+
+    addresses = {code: _words(each, 2) for code, each in found.get("addresses", {}).items()}
+    return Named(
+        {code: (high, low) for code, (high, low) in addresses.items()},
+        {code: _words(each, NAME_WORDS) for code, each in found.get("words", {}).items()},
+        *map(texts, ("routes", "lines", "processes", "devices")),
+    )
+
+
+def _code(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or len(text) > 20 or int(text) >= _U64:
+        raise Damaged("the code of a name is no number")
+    return int(text)
+
+
+def _words(told: Told, length: int) -> tuple[int, ...]:
+    words = tuple(each.whole(0) for each in told.each())
+    if len(words) != length:
+        raise Damaged("a name has too many words or too few")
+    return words

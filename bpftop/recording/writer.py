@@ -1,0 +1,310 @@
+"""The recorder: takes the frames of running sessions, keeps the last minutes in memory, writes them to a file.
+
+One thread does all of it, so that neither the reading of bpftrace nor the screen ever waits for a disk.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Protocol
+
+from bpftop.figures import Declared, Frame, Known, Origin, Status, Tap
+from bpftop.model import Accounting, State
+from bpftop.recording import told
+from bpftop.recording.blocks import MAGIC, Block, Kind
+from bpftop.recording.codec import seal
+from bpftop.recording.frames import decode, encode
+from bpftop.recording.header import Header, Track
+from bpftop.recording.sums import Summing
+
+BLOCK_NS = 10 * 10**9
+"""So much of the last seconds is lost when this process is killed."""
+SUM_NS = 600 * 10**9
+MAX_ENTRIES = 150_000
+"""Counts in a block: far below what a reader takes."""
+MAX_WAITING = 2_000
+"""Frames that wait for the disk."""
+KEPT_NS = 600 * 10**9
+KEPT_BYTES = 32 << 20
+
+
+class Recorded(Protocol):
+    """What can be recorded: a session."""
+
+    @property
+    def declared(self) -> Declared:
+        """What it measures."""
+        ...
+
+    @property
+    def origin(self) -> Origin:
+        """Where its figures come from."""
+        ...
+
+    def tap(self, tap: Tap) -> Known:
+        """Hand it every frame from now on; what is known at this moment."""
+        ...
+
+    def known(self) -> Known:
+        """What is known at this moment."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a recording is."""
+
+    path: str = ""
+    active: bool = False
+    size: int = 0
+    """Bytes in the file."""
+    first_unix_ns: int = 0
+    last_unix_ns: int = 0
+    problem: str = ""
+    """Why it ended by itself, in one sentence."""
+
+    @property
+    def seconds(self) -> float:
+        """What it covers."""
+        return max(0, self.last_unix_ns - self.first_unix_ns) / 1e9
+
+
+@dataclass(slots=True)
+class _Track:
+    """One session on its way to the file."""
+
+    number: int
+    name: str
+    session: Recorded
+    base: Accounting = field(default_factory=Accounting)
+    """The accounts in front of everything that is kept."""
+    frames: list[Frame] = field(default_factory=list)
+    entries: int = 0
+    status: Status | None = None
+    summing: Summing | None = None
+    summed_unix_ns: int = 0
+
+    def add(self, frame: Frame) -> None:
+        if not self.frames and frame.status is None and self.status is not None:
+            frame = replace(frame, status=self.status)  # each block tells it anew
+        self.status = frame.status or self.status
+        self.frames.append(frame)
+        if frame.part is not None:
+            self.entries += len(frame.part.places) + len(frame.part.client_keys) + 8 * len(frame.part.records)
+
+    def full(self, frame: Frame) -> bool:
+        """Whether a block ends in front of this frame."""
+        late = self.frames and frame.unix_ns - self.frames[0].unix_ns >= BLOCK_NS
+        return bool(late) or self.entries > MAX_ENTRIES
+
+    def block(self) -> Block:
+        """What has been collected; the next block begins empty."""
+        frames, self.frames, self.entries = self.frames, [], 0
+        first, last = frames[0].unix_ns, frames[-1].unix_ns
+        return Block(Kind.FRAMES, self.number, len(frames), first, last, encode(frames))
+
+
+class Recorder:
+    """Records sessions. ``keep``: hold the last ten minutes in memory, so that a file can begin in the past."""
+
+    def __init__(self, keep: bool = False) -> None:
+        self._keep = keep
+        self._jobs: queue.Queue[Callable[[], None] | None] = queue.Queue()
+        self._tracks: dict[int, _Track] = {}
+        self._kept: deque[tuple[Block, Accounting]] = deque()
+        """Blocks with the accounts at their ends."""
+        self._kept_bytes = 0
+        self._next = 0
+        self._fd = -1
+        self._crc = 0
+        self.progress = Progress()
+        self._thread = threading.Thread(target=self._run, name="bpftop-recorder", daemon=True)
+        self._thread.start()
+
+    # --- from any thread ---
+
+    def attach(self, session: Recorded, name: str = "") -> None:
+        """Record this session from now on; the first one is the main one."""
+        track = _Track(self._next, name, session)
+        self._next += 1
+        self._jobs.put(partial(self._add_track, track))
+        track.base = session.tap(partial(self._frame_came, track)).accounting
+
+    def begin(self, fd: int, path: str) -> None:
+        """Write to this file, with what is kept of the past. Takes the descriptor over."""
+        self.progress = Progress(path, True)
+        self._jobs.put(partial(self._begin, fd, path))
+
+    def end(self, reason: str = "ended", timeout_s: float = 20.0) -> Progress:
+        """Finish the file; waits for it. The recorder can begin another one."""
+        done = threading.Event()
+        self._jobs.put(partial(self._end, reason, done))
+        if not done.wait(timeout_s):
+            self.progress = replace(self.progress, problem="the disk did not take the end of the recording in time")
+        return self.progress
+
+    def close(self) -> None:
+        """End the thread, and the file when there is one."""
+        if self.progress.active:
+            self.end()
+        self._jobs.put(None)
+        self._thread.join(2.0)
+
+    def _frame_came(self, track: _Track, frame: Frame) -> None:
+        """From the thread that reads bpftrace."""
+        if self._jobs.qsize() < MAX_WAITING:
+            self._jobs.put(partial(self._frame, track, frame))
+        else:
+            self._jobs.put(partial(self._fail, "the disk is too slow: the recording ends here"))
+
+    # --- the thread ---
+
+    def _run(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            try:
+                job()
+            except OSError as error:
+                self._fail(f"{error.strerror or error}: what was written so far can be read")
+            except Exception as error:  # the boundary of the thread: a defect must end the recording, not the watch
+                self._fail(f"recording failed: {type(error).__name__}: {error}")
+
+    def _add_track(self, track: _Track) -> None:
+        self._tracks[track.number] = track
+        if self._fd >= 0:
+            self._write_track(track)
+
+    def _frame(self, track: _Track, frame: Frame) -> None:
+        if track.number not in self._tracks or not (self._keep or self._fd >= 0):
+            return
+        if track.frames and track.full(frame):
+            self._flush(track)
+        track.add(frame)
+        if track.summing is not None:
+            track.summing.add(frame)
+        if track.number and frame.status is not None and frame.status.tracer.state is State.STOPPED:
+            self._drop(track)
+
+    def _flush(self, track: _Track) -> None:
+        if not track.frames:
+            return
+        last = next((f.part.accounting for f in reversed(track.frames) if f.part is not None), track.base)
+        block = track.block()
+        if self._keep:
+            self._kept.append((block, last))
+            self._kept_bytes += len(block.payload)
+            self._forget(block.last_unix_ns)
+        if self._fd >= 0:
+            self._write(block)
+            if block.last_unix_ns - track.summed_unix_ns >= SUM_NS:
+                self._write_sum(track, block.last_unix_ns)
+
+    def _forget(self, now_unix_ns: int) -> None:
+        """Drop what is older than ten minutes, or too much."""
+        while self._kept and (now_unix_ns - self._kept[0][0].last_unix_ns > KEPT_NS or self._kept_bytes > KEPT_BYTES):
+            block, accounting = self._kept.popleft()
+            self._kept_bytes -= len(block.payload)
+            if block.track in self._tracks:
+                self._tracks[block.track].base = accounting
+
+    def _drop(self, track: _Track) -> None:
+        """A script that was stopped: its figures go."""
+        self._flush(track)
+        if self._fd >= 0:
+            self._write(Block(Kind.TRACK_END, track.number, 0, self.progress.last_unix_ns, self.progress.last_unix_ns))
+        del self._tracks[track.number]
+        self._kept = deque(each for each in self._kept if each[0].track != track.number)
+        self._kept_bytes = sum(len(block.payload) for block, _ in self._kept)
+
+    # --- the file ---
+
+    def _begin(self, fd: int, path: str) -> None:
+        self._fd, self._crc = fd, 0
+        self.progress = Progress(path, True)
+        self._append(MAGIC)
+        self._write(Block(Kind.HEADER, payload=Header.of_this_host().payload()))
+        for track in self._tracks.values():
+            self._flush_kept(track)
+            self._write_track(track)
+        for block, _ in self._kept:
+            self._write(block)
+            summing = self._tracks[block.track].summing
+            if summing is not None:
+                for frame in decode(block.payload, len(self._tracks[block.track].session.declared.measures)):
+                    summing.add(frame)
+
+    def _flush_kept(self, track: _Track) -> None:
+        fd, self._fd = self._fd, -1  # into memory only: it is written with the others
+        try:
+            self._flush(track)
+        finally:
+            self._fd = fd
+
+    def _write_track(self, track: _Track) -> None:
+        known = track.session.known()
+        about = Track(track.name, track.session.declared, track.session.origin, known.names, track.base)
+        track.summing = Summing(len(about.declared.measures))
+        track.summed_unix_ns = track.frames[0].unix_ns if track.frames else known.unix_ns
+        self._write(Block(Kind.TRACK, track.number, payload=about.payload()))
+
+    def _write_sum(self, track: _Track, unix_ns: int) -> None:
+        payload = track.summing.payload() if track.summing is not None else None
+        if payload is not None:
+            self._write(Block(Kind.SUM, track.number, 0, unix_ns, unix_ns, payload))
+            track.summed_unix_ns = unix_ns
+
+    def _end(self, reason: str, done: threading.Event) -> None:
+        try:
+            if self._fd >= 0:
+                for track in self._tracks.values():
+                    self._flush(track)
+                    self._write_sum(track, self.progress.last_unix_ns)
+                self._write(Block(Kind.END, payload=seal({1: told.dump({"reason": reason})})))
+                os.fsync(self._fd)
+                self._close()
+        finally:
+            done.set()
+
+    def _write(self, block: Block) -> None:
+        data, self._crc = block.sealed(self._crc)
+        self._append(data)
+        if block.kind is Kind.FRAMES:
+            known = self.progress
+            first = min(known.first_unix_ns or block.first_unix_ns, block.first_unix_ns)
+            last = max(known.last_unix_ns, block.last_unix_ns)
+            self.progress = replace(known, first_unix_ns=first, last_unix_ns=last)
+            with contextlib.suppress(OSError):  # pipes and some file systems know no such thing
+                os.fdatasync(self._fd)
+
+    def _append(self, data: bytes) -> None:
+        """All of it, or nothing: a block that does not fit is taken back."""
+        whole = self.progress.size
+        try:
+            view = memoryview(data)
+            while view:
+                view = view[os.write(self._fd, view) :]
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._fd, whole)
+            raise
+        self.progress = replace(self.progress, size=whole + len(data))
+
+    def _fail(self, problem: str) -> None:
+        if self.progress.active:
+            self.progress = replace(self.progress, problem=problem)
+            self._close()
+
+    def _close(self) -> None:
+        self.progress = replace(self.progress, active=False)
+        for track in self._tracks.values():
+            track.summing = None
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            with contextlib.suppress(OSError):
+                os.close(fd)

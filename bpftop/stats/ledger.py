@@ -1,0 +1,60 @@
+"""The accounts of the events lane."""
+
+from __future__ import annotations
+
+from bpftop.model import Accounting, Counts
+from bpftop.stats.tick import TickData
+
+READ_LATE_NS = 50_000_000
+"""bpftrace reads the maps of a tick up to so much after its time."""
+
+
+class Ledger:
+    """The accounts of the events lane: produced = shown + suppressed + lost + rejected.
+
+    A tick's ``@sent`` may count events that are still on their way, so the accounts are settled one tick late: an
+    event that was sent before the previous tick and has not arrived by now is lost. bpftrace reads the map when it gets
+    to it, so events from shortly after the tick are taken as counted too. The dump at the end settles all.
+    """
+
+    def __init__(self, measure_of_stream: list[int]) -> None:
+        self._measure_of_stream = measure_of_stream
+        self.accounting = Accounting()
+        self.restarted()
+
+    def restarted(self) -> None:
+        """Close the books of a run."""
+        self._before = self.accounting
+        self._arrived = self._rejected = 0
+        self._young: list[int] = []
+        self._previous = (0, 0, 0)
+        self._untracked = 0
+
+    def settle(self, tick: TickData, arrived: list[int], totals: Counts) -> None:
+        """Take a tick and the boot times of its readable events; ``totals`` (measures,): counts since the start."""
+        self._arrived += len(arrived)
+        self._rejected += tick.rejected + len(tick.records) - len(arrived)
+        self._untracked = max(self._untracked, tick.untracked)
+        previous_ns, produced, sent = self._previous
+        now_produced = int(sum(totals[m] for m in self._measure_of_stream))
+        self._previous = (tick.boot_ns, now_produced, sum(tick.sent.values()) if tick.sent else sent)
+        if tick.final:
+            _, produced, sent = self._previous
+            self._young = []
+        elif not previous_ns:
+            self._young = arrived
+            return
+        else:
+            self._young = [at_ns for at_ns in (*self._young, *arrived) if at_ns > previous_ns + READ_LATE_NS]
+        before = self._before
+        shown = before.shown + self._arrived - len(self._young)
+        lost = before.lost + max(0, sent - (shown - before.shown) - self._rejected)
+        rejected = before.rejected + self._rejected
+        self.accounting = Accounting(
+            produced=max(produced, shown + lost + rejected),
+            shown=shown,
+            suppressed=max(0, produced - shown - lost - rejected),
+            lost=lost,
+            rejected=rejected,
+            untracked=before.untracked + self._untracked,
+        )

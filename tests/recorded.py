@@ -1,0 +1,125 @@
+"""Snapshots of a live session beside those of its recording, field by field."""
+
+from __future__ import annotations
+
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from bpftop.figures import Declared, Figures, Frame, Known, Origin, Status, Tap
+from bpftop.model import History, Overhead, Snapshot, State, TracerStatus
+from bpftop.scripts import catalog, compose
+from bpftop.stats.keys import KeyNames
+from bpftop.tracer.assemble import Assembler
+from bpftop.tracer.decode import decode_line
+from bpftop.tracer.simulate import Telling, comm_of, device_of, scenario_of, simulated_target
+
+
+def differences(one: Any, other: Any, where: str = "") -> list[str]:
+    """The paths of all fields that differ; NaN equals NaN."""
+    if type(one) is not type(other):
+        return [f"{where}: {type(one).__name__} and {type(other).__name__}"]
+    if isinstance(one, np.ndarray):
+        return [] if np.array_equal(one, other, equal_nan=one.dtype.kind == "f") else [f"{where}: arrays differ"]
+    if isinstance(one, History):
+        one, other = _without_order(one), _without_order(other)
+    if is_dataclass(one) and not isinstance(one, type):
+        pairs = [(each.name, getattr(one, each.name), getattr(other, each.name)) for each in fields(one)]
+        return [found for name, a, b in pairs for found in differences(a, b, f"{where}.{name}")]
+    if isinstance(one, dict):
+        if list(one) != list(other):
+            return [f"{where}: keys {list(one)} and {list(other)}"]
+        return [found for name in one for found in differences(one[name], other[name], f"{where}[{name}]")]
+    if isinstance(one, list | tuple):
+        if len(one) != len(other):
+            return [f"{where}: {len(one)} and {len(other)} entries"]
+        pairs = [(str(i), a, b) for i, (a, b) in enumerate(zip(one, other, strict=True))]
+        return [found for name, a, b in pairs for found in differences(a, b, f"{where}[{name}]")]
+    return [] if one == other else [f"{where}: {one!r} and {other!r}"]
+
+
+def _without_order(history: History) -> History:
+    """Events are kept in no order; the names are compared where they are shown."""
+    return replace(history, names=None, events=tuple(rows[np.lexsort(rows.T)] for rows in history.events))
+
+
+def as_replayed(live: Snapshot) -> Snapshot:
+    """The snapshot that a replay has to give: only the source is another."""
+    source = live.tracer.source
+    shown = "replay" if source == "bpftrace" else f"replay of {source}"
+    return replace(live, tracer=replace(live.tracer, source=shown))
+
+
+class StoryRun:
+    """The demo's story as a session that needs no time: ticks go through the decoder, the clock is the story's."""
+
+    BEGIN_NS = 1_795_383_900 * 10**9
+
+    def __init__(
+        self, scale: float = 1.0, seed: int = 1, scripts: tuple[str, ...] = (), scenario: str = "demo"
+    ) -> None:
+        found = scenario_of(scenario, seed)
+        if scale != 1.0:
+            found = replace(found, clients=tuple(replace(c, rate_per_s=c.rate_per_s * scale) for c in found.clients))
+        target = simulated_target(found)
+        chosen = [s for s in catalog().values() if s.name in scripts or (s.default and not scripts)]
+        program = compose(chosen, target)
+        self._telling = Telling(program, found, seed)
+        self._assembler = Assembler()
+        self._status = Status(target, TracerStatus(State.LIVE), Overhead(250.0, 1e4, 0.3, 2), 10**12, self.BEGIN_NS)
+        origin = Origin("0.17.0", "6.18.0", self.BEGIN_NS)
+        names = KeyNames(comm_of(found), device_of)
+        self.figures = Figures(Declared.of(program), origin, self._status, 65_536, names)
+        self.figures.store.started(10**12)
+        self.seconds = 0
+        self._taps: list[Tap] = []
+        self.said = 0
+        """Bytes that bpftrace would have printed."""
+
+    @property
+    def declared(self) -> Declared:
+        return self.figures.declared
+
+    @property
+    def origin(self) -> Origin:
+        return self.figures.origin
+
+    @property
+    def unix_ns(self) -> int:
+        return self.BEGIN_NS + 10**12 + self.seconds * 10**9
+
+    def tap(self, tap: Tap) -> Known:
+        self._taps.append(tap)
+        tap(Frame(self.unix_ns, None, self.figures.status))
+        return self.known()
+
+    def known(self) -> Known:
+        return Known(self.unix_ns, self.figures.store.names(), self.figures.store.accounting)
+
+    def run(self, seconds: int) -> None:
+        """Let so many seconds pass."""
+        for _ in range(seconds):
+            text = b"".join(self._telling.step(10**12) for _ in range(10))
+            self.seconds += 1
+            self.said += len(text)
+            self._take(text)
+
+    def _take(self, text: bytes) -> None:
+        for line in text.split(b"\n"):
+            for message in decode_line(line):
+                tick = self._assembler.take(message)
+                if tick is not None:
+                    frame = Frame(self.unix_ns, self.figures.ingest(tick), self._changed())
+                    for tap in self._taps:
+                        tap(frame)
+
+    def _changed(self) -> Status | None:
+        """Every ten seconds another cost, as measured live."""
+        if self.seconds % 10:
+            return None
+        self.figures.status = replace(self._status, overhead=Overhead(250.0 + self.seconds, 1e4, 0.3, self.seconds))
+        return self.figures.status
+
+    def snapshot(self, window_s: float | None) -> Snapshot:
+        return self.figures.snapshot(window_s, self.unix_ns)
