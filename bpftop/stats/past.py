@@ -19,6 +19,7 @@ from bpftop.model import (
     CounterSnapshot,
     Counts,
     EventStream,
+    Histogram,
     History,
     MeasureSnapshot,
     SlowRequest,
@@ -63,7 +64,7 @@ def between(snapshot: Snapshot, from_unix_ns: int, to_unix_ns: int, label: str) 
                 counters[name] = _counted(counters[name], part, position)
     return replace(
         snapshot,
-        unix_ns=min(to_unix_ns, snapshot.unix_ns),
+        unix_ns=min(to_unix_ns - 1, snapshot.unix_ns),
         window=Window(label, (to_unix_ns - from_unix_ns) / 1e9, round(span_s, 3)),
         measures=measures,
         counters=counters,
@@ -72,7 +73,7 @@ def between(snapshot: Snapshot, from_unix_ns: int, to_unix_ns: int, label: str) 
     )
 
 
-def _slices_between(history: History, from_ns: int, to_ns: int) -> History:
+def slices_between(history: History, from_ns: int, to_ns: int) -> History:
     """The slices whose middle is in the span: a tick reports the second that it ends, as in stats.heat."""
     ends = np.array(history.unix_ns, np.int64) - HALF_A_SECOND_NS
     low, high = (int(place) for place in np.searchsorted(ends, (from_ns, to_ns)))
@@ -108,6 +109,13 @@ def dense(history: History, position: int) -> Counts:
     for index, counts in history.pieces:
         low, high = np.searchsorted(index, (base, base + buckets.BUCKETS))
         out[index[low:high] - base] += counts[low:high]
+    return out
+
+
+def dense_counts(shown: Histogram) -> Counts:
+    """The counts of a histogram of all its buckets; shape (buckets,)."""
+    out = np.zeros(buckets.BUCKETS, np.int64)
+    out[np.minimum(buckets.bucket_of(shown.low_ns), buckets.BUCKETS - 1)] = shown.counts
     return out
 
 
@@ -148,7 +156,7 @@ def events_between(snapshot: Snapshot, from_unix_ns: int, to_unix_ns: int) -> tu
 
 def _narrowed(history: History, from_ns: int, to_ns: int) -> History:
     """With the events of the slices between two moments only: events belong to the slice that counted them."""
-    part = _slices_between(history, from_ns, to_ns)
+    part = slices_between(history, from_ns, to_ns)
     low, high = (begins(part, 0), part.unix_ns[-1]) if part.unix_ns else (from_ns, to_ns)
     low, high = low - history.unix_offset_ns, high - history.unix_offset_ns
     return replace(part, events=tuple(rows[(low <= rows[:, 0]) & (rows[:, 0] < high)] for rows in history.events))

@@ -23,8 +23,8 @@ class Canvas(Widget):
     ALLOW_SELECT = False
     ascii = False
     """Draw with ASCII only; set once for all by the app."""
-    plain = False
-    """No colours: shades are glyphs; set once for all by the app."""
+    glyphs = False
+    """Shades are glyphs: there are no colours, or only the 16 of the terminal; set for all by the app."""
 
     DEFAULT_CSS = """
     Canvas {

@@ -12,8 +12,9 @@ from bpftop.model import Snapshot, State
 from bpftop.ui import words
 from bpftop.ui.canvas import Canvas
 from bpftop.ui.paint import Line, Role, Span, ends, fit, line
+from bpftop.ui.pin import box_words, when
 from bpftop.ui.safe import safe
-from bpftop.ui.view import View, headline
+from bpftop.ui.view import Box, View, headline
 
 _BADGES: dict[State, Role] = {
     State.WAITING: "badge-info",
@@ -39,7 +40,7 @@ def status(view: View, width: int) -> Line:
     processes = len(target.processes)
     extra = [f"{processes} process{'es' * (processes != 1)}"] if processes else []
     extra += [words.ports(target)] if target.ports else []
-    right = line(*_window(view), *_rate(snapshot), Span(" "))
+    right = line(*(_pinned(view.box, width) if view.box else _window(view)), *_rate(snapshot), Span(" "))
     while extra and line(*left, Span("".join(f" · {each}" for each in extra))).cells + right.cells + 1 > width:
         extra.pop()
     left += [Span(f" · {each}", "dim") for each in extra]
@@ -51,6 +52,11 @@ def _clock(view: View) -> str:
     snapshot = view.snapshot
     ended = snapshot.histories[0].unix_ns[-1:] if snapshot.histories else ()
     return time.strftime("%H:%M:%S", time.localtime((ended[0] if ended else snapshot.unix_ns) / 1e9))
+
+
+def _pinned(box: Box, width: int) -> list[Span]:
+    said = box_words(box) if width >= 100 else when(box)
+    return [Span(f" PIN {said} ", "badge-info"), Span(" Esc: all", "accent")]
 
 
 def _window(view: View) -> list[Span]:

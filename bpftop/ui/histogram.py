@@ -3,50 +3,100 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from itertools import groupby
 
 from bpftop import units
 from bpftop.model import MeasureSnapshot, Summary
 from bpftop.ui.paint import EMPTY, Line, Role, Span, line, pad
-from bpftop.ui.shape import Rows, rows_of
+from bpftop.ui.shape import Rows, rows_of, rows_of_both
 from bpftop.ui.table import bar
 from bpftop.ui.words import ENOUGH_P99, ENOUGH_P999, share
 
 _MARKED = (("p50", "p50_ns"), ("p90", "p90_ns"), ("p99", "p99_ns"), ("p99.9", "p999_ns"), ("max", "max_ns"))
 
 
-def histogram(shown: MeasureSnapshot, width: int, height: int, *, log_counts: bool = False) -> list[Line]:
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How a histogram is drawn."""
+
+    log_counts: bool = False
+    """Bars on a log scale."""
+    curve: bool = False
+    """The cumulative curve over the bars."""
+    base: MeasureSnapshot | None = None
+    """An earlier histogram, drawn behind with its counts scaled to those of now."""
+    low_ns: float = math.inf
+    high_ns: float = math.inf
+    """Rows whose middle is in this range are marked."""
+
+
+PLAIN = Look()
+
+
+def histogram(shown: MeasureSnapshot, width: int, height: int, look: Look = PLAIN) -> list[Line]:
     """Heading and one row per merged bucket: where it starts, its bar, count and share, and the percentiles in it."""
     if height < 2 or width < 30:
         return []
-    rows = rows_of(shown.histogram, height - 1)
+    base = look.base.histogram if look.base and look.base.summary.count else None
+    if base is None:
+        rows, behind = rows_of(shown.histogram, height - 1), None
+    else:
+        rows, then = rows_of_both(shown.histogram, base, height - 1)
+        behind = then * (rows.counts.sum() / then.sum())
+    most = max(float(rows.counts.max()), float(behind.max()) if behind is not None else 0.0)
     marks = _marks(rows, shown.summary)
     marks_width = max((len(text) for text in marks.values()), default=0)
     numbers = max(len(f"{int(rows.counts.max()):,}"), 5)
-    sums = 8 if width >= 90 else 0
+    sums = 8 if width >= 90 or look.curve else 0
     room = width - 20 - numbers - sums - 2 - marks_width
     if room < 6:
-        marks_width, room = 0, max(width - 20 - numbers, 1)
-    scale = "log" if log_counts else "linear"
-    title = pad("from", 8) + "  " + pad(f"bars {scale}", room, left=True) + "  " + pad("count", numbers)
-    lines = [line(Span(title + "  " + pad("share", 6) + pad("sum", sums), "head"))]
+        marks_width, room = 0, max(width - 20 - numbers - sums, 1)
+    lines = [_titles(look, room, numbers, sums, base is not None)]
     total = max(int(rows.counts.sum()), 1)
-    sum_of = rows.counts.cumsum().tolist()
+    sum_of = (rows.counts.cumsum() / total).tolist()
     for index, n in enumerate(rows.counts.tolist()):
-        length = _length(n, int(rows.counts.max()), log_counts)
         mark = marks.get(index, "") if marks_width else ""
         role: Role = "p99" if "p99" in mark else "p50" if "p50" in mark else "bar"
+        before = _length(float(behind[index]), most, look.log_counts) if behind is not None else 0.0
+        length = _length(n, most, look.log_counts)
+        middle = math.sqrt(rows.edges_ns[index] * rows.edges_ns[index + 1])
         lines.append(
             line(
                 Span(pad(round_duration(rows.edges_ns[index]), 8)),
-                Span("  "),
-                Span(bar(length, room), role),
+                Span(" ▪" if look.low_ns <= middle < look.high_ns else "  ", "accent"),
+                *_bar(length, before, sum_of[index] if look.curve else None, room, role),
                 Span("  " + pad(f"{n:,}" if n else "·", numbers), "" if n else "dim"),
                 Span("  " + pad(share(n / total) if n else "", 6), "dim"),
-                Span(pad(share(sum_of[index] / total), sums) if sums else "", "dim"),
+                Span(pad(share(sum_of[index]), sums) if sums else "", "dim"),
                 Span(f"  {mark}" if mark else "", "strong"),
             )
         )
     return lines
+
+
+def _titles(look: Look, room: int, numbers: int, sums: int, compared: bool) -> Line:
+    said = f"bars {'log' if look.log_counts else 'linear'}"
+    said += ", • sum" if look.curve else ""
+    said += ", ░ ┃ baseline" if compared else ""
+    title = pad("from", 8) + "  " + pad(said, room, left=True) + "  " + pad("count", numbers)
+    return line(Span(title + "  " + pad("share", 6) + pad("sum", sums), "head"))
+
+
+def _bar(length: float, before: float, sum_of: float | None, room: int, role: Role) -> list[Span]:
+    """A bar, what the baseline had beyond it (░) or where it ended inside (┃), and a point of the cumulative curve."""
+    cells: list[tuple[str, Role]] = [(char, role) for char in bar(length, room)]
+    ends = min(round(before * room), room)
+    if before > 0:
+        for place in range(ends):
+            if cells[place][0] == " ":
+                cells[place] = ("░", "dim")
+        place = max(ends - 1, 0)
+        if cells[place][0] != "░":
+            cells[place] = ("┃", "accent")
+    if sum_of is not None:
+        cells[min(round(sum_of * (room - 1)), room - 1)] = ("•", "accent")
+    return [Span("".join(char for char, _ in group), each) for each, group in groupby(cells, key=lambda cell: cell[1])]
 
 
 def round_duration(edge_ns: float) -> str:
@@ -55,7 +105,7 @@ def round_duration(edge_ns: float) -> str:
     return f"{number.rstrip('0').rstrip('.') if '.' in number else number} {unit}"
 
 
-def _length(n: int, most: int, log_counts: bool) -> float:
+def _length(n: float, most: float, log_counts: bool) -> float:
     if not most or not n:
         return 0.0
     return math.log1p(n) / math.log1p(most) if log_counts else n / most

@@ -15,10 +15,13 @@ from bpftop.ui.filterbar import FilterBar
 from bpftop.ui.framed import Framed, TooSmall
 from bpftop.ui.help import Help, HelpText
 from bpftop.ui.options import WINDOWS_S, UiOptions
+from bpftop.ui.panes.base import Pane
+from bpftop.ui.panes.drill import Drill
 from bpftop.ui.panes.lists import ListPane
 from bpftop.ui.panes.registry import own_pane, panes_for, with_panes
-from bpftop.ui.panes.slow import SlowRequests
+from bpftop.ui.pin import Pin
 from bpftop.ui.scrub import Scrubbing
+from bpftop.ui.subject import Subject
 from bpftop.ui.view import Baseline, Box, View
 
 
@@ -60,6 +63,8 @@ class MainScreen(Scrubbing, inherit_bindings=False):
         # Held here and not looked up: a timer may still fire while the screen is being taken down.
         self.status, self.accounts = Status(), Accounts()
         self.panes = panes_for(first)
+        self._pin = Pin()
+        self.drilled = Drill()
         self.tabs = Tabs([pane.TITLE for pane in self.panes], [pane.SHORT for pane in self.panes])
         self._windows = sorted({*WINDOWS_S, options.window_s}, key=lambda each: each or float("inf"))
 
@@ -69,6 +74,7 @@ class MainScreen(Scrubbing, inherit_bindings=False):
         yield self.tabs
         with ContentSwitcher(initial=self.panes[0].id):
             yield from self.panes
+            yield self.drilled
         yield self.accounts
         yield Keys()
         yield TooSmall()
@@ -79,7 +85,12 @@ class MainScreen(Scrubbing, inherit_bindings=False):
 
     def focus_middle(self) -> None:
         """Give the keys to what is in front."""
-        self.panes[self.front].focus()
+        self.in_front.focus()
+
+    @property
+    def in_front(self) -> Pane:
+        """What is shown in the middle: the pane of a tab, or one of its rows alone."""
+        return self.drilled if self.drilled.subject is not None else self.panes[self.front]
 
     def take(self, snapshot: Snapshot) -> None:
         """A new snapshot; while paused the old one stays."""
@@ -126,7 +137,11 @@ class MainScreen(Scrubbing, inherit_bindings=False):
         """Draw the view: the rows around, and the pane in front."""
         self.status.show(self.view)
         self.accounts.show(self.view)
-        self.panes[self.front].show(self.view)
+        self._show_pane()
+
+    def _show_pane(self) -> None:
+        pane = self.in_front
+        pane.show(self.view if pane.WHOLE else self._pin.cut(self.view))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """A number key beyond the last pane does nothing and is not in the help."""
@@ -134,13 +149,27 @@ class MainScreen(Scrubbing, inherit_bindings=False):
 
     def action_pane(self, index: int) -> None:
         """Bring a pane to the front."""
-        self.front = index
-        pane = self.panes[index]
-        self.query_one(ContentSwitcher).current = pane.id
-        pane.focus()
+        self.front, self.drilled.subject = index, None
         self.tabs.front = index
         self.tabs.redraw()
-        pane.show(self.view)
+        self._turn()
+
+    def _turn(self) -> None:
+        """Show what is to be in front now."""
+        pane = self.in_front
+        self.query_one(ContentSwitcher).current = pane.id
+        pane.focus()
+        self._show_pane()
+
+    def drill(self, subject: Subject) -> None:
+        """Show one row of the pane in front alone."""
+        self.drilled.look_at(subject, self.panes[self.front].TITLE)
+        self._turn()
+
+    def action_undrill(self) -> None:
+        """From a row back to its table."""
+        self.drilled.subject = None
+        self._turn()
 
     def action_next_pane(self, step: int) -> None:
         """The pane to the right or left."""
@@ -164,12 +193,9 @@ class MainScreen(Scrubbing, inherit_bindings=False):
         self.show()
 
     def pin(self, box: Box | None) -> None:
-        """Show only the single requests in this piece of the heat map; None shows all again."""
+        """All panes show only this piece of the heat map; None shows all again."""
         self.view = replace(self.view, box=box)
-        if box is None:
-            self.show()
-        else:
-            self.action_pane(next(i for i, pane in enumerate(self.panes) if isinstance(pane, SlowRequests)))
+        self.show()
 
     def action_baseline(self) -> None:
         """Keep the figures of this window to compare with, or forget them."""
@@ -187,13 +213,13 @@ class MainScreen(Scrubbing, inherit_bindings=False):
 
     def action_filter(self) -> None:
         """Ask for the words of a filter for the pane in front."""
-        pane = self.panes[self.front]
+        pane = self.in_front
         if isinstance(pane, ListPane):
             self.mount(FilterBar(pane), before=self.accounts)
 
     def action_unpin(self) -> None:
         """Esc: no filter; first the one of the pane, then the one of the heat map."""
-        pane = self.panes[self.front]
+        pane = self.in_front
         if isinstance(pane, ListPane) and pane.filter.terms:
             pane.refilter("")
         elif self.view.box is not None:
@@ -204,6 +230,11 @@ class MainScreen(Scrubbing, inherit_bindings=False):
         self.view = replace(self.view, log_counts=not self.view.log_counts)
         self.show()
 
+    def action_curve(self) -> None:
+        """The cumulative curve over the bars, or not."""
+        self.view = replace(self.view, curve=not self.view.curve)
+        self.show()
+
     def action_save(self) -> None:
         """Save the snapshot on the screen."""
         self.bpftop.save_snapshot(self.view.snapshot)
@@ -211,5 +242,5 @@ class MainScreen(Scrubbing, inherit_bindings=False):
     def action_help(self) -> None:
         """Explain the pane in front."""
         named = {f"pane({index})": f"open {pane.TITLE}" for index, pane in enumerate(self.panes)}
-        pane = self.panes[self.front]
+        pane = self.in_front
         self.app.push_screen(Help(HelpText(pane.TITLE, pane.ABOUT, pane.explained(self.view), self.key_help(named))))

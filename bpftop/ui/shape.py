@@ -47,13 +47,28 @@ def rows_of(histogram: Histogram, most: int) -> Rows:
     counts = histogram.counts.astype(np.int64)
     if not counts.size:
         return Rows(np.array([1.0, 10.0]), np.zeros(1, dtype=np.int64))
-    middles = np.maximum((histogram.low_ns + histogram.high_ns - 1) / 2, 1.0)
+    middles = _middles(histogram)
     for edges in _axes(_coarseness(histogram)):
         first = int(np.searchsorted(edges, middles[0], side="right")) - 1
         last = int(np.searchsorted(edges, middles[-1], side="right")) - 1
         if last - first < most:
             return _merged(edges[first : last + 2], middles, counts)
     return _merged(np.array([middles[0], 10 * middles[-1]]), middles, counts)
+
+
+def rows_of_both(histogram: Histogram, other: Histogram, most: int) -> tuple[Rows, Counts]:
+    """Rows as ``rows_of`` makes them, on an axis that has room for two histograms; and the other's counts in them."""
+    low, high = (
+        np.concatenate(pair) for pair in ((histogram.low_ns, other.low_ns), (histogram.high_ns, other.high_ns))
+    )
+    order = np.argsort(low, kind="stable")
+    edges = rows_of(Histogram(low[order], high[order], np.ones(len(low), np.int64)), most).edges_ns
+    one, two = (_merged(edges, _middles(each), each.counts.astype(np.int64)) for each in (histogram, other))
+    return one, two.counts
+
+
+def _middles(histogram: Histogram) -> NDArray[np.float64]:
+    return np.maximum((histogram.low_ns + histogram.high_ns - 1) / 2, 1.0)
 
 
 def _merged(edges: NDArray[np.float64], middles: NDArray[np.float64], counts: Counts) -> Rows:

@@ -56,8 +56,25 @@ class Shell(App[int]):
         for theme in OURS:
             self.register_theme(theme)
         self.theme = self._first_theme()
-        Canvas.ascii, Canvas.plain = options.ascii, self._plain or options.ascii
+        Canvas.ascii = options.ascii
+        self._choose_shades()
         self.set_class(options.ascii, "-ascii")
+
+    def _choose_shades(self) -> None:
+        """Glyphs where the colours of a ramp cannot be told apart: none, the 16 of a terminal, or a theme of these."""
+        few = self.is_running and not self.is_headless and self.console.color_system in (None, "standard")
+        Canvas.glyphs = self._plain or self._options.ascii or few or self.theme.startswith("ansi")
+
+    def on_mount(self) -> None:
+        """The terminal is known now."""
+        self._choose_shades()
+
+    def watch_theme(self, theme: str) -> None:
+        """Another theme, other shades."""
+        self._choose_shades()
+        if self.is_running and self._screen_stack:
+            for canvas in self.screen.query(Canvas):
+                canvas.redraw()
 
     def _first_theme(self) -> str:
         if self._plain:

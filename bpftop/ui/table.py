@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
 from rich.cells import cell_len
 
 from bpftop.ui.paint import Line, Role, Span, pad
@@ -27,6 +29,8 @@ class Column(Generic[Row]):
     """How many cells more it may take when there is room."""
     rank: int = 0
     """0 is always shown; of the others the highest goes first when there is no room."""
+    sort: str = ""
+    """What sorts by it, where that is not called like the heading."""
     mark: str = ""
     """The sort arrow after the heading."""
     draw: Callable[[Row, int], tuple[Span, ...]] | None = None
@@ -53,6 +57,17 @@ def widths(columns: Sequence[Column[Row]], width: int, gap: int = GAP) -> list[i
         spare -= more
         out.append(each.width + more)
     return out
+
+
+def places(columns: Sequence[Column[Row]], width: int, gap: int = GAP) -> list[tuple[int, str]]:
+    """Where each heading ends, with what sorts by it, for the mouse."""
+    kept = chosen(columns, width, gap)
+    ends: list[tuple[int, str]] = []
+    at = 0
+    for column, size in zip(kept, widths(kept, width, gap), strict=True):
+        at += size + (gap if ends else 0)
+        ends.append((at, column.sort or column.title))
+    return ends
 
 
 def table(
@@ -102,6 +117,23 @@ def _aligned(span: Span, size: int, left: bool) -> Span:
     if left or cell_len(span.text) <= size:
         return Span(pad(span.text, size, left=left), span.role)
     return Span(pad("…", size), span.role) if span.text[:1].isdigit() else Span(cut(span.text, size), span.role)
+
+
+def sparkline(values: NDArray[np.float64], width: int) -> str:
+    """The last values, one cell each, on their own log scale; blank where a value is NaN."""
+    recent = values[-width:]
+    usable = np.isfinite(recent) & (recent > 0)
+    if not usable.any():
+        return " " * width
+    logs = np.log10(np.where(usable, recent, 1.0))
+    low = float(logs[usable].min())
+    scale = max(float(logs[usable].max()) - low, 0.3)
+    marks = "▁▂▃▄▅▆▇"
+    cells = (
+        marks[min(int((each - low) / scale * 6.99), 6)] if good else " "
+        for each, good in zip(logs, usable, strict=True)
+    )
+    return "".join(cells).rjust(width)
 
 
 def bar(share: float, width: int) -> str:

@@ -21,11 +21,18 @@ class Box:
     low_ns: float
     high_ns: float
 
-    def holds(self, event: SlowRequest) -> bool:
-        """Whether a single event began its answer in this span, with a latency of the measure in this range."""
+    def covers(self, unix_ns: float, latency_ns: float) -> bool:
+        """Whether a point of the map lies in it."""
+        return self.from_unix_ns <= unix_ns < self.to_unix_ns and self.low_ns <= latency_ns < self.high_ns
+
+    def reaches(self, event: SlowRequest) -> bool:
+        """Whether the latency of a single event is in this range, in terms of the measure."""
         value = _value(event, self.measure)
-        inside = self.from_unix_ns <= event.unix_ns < self.to_unix_ns
-        return inside and value is not None and self.low_ns <= value < self.high_ns
+        return value is not None and self.low_ns <= value < self.high_ns
+
+    def tells(self, event: SlowRequest) -> bool:
+        """Whether a single event has a latency of the measure at all."""
+        return _value(event, self.measure) is not None
 
 
 def _value(event: SlowRequest, measure: str) -> int | None:
@@ -64,10 +71,14 @@ class View:
     """What to say while no process of the target runs."""
     log_counts: bool = False
     """Bars of counts on a log scale."""
+    curve: bool = False
+    """The cumulative curve over the bars."""
     baseline: Baseline | None = None
     """What later figures are compared with."""
     box: Box | None = None
-    """The piece of the heat map that single requests are filtered by."""
+    """The piece of the heat map that is pinned: panes show its seconds only, and mark its range of latencies."""
+    whole: Snapshot | None = None
+    """The snapshot of the whole window, when ``snapshot`` is cut to the seconds of ``box``."""
 
     @property
     def shown(self) -> MeasureSnapshot | None:

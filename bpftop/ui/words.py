@@ -18,6 +18,16 @@ if TYPE_CHECKING:
     from bpftop.ui.view import View
 
 OTHERS = "others"
+KEY_TITLES: Mapping[str, str] = {
+    "client": "Client",
+    "peer": "Peer",
+    "pid": "Process",
+    "tid": "Thread",
+    "syscall": "System call",
+    "label": "Name",
+    "device": "Device",
+    "route": "Route",
+}
 ENOUGH_P99 = 100
 """Fewer observations than this, and p99 is the maximum or nearly so: drawn dim."""
 ENOUGH_P999 = 1000

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from bpftop.model import ClientRow, Histogram, Overhead, SlowRequest, Summary, Trend
 from bpftop.stats import buckets
 from bpftop.ui import chrome, words
+from bpftop.ui.clienttable import client_columns
 from bpftop.ui.histogram import histogram, percentiles
 from bpftop.ui.paint import Line, Span, ascii_only, beside, ends, fit, joined, line, wrapped
-from bpftop.ui.panes.clients import Clients, client_columns
+from bpftop.ui.panes.clients import Clients
 from bpftop.ui.panes.overview import measures_table
 from bpftop.ui.panes.scripts import cost_lines
 from bpftop.ui.plot import latency_lines
@@ -380,16 +381,22 @@ def test_ten_thousand_clients_are_sorted_at_once_and_only_the_visible_are_writte
 def test_clients_are_sorted_by_every_column_with_others_last(sort: str, backwards: bool) -> None:
     pane = Clients()
     pane.sort, pane.reversed = Clients.SORTS.index(sort), backwards
+    retransmits, errors = {"127.0.0.2": 7}, {"127.0.0.3": 1, "127.0.0.4": 2}
+    pane._retransmits, pane._errors = retransmits, errors
     rows = builders.measured(builders.MEASURES[1]).clients
     ordered = [rows[index] for index in pane.order(rows)]
     assert ordered[-1].client == "others"
     names = [row.client for row in ordered[:-1]]
-    truth = {"Count": "count", "p99": "p99_ns", "p50": "p50_ns", "Max": "max_ns"}
-    key = truth.get(sort)
+    truth = {"Count": "count", "Rate": "rate_per_s", "p99": "p99_ns", "p50": "p50_ns", "Max": "max_ns", "Slow": "slow"}
+
+    def value(row: ClientRow) -> float:
+        counts = {"Retr": retransmits, "Errors": errors}.get(sort)
+        return counts.get(row.client, 0) if counts is not None else getattr(row, truth.get(sort, "count")) or 0
+
     expected = (
         sorted(rows[:-1], key=lambda row: row.client, reverse=backwards)
-        if key is None
-        else sorted(rows[:-1], key=lambda row: getattr(row, key), reverse=not backwards)
+        if sort == "Client"
+        else sorted(rows[:-1], key=value, reverse=not backwards)
     )
     assert names == [row.client for row in expected]
 

@@ -12,8 +12,9 @@ from textual.pilot import Pilot
 from bpftop.model import History, SlowRequest, Snapshot
 from bpftop.stats import buckets
 from bpftop.ui.app import BpftopApp
+from bpftop.ui.heat import levels
 from bpftop.ui.options import UiOptions
-from bpftop.ui.panes.heatmap import HeatMap, levels
+from bpftop.ui.panes.heatmap import HeatMap
 from tests.ui import builders
 from tests.ui.builders import MEASURES, NOON
 from tests.ui.driving import drive, screen_text, text_of
@@ -45,12 +46,12 @@ def test_from_the_map_to_the_client_in_four_keys() -> None:
     assert "30 requests, 0.1 % of the map" in behind
     assert "3 sent one by one" in behind
     assert "10.9.9.9 2" in behind
-    filtered = screen_text(spiked(), "3", "n", "enter", options=PLAIN)
+    filtered = screen_text(spiked(), "3", "n", "enter", "5", options=PLAIN)
     assert "3 slow requests" in filtered
     assert "10.9.9.9" in filtered
     assert "10.1.1.1" not in filtered
     assert "Esc: all again" in filtered
-    everything = screen_text(spiked(), "3", "n", "enter", "escape", options=PLAIN)
+    everything = screen_text(spiked(), "3", "n", "enter", "5", "escape", options=PLAIN)
     assert "10.1.1.1" in everything
     assert "Esc: all again" not in everything
 
@@ -77,6 +78,7 @@ def test_a_click_moves_the_cursor_and_a_drag_selects_a_box() -> None:
         await pilot.mouse_down(pane, offset=(11, 1))
         assert pane._map is not None
         await pilot.mouse_up(pane, offset=(78, pane._map.counts.shape[1]))
+        await pilot.press("5")
         assert "4 slow requests" in text_of(app)
 
     drive(spiked(), steps, options=PLAIN)

@@ -14,7 +14,7 @@ CALLS = builders.with_calls(builders.live())
 def rows_of(screen: str) -> list[str]:
     """The names in the table below the heading, top down."""
     lines = screen.splitlines()
-    start = next(i for i, line in enumerate(lines) if line.strip().startswith("System call ") and "Count" in line)
+    start = next(i for i, line in enumerate(lines) if line.strip().startswith("System call") and "Count" in line)
     return [line.split()[0] for line in lines[start + 1 :] if line.strip()][:4]
 
 

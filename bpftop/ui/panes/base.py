@@ -9,7 +9,7 @@ from textual.binding import Binding, BindingType
 from bpftop.model import Measure
 from bpftop.ui import words
 from bpftop.ui.canvas import Canvas
-from bpftop.ui.paint import EMPTY, Line, centred
+from bpftop.ui.paint import EMPTY, Line, Span, centred, line
 from bpftop.ui.view import View
 
 
@@ -23,6 +23,8 @@ class Pane(Canvas, can_focus=True):
     """What the pane shows, for the help."""
     NEEDS_FIGURES: ClassVar[bool] = True
     """Without any observation it says what is awaited instead of drawing empty tables."""
+    WHOLE: ClassVar[bool] = False
+    """It shows the whole window also when a piece of the heat map is pinned, and says so."""
 
     def __init__(self, name: str = "") -> None:
         super().__init__(id=name or type(self).__name__.lower())
@@ -46,12 +48,19 @@ class Pane(Canvas, can_focus=True):
         if self.view is None:
             return []
         above = words.notice(self.view, width)[: max(height - 3, 0)]
+        above += self.unfiltered(self.view)
         if above:
             above.append(EMPTY)
         room = height - len(above)
         if self.NEEDS_FIGURES and self.view.empty:
             return above + centred(words.waiting(self.view), width, room)
         return above + self.draw(self.view, width, room)
+
+    def unfiltered(self, view: View) -> list[Line]:
+        """A word when a pinned piece of the heat map does not filter this pane."""
+        if view.box is None or not self.WHOLE:
+            return []
+        return [line(Span("not filtered by the pinned piece of the heat map: the whole window", "accent"))]
 
     def draw(self, view: View, width: int, height: int) -> list[Line]:
         """The pane's own lines in an area of this size."""

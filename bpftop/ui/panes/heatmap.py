@@ -3,71 +3,26 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
-from datetime import datetime
-from math import isnan
+from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 from textual import events
 from textual.binding import Binding, BindingType
 
-from bpftop import units
-from bpftop.model import Counts, History, MeasureSnapshot
-from bpftop.stats.heat import Columns, columns
+from bpftop.model import SlowRequest
+from bpftop.stats.routes import route_of
 from bpftop.ui import words
-from bpftop.ui.canvas import Canvas
-from bpftop.ui.histogram import round_duration
-from bpftop.ui.paint import Line, Role, Span, ends, fit, line, pad
+from bpftop.ui.heat import AXIS, Map, grid, heading, make_map, times
+from bpftop.ui.paint import Line, Span, fit, line
 from bpftop.ui.panes.base import MeasurePane
-from bpftop.ui.panes.slow import box_words, slow_columns
+from bpftop.ui.panes.slow import ROUTE, slow_columns
+from bpftop.ui.pin import Part, behind, box_words
 from bpftop.ui.safe import safe
-from bpftop.ui.shape import Rows, rows_of
 from bpftop.ui.table import table
 from bpftop.ui.view import Box, View
 
-RAMP: tuple[Role, ...] = ("heat-1", "heat-2", "heat-3", "heat-4", "heat-5", "heat-6", "heat-7", "heat-8")
-SHADES = "░░▒▒▓▓██"
-"""The ramp where there are no colours."""
-_AXIS = 8
-_LONGEST_S = 600.0
-
-
-@dataclass(frozen=True, slots=True)
-class Map:
-    """What is drawn: ``counts`` (columns, rows), row 0 the fastest; the lines of p50 and p99 as rows or -1."""
-
-    columns: Columns
-    axis: Rows
-    counts: Counts
-    p50: list[int]
-    p99: list[int]
-    cells: int
-    """The width on the screen, shared by the columns."""
-
-    def starts(self) -> list[int]:
-        """The screen cell where each column begins, and the end."""
-        count = len(self.counts)
-        return [-(-column * self.cells // count) for column in range(count + 1)]
-
-    def box(self, measure: str, column: int, row: int) -> Box:
-        """The cell as a filter."""
-        start = int(self.columns.starts_unix_ns[column])
-        return Box(measure, start, start + self.columns.length_ns, *map(float, self.axis.edges_ns[row : row + 2]))
-
-
-def make_map(shown: MeasureSnapshot, view: View, width: int, height: int) -> Map:
-    """The map of a measure over the window in at most ``width`` columns and ``height`` rows."""
-    snapshot = view.snapshot
-    length_s = min(snapshot.window.length_s or _LONGEST_S, _LONGEST_S)
-    name = shown.measure.name
-    history = next((each for each in snapshot.histories if name in each.measures), History())
-    found = columns(history, name, length_s, snapshot.unix_ns, width)
-    axis = rows_of(found.total(), height)
-    lines = (found.quantile(q).tolist() for q in (0.5, 0.99))
-    p50, p99 = ([-1 if isnan(value) else axis.row_of(value) for value in each] for each in lines)
-    return Map(found, axis, found.rows(axis.edges_ns), p50, p99, width)
+Behind = tuple[list[SlowRequest], list[tuple[str, Part]]]
 
 
 class HeatMap(MeasurePane):
@@ -79,19 +34,26 @@ class HeatMap(MeasurePane):
         "Every observation of the chosen measure by the moment it was counted (left to right) and its latency "
         "(upwards, logarithmic). The colour of a cell is its count on a log scale; the lines are p50 and p99 of each "
         "column. Two bands are two kinds of requests, a column that goes up is a stall. Move the cursor with the arrow "
-        "keys or the mouse: below stand the single requests the kernel sent from that cell (it sends the slowest ones "
-        "only) and their clients. Enter filters Slow requests by the cell, Esc takes that back."
+        "keys or the mouse, with shift for a larger piece: below stand how many observations are behind it, by client "
+        "('≤': at the edges of its range it may be less), and the single requests the kernel sent (the slowest ones). "
+        "Enter or a drag pins the piece: the other panes show its seconds only, Slow requests its range of latencies, "
+        "too. Esc takes that back."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("n", "hottest", "Hottest slow", tooltip="go to the cell with most observations above p99"),
-        Binding("enter", "pin", "Filter", tooltip="filter Slow requests by this cell"),
+        Binding("enter", "pin", "Pin", tooltip="all panes show only this piece of the map; again: all"),
         Binding("left,h", "go(-1, 0)", "Earlier", show=False, tooltip="one column earlier"),
         Binding("right", "go(1, 0)", "Later", show=False, tooltip="one column later"),
         Binding("up,k", "go(0, 1)", "Slower", show=False, tooltip="one row slower"),
         Binding("down,j", "go(0, -1)", "Faster", show=False, tooltip="one row faster"),
         Binding("g", "go(-100000, 0)", "First", show=False, tooltip="to the oldest column"),
         Binding("G", "go(100000, 0)", "Newest", show=False, tooltip="to the newest column"),
+        Binding("shift+left", "extend(-1, 0)", "Select", show=False, tooltip="select a larger piece"),
+        Binding("shift+right", "extend(1, 0)", "Select", show=False, tooltip="select a larger piece"),
+        Binding("shift+up", "extend(0, 1)", "Select", show=False, tooltip="select a larger piece"),
+        Binding("shift+down", "extend(0, -1)", "Select", show=False, tooltip="select a larger piece"),
     ]
+    WHOLE = True
 
     def __init__(self) -> None:
         super().__init__()
@@ -100,6 +62,13 @@ class HeatMap(MeasurePane):
         self._map: Map | None = None
         self._top = 0
         self._anchor: tuple[int, int] | None = None
+        self._corner: tuple[int, float] | None = None
+        """The other corner of a selection, kept as the cursor is."""
+        self._behind: tuple[object, Box | None, Behind] = (None, None, ([], []))
+
+    def unfiltered(self, view: View) -> list[Line]:
+        """The piece is marked in the map."""
+        return []
 
     # drawing
 
@@ -110,51 +79,66 @@ class HeatMap(MeasurePane):
             return []
         below = min(10, height // 3)  # always, so that the map does not move under the mouse
         room = max(height - 3 - below, 2)
-        self._map = drawn = make_map(shown, view, max(width - _AXIS - 2, 10), room)
-        at = self._place(drawn)
-        lines = [_heading(shown, view, drawn, width), *_grid(drawn, at), _times(drawn)]
+        self._map = drawn = make_map(shown, view, max(width - AXIS - 2, 10), room)
+        at, box = self._place(drawn, self.cursor), self._selected(shown.measure.name)
+        marked = box if self._corner else view.box if view.box and view.box.measure == shown.measure.name else None
+        lines = [heading(shown, drawn, width), *grid(drawn, at, marked), times(drawn)]
         self._top = self.size.height - height + 1
-        return lines + (self._behind(shown, view, drawn, at, width, height - len(lines)) if at else [_hint(drawn)])
+        return lines + (self._panel(view, box, width, height - len(lines)) if box else [_hint(drawn)])
 
-    def _place(self, drawn: Map) -> tuple[int, int] | None:
+    def _place(self, drawn: Map, where: tuple[int, float] | None) -> tuple[int, int] | None:
         """Column and row of the cursor; None without one. A cell that has left the map takes the cursor to its edge."""
-        if self.cursor is None:
+        if where is None:
             return None
-        moment, latency = self.cursor
+        moment, latency = where
         column = int((moment - int(drawn.columns.starts_unix_ns[0])) // drawn.columns.length_ns)
         return min(max(column, 0), len(drawn.counts) - 1), drawn.axis.row_of(latency)
 
-    def _behind(
-        self, shown: MeasureSnapshot, view: View, drawn: Map, at: tuple[int, int], width: int, room: int
-    ) -> list[Line]:
-        box = drawn.box(shown.measure.name, *at)
-        n, total = int(drawn.counts[at]), max(int(drawn.counts.sum()), 1)
-        said = f"{box_words(box)}: {n:,} {words.noun(shown.measure.name)}, {words.share(n / total)} of the map"
-        lines = [line(Span(said, "strong"))]
-        rows = [each for each in view.snapshot.slow if box.holds(each)]
+    def _selected(self, measure: str) -> Box | None:
+        """The cell of the cursor, or all cells up to the other corner; None without a cursor."""
+        drawn = self._map
+        at = self._place(drawn, self.cursor) if drawn else None
+        if drawn is None or at is None:
+            return None
+        return drawn.piece(measure, at, self._place(drawn, self._corner) or at)
+
+    def _panel(self, view: View, box: Box, width: int, room: int) -> list[Line]:
+        """What is behind a piece of the map."""
+        if self._behind[0] is not view.snapshot or self._behind[1] != box:
+            self._behind = view.snapshot, box, behind(view.snapshot, box)
+        rows, keys = self._behind[2]
+        assert self._map is not None
+        n, total = self._map.count(box), max(int(self._map.counts.sum()), 1)
+        said = f"{box_words(box)}: {n:,} {words.noun(box.measure)}, {words.share(n / total)} of the map"
+        sent = f"  {len(rows):,} sent one by one" if rows else ""
+        lines = [fit(line(Span(said, "strong"), Span(sent, "dim")), width)]
+        lines += [fit(each, width) for each in _shares(view, box, rows, keys)]
         if not rows:
             why = "none of them was sent by itself: the kernel sends the slowest ones only" if n else ""
             return [*lines, line(Span(why, "dim"))]
-        names = Counter(each.client for each in rows if each.client).most_common(4)
-        clients = "  ".join(f"{safe(name, 39)} {count}" for name, count in names)
-        lines.append(
-            fit(line(Span(f"{len(rows)} sent one by one", "head"), Span(f"  by client: {clients}", "dim")), width)
-        )
-        return lines + table(slow_columns(rows), rows[: max(room - 3, 0)], width)
+        return lines + table(slow_columns(rows), rows[: max(room - len(lines) - 1, 0)], width)
 
     # keys and mouse
 
-    def action_go(self, columns: int, rows: int) -> None:
-        """Move the cursor; the first key puts it on the p99 of the newest column."""
+    def action_go(self, columns: int, rows: int, keep: bool = False) -> None:
+        """Move the cursor and end the selection unless it is kept; at first to the p99 of the newest column."""
         drawn = self._map
         if drawn is None or not drawn.counts.size:
             return
-        at = self._place(drawn)
+        at = self._place(drawn, self.cursor)
+        if not keep:
+            self._corner = None
         if at is None:
             column = max((i for i, row in enumerate(drawn.p99) if row >= 0), default=len(drawn.counts) - 1)
             at = (column, max(drawn.p99[column], 0))
             columns = rows = 0
         self._put(at[0] + columns, at[1] + rows)
+
+    def action_extend(self, columns: int, rows: int) -> None:
+        """Move the cursor; what lies between it and the place where this began is selected."""
+        if self._corner is None:
+            self._corner = self.cursor
+        self.action_go(columns, rows, True)
 
     def action_hottest(self) -> None:
         """To the cell with most observations above the p99 of the whole map."""
@@ -169,11 +153,18 @@ class HeatMap(MeasurePane):
         self._put(int(column), int(row))
 
     def action_pin(self) -> None:
-        """Filter the single requests by this cell, and show them."""
-        drawn, view = self._map, self.view
-        at = self._place(drawn) if drawn else None
-        if drawn is not None and view is not None and view.shown is not None and at is not None:
-            self.screen.pin(drawn.box(view.shown.measure.name, *at))  # type: ignore[attr-defined]
+        """Show this piece of the map only, in all panes; where it is pinned already, all again."""
+        view = self.view
+        box = self._selected(view.shown.measure.name) if view and view.shown else None
+        if view is None or box is None:
+            return
+        self._corner = None
+        pinned = view.box
+        again = pinned is not None and pinned.measure == box.measure and self.cursor is not None
+        if again and pinned is not None and self.cursor is not None and pinned.covers(*self.cursor):
+            self.screen.pin(None)  # type: ignore[attr-defined]
+        else:
+            self.screen.pin(box)  # type: ignore[attr-defined]
 
     def _put(self, column: int, row: int) -> None:
         drawn = self._map
@@ -189,7 +180,7 @@ class HeatMap(MeasurePane):
         drawn = self._map
         if drawn is None:
             return None
-        x -= self.styles.padding.left + _AXIS + 2
+        x -= self.styles.padding.left + AXIS + 2
         column = x * drawn.counts.shape[0] // drawn.cells
         row = drawn.counts.shape[1] - 1 - (y - self._top)
         inside = 0 <= column < drawn.counts.shape[0] and 0 <= row < drawn.counts.shape[1]
@@ -199,7 +190,7 @@ class HeatMap(MeasurePane):
         """A click moves the cursor; a drag begins here."""
         cell = self._cell_at(event.x, event.y)
         if cell is not None:
-            self._anchor = cell
+            self._anchor, self._corner = cell, None
             self._put(*cell)
 
     def on_mouse_up(self, event: events.MouseUp) -> None:
@@ -209,82 +200,29 @@ class HeatMap(MeasurePane):
         drawn, view = self._map, self.view
         if cell is None or anchor is None or cell == anchor or drawn is None or view is None or view.shown is None:
             return
-        name = view.shown.measure.name
-        first = drawn.box(name, min(cell[0], anchor[0]), min(cell[1], anchor[1]))
-        last = drawn.box(name, max(cell[0], anchor[0]), max(cell[1], anchor[1]))
-        self.screen.pin(Box(name, first.from_unix_ns, last.to_unix_ns, first.low_ns, last.high_ns))  # type: ignore[attr-defined]
+        self.screen.pin(drawn.piece(view.shown.measure.name, anchor, cell))  # type: ignore[attr-defined]
 
 
-def _heading(shown: MeasureSnapshot, view: View, drawn: Map, width: int) -> Line:
-    each = units.span(drawn.columns.length_ns / 1e9)
-    left = line(Span(safe(shown.measure.title), "strong"), Span(f"  a column is {each}, the colour the count", "dim"))
-    most = int(drawn.counts.max()) if drawn.counts.size else 0
-    legend = [_cell(level) for level in range(1, len(RAMP) + 1)]
-    right = line(
-        Span("1 ", "dim"), *legend, Span(f" {units.count(most)}  ", "dim"), Span("─ p50 ", "p50"), Span("━ p99", "p99")
-    )
-    return ends(left, right, width)
-
-
-def _cell(level: int) -> Span:
-    """A cell of the map without anything on it; level 0 is empty."""
-    if not level:
-        return Span(" ")
-    return Span(SHADES[level - 1]) if Canvas.plain else Span(" ", fill=RAMP[level - 1])
-
-
-def levels(counts: Counts) -> NDArray[np.int64]:
-    """The shade of each cell: 0 for nothing, then 1 to 8 on a log scale up to the largest count."""
-    most = int(counts.max()) if counts.size else 0
-    if not most:
-        return np.zeros(counts.shape, np.int64)
-    share = np.log1p(counts) / np.log1p(most)
-    return np.where(counts > 0, np.clip(np.ceil(share * len(RAMP)), 1, len(RAMP)), 0).astype(np.int64)
-
-
-def _grid(drawn: Map, at: tuple[int, int] | None) -> list[Line]:
-    shade = levels(drawn.counts)
-    rows, starts = drawn.counts.shape[1], drawn.starts()
+def _shares(view: View, box: Box, rows: list[SlowRequest], keys: Sequence[tuple[str, object]]) -> list[Line]:
+    """Who the observations are of, and which routes the single requests asked for."""
+    kind = view.snapshot.measures[box.measure].measure.key if box.measure in view.snapshot.measures else ""
     lines = []
-    for row in range(rows - 1, -1, -1):
-        spans = [
-            Span(pad(round_duration(drawn.axis.edges_ns[row]), _AXIS), "dim"),
-            Span(" │" if at is None or at[1] != row else " ┤", "dim"),
-        ]
-        for column in range(drawn.counts.shape[0]):
-            span = _cell(int(shade[column, row]))
-            if at == (column, row):
-                span = Span("◆", "strong", span.fill)
-            elif drawn.p99[column] == row:
-                span = Span("━", "p99", span.fill)
-            elif drawn.p50[column] == row:
-                span = Span("─", "p50", span.fill)
-            spans.append(Span(span.text * (starts[column + 1] - starts[column]), span.role, span.fill))
-        lines.append(Line(tuple(_merged(spans))))
-    return lines
+    if keys:
+        lines.append(_listed(f"by {words.KEY_TITLES.get(kind, 'key').lower()}", keys))
+    elif rows:
+        names = Counter(each.client for each in rows if each.client).most_common()
+        lines.append(_listed(f"of the {len(rows):,} sent one by one, by client", names))
+    routes = Counter(route_of(each.texts[ROUTE]) for each in rows if ROUTE in each.texts).most_common()
+    return [*lines, _listed("of those sent one by one, by route", routes)] if routes else lines
 
 
-def _merged(spans: list[Span]) -> list[Span]:
-    """Neighbours of equal looks as one span: a row is some spans instead of a hundred."""
-    out: list[Span] = []
-    for span in spans:
-        if out and out[-1].role == span.role and out[-1].fill == span.fill:
-            out[-1] = Span(out[-1].text + span.text, span.role, span.fill)
-        else:
-            out.append(span)
-    return out
-
-
-def _times(drawn: Map) -> Line:
-    """Clock times below the map, where there is room for them."""
-    text = ""
-    for moment, start in zip(drawn.columns.starts_unix_ns.tolist(), drawn.starts(), strict=False):
-        if not text or start >= len(text) + 4:
-            text = text.ljust(start) + datetime.fromtimestamp(moment / 1e9).strftime("%H:%M:%S")
-    return line(Span(" " * (_AXIS + 1) + "└" + text[: drawn.cells], "dim"))
+def _listed(what: str, named: Sequence[tuple[str, object]]) -> Line:
+    shown = "  ".join(f"{safe(name, 39)} {count}" for name, count in named[:8])
+    more = f"  and {len(named) - 8:,} more" if len(named) > 8 else ""
+    return line(Span(f"{what}: ", "dim"), Span(shown), Span(more, "dim"))
 
 
 def _hint(drawn: Map) -> Line:
     if not drawn.counts.sum():
         return line(Span("no observation in this window", "strong"))
-    return line(Span("arrows or mouse: what is behind a cell?  n: the hottest slow one", "dim"))
+    return line(Span("arrows or mouse: what is behind a cell?  n: the hottest slow one  Enter: pin it", "dim"))

@@ -16,7 +16,8 @@ from bpftop.ui.filters import Filter, parse
 from bpftop.ui.paint import Line, Span, line
 from bpftop.ui.panes.base import Pane
 from bpftop.ui.safe import safe
-from bpftop.ui.table import Column, table
+from bpftop.ui.subject import Subject
+from bpftop.ui.table import Column, places, table
 from bpftop.ui.view import View
 
 Row = TypeVar("Row")
@@ -42,7 +43,9 @@ class ListPane(Pane, Generic[Row]):
         Binding(
             "slash", "screen.filter", "Filter", key_display="/", tooltip="filter: 10.0.0.0/8, p99>50ms, a word, !word"
         ),
-        Binding("s", "sort", "Sort", tooltip="sort by the next column"),
+        Binding("enter", "drill", "Drill in", tooltip="look at the row under the cursor alone"),
+        Binding("s,right", "sort(1)", "Sort", key_display="s", tooltip="sort by the next column"),
+        Binding("left", "sort(-1)", "Sort", show=False, tooltip="sort by the column before"),
         Binding("y", "copy", "Copy", show=False, tooltip="copy the row to the clipboard of your terminal (OSC 52)"),
         Binding("S", "reverse", "Reverse", tooltip="sort the other way round", show=False),
         Binding("up,k", "move(-1)", "Up", show=False, tooltip="one row up"),
@@ -57,7 +60,7 @@ class ListPane(Pane, Generic[Row]):
     }  # fmt: skip
     """What the filter can compare, and the fields that hold it."""
     SORTS: ClassVar[tuple[str, ...]]
-    """Column headings that ``s`` steps through."""
+    """Column headings that ``s`` steps through, those that are shown."""
 
     def __init__(self, name: str = "") -> None:
         super().__init__(name)
@@ -71,6 +74,8 @@ class ListPane(Pane, Generic[Row]):
         self._order: tuple[object, NDArray[np.int64]] = ((), np.zeros(0, dtype=np.int64))
         self.filter = Filter()
         self._filtered: tuple[object, Filter, Sequence[Row]] = ((), self.filter, ())
+        self._headings: tuple[int, list[tuple[int, str]]] = (-1, [])
+        """The row on the screen where the headings are, and where each one ends."""
 
     # what a subclass says
 
@@ -106,6 +111,13 @@ class ListPane(Pane, Generic[Row]):
         """What the comparisons of a filter compare: a name of FIGURES."""
         value: float | None = getattr(row, self.FIGURES[name], None)
         return value
+
+    def subject(self, row: Row, view: View) -> Subject | None:
+        """What Enter looks at alone; None when the row is nothing by itself."""
+        return None
+
+    def prepare(self, view: View, visible: Sequence[Row]) -> None:
+        """Called with the rows that are about to be formatted, and no others."""
 
     # filtering
 
@@ -147,7 +159,12 @@ class ListPane(Pane, Generic[Row]):
         self.top = max(min(self.top, len(rows) - self._rows_shown), 0)
         visible = [rows[i] for i in order[self.top : self.top + self._rows_shown]]
         arrow = "▲" if self.reversed else "▼"
-        columns = [replace(c, mark=arrow) if c.title == self.SORTS[self.sort] else c for c in self.columns(view)]
+        self.prepare(view, visible)
+        by = self.SORTS[self.sort]
+        columns = [
+            replace(each, mark=arrow) if by == (each.sort or each.title) else each for each in self.columns(view)
+        ]
+        self._headings = self.size.height - height + len(above), places(columns, width)
         lines = table(columns, visible, width, cursor=self.cursor - self.top)
         last = self.top + len(visible)
         if len(rows) > len(visible):
@@ -174,18 +191,47 @@ class ListPane(Pane, Generic[Row]):
         """The cursor stays with its row; at the top it stays at the top, where the news is."""
         self.cursor = min(self.cursor, len(rows) - 1)
         if self.cursor and self._chosen is not None and self.key(rows[order[self.cursor]]) != self._chosen:
-            for place, index in enumerate(order.tolist()):
-                if self.key(rows[index]) == self._chosen:
-                    self.cursor = place
-                    break
+            self.cursor = next(
+                (i for i, index in enumerate(order) if self.key(rows[index]) == self._chosen), self.cursor
+            )
         self._chosen = self.key(rows[order[self.cursor]])
 
     # keys
 
-    def action_sort(self) -> None:
-        """Sort by the next column, from the top."""
-        self.sort, self.reversed = (self.sort + 1) % len(self.SORTS), False
+    def action_sort(self, step: int) -> None:
+        """Sort by the next (1) column that is shown or the one before (-1), from the top."""
+        shown = [title for _, title in self._headings[1]]
+        places = [i for i, title in enumerate(self.SORTS) if title in shown or i == self.sort]
+        self.sort_by(self.SORTS[places[(places.index(self.sort) + step) % len(places)]])
+
+    def sort_by(self, title: str) -> None:
+        """Sort by this column, from the top; by the same one again: the other way round."""
+        place = self.SORTS.index(title)
+        self.reversed = not self.reversed if place == self.sort else False
+        self.sort = place
         self._go(0)
+
+    def action_drill(self) -> None:
+        """Look at the row under the cursor alone."""
+        row = self.chosen(self.view) if self.view else None
+        found = self.subject(row, self.view) if self.view is not None and row is not None else None
+        if found is None:
+            self.app.notify("there is nothing more to show of this row", timeout=3)
+        else:
+            self.screen.drill(found)  # type: ignore[attr-defined]
+
+    def on_click(self, event: events.Click) -> None:
+        """A heading sorts, a row takes the cursor, a double click drills in."""
+        head, ends = self._headings
+        x, y = event.x - self.styles.padding.left, event.y
+        if y == head:
+            title = next((title for end, title in ends if x < end), "")
+            if title in self.SORTS:
+                self.sort_by(title)
+        elif head < y <= head + self._rows_shown:
+            self._go(self.top + y - head - 1)
+            if event.chain == 2:
+                self.action_drill()
 
     def action_reverse(self) -> None:
         """Sort the other way round, from the top."""

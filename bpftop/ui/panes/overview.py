@@ -11,10 +11,10 @@ from textual.binding import Binding, BindingType
 from bpftop import units
 from bpftop.model import ClientRow, MeasureSnapshot
 from bpftop.ui import words
-from bpftop.ui.histogram import histogram
+from bpftop.ui.clienttable import client_columns
+from bpftop.ui.histogram import Look, histogram
 from bpftop.ui.paint import EMPTY, Line, Role, Span, beside, joined, line, pad
 from bpftop.ui.panes.base import MeasurePane
-from bpftop.ui.panes.clients import client_columns
 from bpftop.ui.panes.slow import kinds, of_kind, slow_columns
 from bpftop.ui.plot import MIN_HEIGHT, latency_lines
 from bpftop.ui.safe import safe
@@ -27,6 +27,7 @@ class Overview(MeasurePane):
 
     TITLE = "Overview"
     SHORT = "Overview"
+    WHOLE = True
     ABOUT = (
         "The first line is the answer in words. Below it every measure over the window; percentiles are within 0.8 %. "
         "A dim p99 rests on fewer than 100 observations, a dim p99.9 on fewer than 1,000. The chart shows p50 and p99 "
@@ -77,7 +78,7 @@ def _large(shown: MeasureSnapshot, view: View, width: int, height: int) -> list[
     lower = height - upper - 1 - (len(stages) + 1 if stages else 0)
     one = [*chart(shown, view, left, upper), EMPTY]
     one += [*stages, EMPTY] if stages else []
-    one += [_title("Histogram", shown), *histogram(shown, left, lower - 1, log_counts=view.log_counts)]
+    one += [_title("Histogram", shown), *histogram(shown, left, lower - 1, Look(view.log_counts))]
     two = [*clients(shown, side, upper), EMPTY]
     two += slowest(view, side, height - len(two))
     return beside(one, two, left, 3)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import numpy as np
@@ -16,9 +16,11 @@ from bpftop.stats.routes import route_of
 from bpftop.ui import words
 from bpftop.ui.histogram import histogram
 from bpftop.ui.paint import EMPTY, Line, Role, Span, beside, joined, line, wrapped
+from bpftop.ui.panes.latency import look_of
 from bpftop.ui.panes.lists import ListPane, by_figure, by_name
 from bpftop.ui.panes.slow import REQUEST, of_kind, slow_columns
 from bpftop.ui.safe import safe
+from bpftop.ui.subject import Subject
 from bpftop.ui.table import Column, table
 from bpftop.ui.view import View
 
@@ -26,6 +28,7 @@ LATENCY = "route_latency"
 UNSEEN = "http_unseen"
 _ERRORS = {"errors_4xx": "route_errors_4xx", "errors_5xx": "route_errors_5xx", "unanswered": "route_unanswered"}
 _CLIENT_ERRORS = {"errors_4xx": "client_errors_4xx", "errors_5xx": "client_errors_5xx"}
+_KINDS = {"4xx": "errors_4xx", "5xx": "errors_5xx", "No answer": "unanswered"}
 _WIDE = 124
 _UNTIMED = ClientRow("", 0, 0.0, None, None, None)
 
@@ -54,17 +57,19 @@ def _joined_rows(snapshot: Snapshot, measure: str, counters: Mapping[str, str]) 
     shown = snapshot.measures.get(measure)
     timed = {row.client: row for row in shown.clients} if shown else {}
     errors: dict[str, dict[str, int]] = {name: {} for name in timed}
+    untimed: dict[str, ClientRow] = {}
     for kind, counter in counters.items():
         for row in snapshot.counters[counter].rows if counter in snapshot.counters else ():
             errors.setdefault(row.client, {})[kind] = row.count
-    found = [Route(name, timed.get(name, _UNTIMED), kinds) for name, kinds in errors.items()]
+            untimed[row.client] = replace(_UNTIMED, code=row.code)
+    found = [Route(name, timed.get(name) or untimed[name], kinds) for name, kinds in errors.items()]
     return sorted(found, key=lambda route: route.name == words.OTHERS)
 
 
 class Routes(ListPane[Route]):
     """Sortable table of routes; where there is room the chosen one beside it."""
 
-    SORTS = ("Count", "p99", "Max", "Of time", "5xx", "4xx", "Route")
+    SORTS = ("Count", "p99", "Max", "Of time", "5xx", "4xx", "Route", "p50", "Rate", "No answer")
     FIGURES: ClassVar[Mapping[str, str]] = {**ListPane.FIGURES, "4xx": "4xx", "5xx": "5xx"}
     NEEDS_FIGURES = False
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -107,7 +112,7 @@ class Routes(ListPane[Route]):
         """Errors always have their place; times go first where there is no room."""
         whole = max(sum(row.timed.total_ns or 0 for row in self.rows(view)), 1)
         columns: list[Column[Route]] = [
-            Column("Client" if self._by_client else "Route", 18, _name, left=True, grow=46),
+            Column("Client" if self._by_client else "Route", 18, _name, left=True, grow=46, sort="Route"),
             Column("Count", 6, lambda row: units.count(row.timed.count)),
             Column("Rate", 7, lambda row: units.rate(row.timed.rate_per_s), rank=4),
             Column("p50", 7, lambda row: Span(units.duration(row.timed.p50_ns), "p50"), rank=2),
@@ -124,10 +129,16 @@ class Routes(ListPane[Route]):
         """Numbers for numpy; names by their rank."""
         if sort == "Route":
             return by_name([row.name for row in rows])
-        if sort in ("4xx", "5xx"):
-            return np.array([row.errors.get(f"errors_{sort}", 0) for row in rows], np.float64)
-        name = {"Count": "count", "p99": "p99_ns", "Max": "max_ns", "Of time": "total_ns"}[sort]
+        if sort in _KINDS:
+            return np.array([row.errors.get(_KINDS[sort], 0) for row in rows], np.float64)
+        fields = {"Count": "count", "Rate": "rate_per_s", "p50": "p50_ns", "p99": "p99_ns", "Max": "max_ns"}
+        name = fields.get(sort, "total_ns")
         return by_figure(getattr(row.timed, name) for row in rows)
+
+    def subject(self, row: Route, view: View) -> Subject | None:
+        """The route alone, or the client with errors."""
+        kind, measure = ("client", "request_latency") if self._by_client else ("route", LATENCY)
+        return Subject(kind, row.name, row.timed.code, measure) if row.timed.code else None
 
     def key(self, row: Route) -> object:
         """Its name."""
@@ -212,7 +223,7 @@ def _portrait(view: View, row: Route, width: int, height: int) -> list[Line]:
     shown = view.snapshot.measures.get(LATENCY)
     if shown is not None and shown.summary.count and height - len(lines) > 6:
         lines += [EMPTY, line(Span("All routes", "strong"), Span(f"  {safe(shown.measure.end, width - 12)}", "dim"))]
-        lines += histogram(shown, width, height - len(lines), log_counts=view.log_counts)
+        lines += histogram(shown, width, height - len(lines), look_of(view, shown.measure.name))
     return lines
 
 

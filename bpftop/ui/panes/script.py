@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -14,24 +14,23 @@ from bpftop.model import ClientRow, CounterSnapshot, Measure, MeasureSnapshot, S
 from bpftop.ui import words
 from bpftop.ui.histogram import histogram
 from bpftop.ui.paint import EMPTY, Line, Span, beside, line
+from bpftop.ui.panes.latency import look_of
 from bpftop.ui.panes.lists import ListPane, by_name
 from bpftop.ui.safe import safe
+from bpftop.ui.subject import Subject
 from bpftop.ui.table import Column, bar, table
 from bpftop.ui.view import View
 
 Figure = MeasureSnapshot | CounterSnapshot
-KEY_TITLES: Mapping[str, str] = {
-    "client": "Client",
-    "peer": "Peer",
-    "pid": "Process",
-    "tid": "Thread",
-    "syscall": "System call",
-    "label": "Name",
-    "device": "Device",
-    "route": "Route",
-}
 _WIDE = 124
-_FIELDS = {"Total": "total_ns", "Count": "count", "p99": "p99_ns", "p50": "p50_ns", "Max": "max_ns"}
+_FIELDS = {
+    "Total": "total_ns",
+    "Count": "count",
+    "Rate": "rate_per_s",
+    "p99": "p99_ns",
+    "p50": "p50_ns",
+    "Max": "max_ns",
+}
 
 
 def figures(snapshot: Snapshot, script: str) -> list[Figure]:
@@ -45,7 +44,7 @@ def figures(snapshot: Snapshot, script: str) -> list[Figure]:
 class ScriptPane(ListPane[ClientRow]):
     """The figures of one script. A script that needs more has a pane of its own class (registry.py)."""
 
-    SORTS = ("Total", "Count", "p99", "p50", "Max", "Name")
+    SORTS = ("Total", "Count", "p99", "p50", "Max", "Name", "Rate")
     NEEDS_FIGURES = False
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("v", "next_figure(1)", "Figure", tooltip="show the table of the next figure of this pane"),
@@ -91,7 +90,9 @@ class ScriptPane(ListPane[ClientRow]):
         found = self.figure(view)
         if found is None:
             return []
-        name: Column[ClientRow] = Column(KEY_TITLES.get(found.measure.key, "Key"), 18, _name, left=True, grow=30)
+        name: Column[ClientRow] = Column(
+            words.KEY_TITLES.get(found.measure.key, "Key"), 18, _name, left=True, grow=30, sort="Name"
+        )
         count: Column[ClientRow] = Column("Count", 6, lambda row: units.count(row.count))
         rate: Column[ClientRow] = Column("Rate", 8, lambda row: units.rate(row.rate_per_s), rank=3)
         rows = self.rows(view)
@@ -109,6 +110,11 @@ class ScriptPane(ListPane[ClientRow]):
         return np.fromiter(
             ((row.count / 1e18 if v is None else v) for row, v in zip(rows, values, strict=True)), np.float64, len(rows)
         )
+
+    def subject(self, row: ClientRow, view: View) -> Subject | None:
+        """The key alone."""
+        found = self.figure(view)
+        return Subject(found.measure.key, row.client, row.code, found.measure.name) if found and row.code else None
 
     def key(self, row: ClientRow) -> object:
         """The key's name."""
@@ -204,4 +210,4 @@ def _figure_columns(chosen: Figure) -> list[Column[Figure]]:
 def _shape(shown: MeasureSnapshot, view: View, width: int, height: int) -> list[Line]:
     head = line(Span(safe(shown.measure.title, width), "strong"))
     path = line(Span(safe(f"{shown.measure.start} → {shown.measure.end}", width), "dim"))
-    return [head, path, EMPTY, *histogram(shown, width, height - 3, log_counts=view.log_counts)]
+    return [head, path, EMPTY, *histogram(shown, width, height - 3, look_of(view, shown.measure.name))]

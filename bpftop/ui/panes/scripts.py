@@ -38,6 +38,7 @@ class Scripts(Pane):
 
     TITLE = "Scripts"
     SHORT = "Scripts"
+    WHOLE = True
     ABOUT = (
         "The bpftrace scripts that produce the figures, the process that runs them, what they cost the machine and "
         "whether anything was lost. Counts and percentiles are counted in the kernel and lose nothing; only single "

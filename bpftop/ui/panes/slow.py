@@ -12,10 +12,11 @@ from textual.binding import Binding, BindingType
 
 from bpftop import units
 from bpftop.model import SlowRequest, Snapshot
-from bpftop.ui.histogram import round_duration
-from bpftop.ui.paint import EMPTY, Line, Role, Span, line, pad, wrapped
-from bpftop.ui.panes.lists import ListPane
+from bpftop.ui.paint import EMPTY, Line, Role, Span, fit, line, pad, wrapped
+from bpftop.ui.panes.lists import ListPane, by_name
+from bpftop.ui.pin import box_words, when
 from bpftop.ui.safe import safe
+from bpftop.ui.subject import Subject, subject_of
 from bpftop.ui.table import Column
 from bpftop.ui.view import Box, View
 
@@ -39,14 +40,6 @@ def of_kind(snapshot: Snapshot, kind: str) -> list[SlowRequest]:
 def time_of_day(unix_ns: int) -> str:
     """Local time with milliseconds, as logs have it."""
     return datetime.fromtimestamp(unix_ns / 1e9).strftime("%H:%M:%S.%f")[:12]
-
-
-def box_words(box: Box) -> str:
-    """``20–25 ms at 12:00:05``."""
-    moment = datetime.fromtimestamp(box.from_unix_ns / 1e9).strftime("%H:%M:%S")
-    seconds = (box.to_unix_ns - box.from_unix_ns) / 1e9
-    span = f" + {units.span(seconds)}" if seconds > 1 else ""
-    return f"{round_duration(box.low_ns)} – {round_duration(box.high_ns)} at {moment}{span}"
 
 
 def slow_columns(rows: Sequence[SlowRequest], *, client: bool = True) -> list[Column[SlowRequest]]:
@@ -108,7 +101,7 @@ class SlowRequests(ListPane[SlowRequest]):
         "has a list of its own. With the script 'http' a plain HTTP/1 request has its method, path and status; one "
         "without a read queue is known from that script only, and its latency begins with the read."
     )
-    SORTS = ("Latency", "Time")
+    SORTS = ("Latency", "Time", "Client")
     FIGURES: ClassVar[Mapping[str, str]] = {"latency": "latency_ns", "pid": "pid", "port": "client_port"}
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("v", "next_kind", "Kind", tooltip="show the next kind of event: requests, connections"),
@@ -139,7 +132,7 @@ class SlowRequests(ListPane[SlowRequest]):
         if self._kept[0] is not made_from[0] or self._kept[1] != made_from[1:]:
             rows = of_kind(view.snapshot, kind)
             if view.box is not None:
-                rows = [row for row in rows if view.box.holds(row)]
+                rows = [row for row in rows if view.box.reaches(row) or not view.box.tells(row)]
             self._kept = (made_from[0], made_from[1:], rows)
         return self._kept[2]
 
@@ -148,9 +141,15 @@ class SlowRequests(ListPane[SlowRequest]):
         return slow_columns(self.rows(view))
 
     def sort_keys(self, rows: Sequence[SlowRequest], sort: str) -> NDArray[np.float64]:
-        """Latency or time."""
+        """Latency, time or client."""
+        if sort == "Client":
+            return by_name([row.client for row in rows])
         field = "latency_ns" if sort == "Latency" else "unix_ns"
         return np.fromiter((getattr(row, field) for row in rows), dtype=np.float64, count=len(rows))
+
+    def subject(self, row: SlowRequest, view: View) -> Subject | None:
+        """The client, or whatever else it is about."""
+        return subject_of(row, view.snapshot)
 
     def key(self, row: SlowRequest) -> object:
         """A request is named by its moment and its client."""
@@ -167,12 +166,11 @@ class SlowRequests(ListPane[SlowRequest]):
     def heading(self, view: View, width: int) -> list[Line]:
         """How many, what was held back, and whether some are missing."""
         rows, accounting = self.rows(view), view.snapshot.accounting
-        first = "newest first" if self.SORTS[self.sort] == "Time" else "slowest first"
-        if self.reversed:
-            first = "oldest first" if self.SORTS[self.sort] == "Time" else "fastest first"
-        pinned = [_pinned(view.box)] if view.box else []
+        orders = {"Time": ("newest first", "oldest first"), "Client": ("by client", "by client, backwards")}
+        first = orders.get(self.SORTS[self.sort], ("slowest first", "fastest first"))[self.reversed]
+        pinned = _pinned(view.box, rows, width) if view.box else []
         if not rows:
-            where = "from that cell of the heat map" if view.box else "in this window"
+            where = "sent from that piece of the heat map" if view.box else "in this window"
             return [*pinned, line(Span(f"no single requests {where}", "strong"))]
         kind = safe(self._shown_kind(view), 20)
         others = len(kinds(view.snapshot)) - 1
@@ -187,5 +185,7 @@ class SlowRequests(ListPane[SlowRequest]):
         return [*pinned, *lines, EMPTY]
 
 
-def _pinned(box: Box) -> Line:
-    return line(Span("only ", "accent"), Span(f"{box_words(box)}  ", "accent"), Span("(Esc: all again)", "dim"))
+def _pinned(box: Box, rows: Sequence[SlowRequest], width: int) -> list[Line]:
+    known = not rows or box.tells(rows[0])
+    said = box_words(box) if known else f"{when(box)}, of any latency: they do not tell {box.measure.replace('_', ' ')}"
+    return [fit(line(Span(f"only {said}  ", "accent"), Span("(Esc: all again)", "dim")), width)]

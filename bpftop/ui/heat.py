@@ -1,0 +1,153 @@
+"""Time by latency as lines: the map, its ramp, its axes. No cursor keys here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from math import isnan
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bpftop import units
+from bpftop.model import Counts, MeasureSnapshot
+from bpftop.stats.heat import Columns, columns
+from bpftop.stats.past import history_of
+from bpftop.ui.canvas import Canvas
+from bpftop.ui.histogram import round_duration
+from bpftop.ui.paint import Line, Role, Span, ends, line, pad
+from bpftop.ui.safe import safe
+from bpftop.ui.shape import Rows, rows_of
+from bpftop.ui.view import Box, View
+
+RAMP: tuple[Role, ...] = ("heat-1", "heat-2", "heat-3", "heat-4", "heat-5", "heat-6", "heat-7", "heat-8")
+SHADES, ASCII_SHADES = "░░▒▒▓▓██", ".:;+*x%#"
+"""The ramp where there are no colours or too few: of two equal glyphs the first is dim."""
+AXIS = 8
+"""Cells of the labels on the left."""
+_LONGEST_S = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Map:
+    """What is drawn: ``counts`` (columns, rows), row 0 the fastest; the lines of p50 and p99 as rows or -1."""
+
+    columns: Columns
+    axis: Rows
+    counts: Counts
+    p50: list[int]
+    p99: list[int]
+    cells: int
+    """The width on the screen, shared by the columns."""
+
+    def starts(self) -> list[int]:
+        """The screen cell where each column begins, and the end."""
+        count = len(self.counts)
+        return [-(-column * self.cells // count) for column in range(count + 1)]
+
+    def piece(self, measure: str, one: tuple[int, int], other: tuple[int, int]) -> Box:
+        """The cells between two (column, row), both included."""
+        (left, right), (low, high) = (sorted(pair) for pair in zip(one, other, strict=True))
+        starts, edges = self.columns.starts_unix_ns, self.axis.edges_ns
+        end = int(starts[right]) + self.columns.length_ns
+        return Box(measure, int(starts[left]), end, float(edges[low]), float(edges[high + 1]))
+
+    def cells_of(self, box: Box) -> NDArray[np.bool_]:
+        """Which cells have their middle in a box; shape (columns, rows)."""
+        middle_ns = self.columns.starts_unix_ns + self.columns.length_ns // 2
+        middle = np.sqrt(self.axis.edges_ns[:-1] * self.axis.edges_ns[1:])
+        columns = (box.from_unix_ns <= middle_ns) & (middle_ns < box.to_unix_ns)
+        inside: NDArray[np.bool_] = columns[:, None] & ((box.low_ns <= middle) & (middle < box.high_ns))
+        return inside
+
+    def count(self, box: Box) -> int:
+        """The observations in a box."""
+        return int(self.counts[self.cells_of(box)].sum())
+
+
+def make_map(shown: MeasureSnapshot, view: View, width: int, height: int) -> Map:
+    """The map of a measure over the window in at most ``width`` columns and ``height`` rows."""
+    snapshot = view.snapshot
+    length_s = min(snapshot.window.length_s or _LONGEST_S, _LONGEST_S)
+    name = shown.measure.name
+    found = columns(history_of(snapshot, name), name, length_s, snapshot.unix_ns, width)
+    axis = rows_of(found.total(), height)
+    lines = (found.quantile(q).tolist() for q in (0.5, 0.99))
+    p50, p99 = ([-1 if isnan(value) else axis.row_of(value) for value in each] for each in lines)
+    return Map(found, axis, found.rows(axis.edges_ns), p50, p99, width)
+
+
+def heading(shown: MeasureSnapshot, drawn: Map, width: int) -> Line:
+    """What is drawn, and what the colours and lines mean."""
+    each = units.span(drawn.columns.length_ns / 1e9)
+    left = line(Span(safe(shown.measure.title), "strong"), Span(f"  a column is {each}, the colour the count", "dim"))
+    most = int(drawn.counts.max()) if drawn.counts.size else 0
+    legend = [_cell(level) for level in range(1, len(RAMP) + 1)]
+    right = line(
+        Span("1 ", "dim"), *legend, Span(f" {units.count(most)}  ", "dim"), Span("─ p50 ", "p50"), Span("━ p99", "p99")
+    )
+    return ends(left, right, width)
+
+
+def _cell(level: int) -> Span:
+    """A cell of the map without anything on it; level 0 is empty."""
+    if not level:
+        return Span(" ")
+    if Canvas.ascii:
+        return Span(ASCII_SHADES[level - 1])
+    return Span(SHADES[level - 1], "dim" if level % 2 else "") if Canvas.glyphs else Span(" ", fill=RAMP[level - 1])
+
+
+def levels(counts: Counts) -> NDArray[np.int64]:
+    """The shade of each cell: 0 for nothing, then 1 to 8 on a log scale up to the largest count."""
+    most = int(counts.max()) if counts.size else 0
+    if not most:
+        return np.zeros(counts.shape, np.int64)
+    share = np.log1p(counts) / np.log1p(most)
+    return np.where(counts > 0, np.clip(np.ceil(share * len(RAMP)), 1, len(RAMP)), 0).astype(np.int64)
+
+
+def grid(drawn: Map, at: tuple[int, int] | None, marked: Box | None) -> list[Line]:
+    """The rows of the map, the slowest first; ``at`` is the cell of the cursor, ``marked`` is outlined."""
+    shade = levels(drawn.counts)
+    inside = drawn.cells_of(marked) if marked else np.zeros(drawn.counts.shape, np.bool_)
+    rows, starts = drawn.counts.shape[1], drawn.starts()
+    lines = []
+    for row in range(rows - 1, -1, -1):
+        spans = [
+            Span(pad(round_duration(drawn.axis.edges_ns[row]), AXIS), "dim"),
+            Span(" │" if at is None or at[1] != row else " ┤", "dim"),
+        ]
+        for column in range(drawn.counts.shape[0]):
+            span = _cell(int(shade[column, row]))
+            if at == (column, row):
+                span = Span("◆", "strong", span.fill)
+            elif inside[column, row]:
+                span = Span("▪", "accent", span.fill)
+            elif drawn.p99[column] == row:
+                span = Span("━", "p99", span.fill)
+            elif drawn.p50[column] == row:
+                span = Span("─", "p50", span.fill)
+            spans.append(Span(span.text * (starts[column + 1] - starts[column]), span.role, span.fill))
+        lines.append(Line(tuple(_merged(spans))))
+    return lines
+
+
+def _merged(spans: list[Span]) -> list[Span]:
+    """Neighbours of equal looks as one span: a row is some spans instead of a hundred."""
+    out: list[Span] = []
+    for span in spans:
+        if out and out[-1].role == span.role and out[-1].fill == span.fill:
+            out[-1] = Span(out[-1].text + span.text, span.role, span.fill)
+        else:
+            out.append(span)
+    return out
+
+
+def times(drawn: Map) -> Line:
+    """Clock times below the map, where there is room for them."""
+    text = ""
+    for moment, start in zip(drawn.columns.starts_unix_ns.tolist(), drawn.starts(), strict=False):
+        if not text or start >= len(text) + 4:
+            text = text.ljust(start) + datetime.fromtimestamp(moment / 1e9).strftime("%H:%M:%S")
+    return line(Span(" " * (AXIS + 1) + "└" + text[: drawn.cells], "dim"))

@@ -1,0 +1,280 @@
+"""One client, route, system call … alone: its figures, histogram, heat map, single events and connections."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+
+from bpftop import units
+from bpftop.model import Measure, MeasureSnapshot, SlowRequest, Snapshot
+from bpftop.ui import words
+from bpftop.ui.heat import AXIS, grid, heading, make_map, times
+from bpftop.ui.histogram import histogram
+from bpftop.ui.paint import EMPTY, Line, Role, Span, beside, ends, fit, joined, line
+from bpftop.ui.panes.base import Pane
+from bpftop.ui.panes.latency import look_of
+from bpftop.ui.panes.slow import REQUEST, kinds, of_kind, slow_columns, time_of_day
+from bpftop.ui.safe import safe
+from bpftop.ui.subject import NETWORK, Subject
+from bpftop.ui.table import Column, table
+from bpftop.ui.view import View
+
+SECTIONS = ("Histogram", "Heat map", "Slow requests", "Connections")
+_WIDE, _HIGH = 120, 30
+"""From this size on all sections stand side by side."""
+_COLUMNS: list[Column[MeasureSnapshot]] = [
+    Column("Measure", 20, lambda each: safe(each.measure.title, 30), left=True, grow=10),
+    Column("Count", 6, lambda each: units.count(each.summary.count)),
+    Column("Rate", 8, lambda each: units.rate(each.summary.rate_per_s), rank=3),
+    Column("p50", 7, lambda each: Span(units.duration(each.summary.p50_ns), "p50")),
+    Column("p90", 7, lambda each: units.duration(each.summary.p90_ns), rank=2),
+    Column("p99", 7, lambda each: words.p99(each.summary, "p99")),
+    Column("Max", 7, lambda each: units.duration(each.summary.max_ns), rank=1),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """What single events tell of one connection of a client."""
+
+    client: str
+    port: int
+    requests: tuple[SlowRequest, ...]
+    ended: SlowRequest | None
+
+
+def connections(events: tuple[SlowRequest, ...]) -> list[Connection]:
+    """By client and port, those with the slowest request first."""
+    found: dict[tuple[str, int], list[SlowRequest]] = {}
+    for each in events:
+        if "client_port" in each.fields:
+            found.setdefault((each.client, each.fields["client_port"]), []).append(each)
+    out = []
+    for (client, port), mine in found.items():
+        requests = tuple(each for each in mine if each.event == REQUEST)
+        out.append(Connection(client, port, requests, next((e for e in mine if e.event == "connection"), None)))
+    return sorted(out, key=lambda each: -max((event.latency_ns for event in each.requests), default=0))
+
+
+class Drill(Pane):
+    """The row that Enter was pressed on; Esc leads back."""
+
+    TITLE = SHORT = "Drill in"
+    ABOUT = (
+        "One row alone, over the window or the pinned seconds: every measure that is counted by its kind of key, the "
+        "distribution and the heat map of one of them (v: the next), the single events that the kernel sent and are "
+        "kept, and, for clients, what these tell of each connection. Counts are exact; percentiles and bars are those "
+        "that are kept by key, within 3 %. Left and right step through the sections; on large screens all are shown. "
+        "Esc leads back."
+    )
+    NEEDS_FIGURES = False
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "screen.undrill", "Back", tooltip="back to the table"),
+        Binding("backspace", "screen.undrill", "Back", show=False, tooltip="back to the table"),
+        Binding("right", "section(1)", "Section", key_display="←→", tooltip="the next section"),
+        Binding("left", "section(-1)", "Section", show=False, tooltip="the section before"),
+        Binding("v", "next_measure", "Measure", tooltip="histogram and heat map of the next measure"),
+        Binding("l", "screen.log_counts", "Log/linear", show=False, tooltip="bars on a log or linear scale"),
+        Binding("c", "screen.curve", "Cumulative", show=False, tooltip="the cumulative curve over the bars, or not"),
+        Binding("up,k", "move(-1)", "Up", show=False, tooltip="one row up in the list"),
+        Binding("down,j", "move(1)", "Down", show=False, tooltip="one row down in the list"),
+        Binding("pageup", "move(-10)", "Page up", show=False, tooltip="ten rows up"),
+        Binding("pagedown", "move(10)", "Page down", show=False, tooltip="ten rows down"),
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.subject: Subject | None = None
+        self.origin = ""
+        """The title of the pane it came from."""
+        self._section = 0
+        self._top = 0
+        self._measure = ""
+        self._kept: list[tuple[Snapshot, Subject, Snapshot]] = []
+        """The newest two: the snapshot, whose, and of that one alone."""
+
+    def look_at(self, subject: Subject, origin: str) -> None:
+        """Show this one from now on."""
+        self.subject, self.origin = subject, origin
+        self._measure, self._section, self._top = subject.measure, 0, 0
+
+    def explained(self, view: View) -> list[Measure]:
+        """The measures of this kind of key."""
+        alone = self._alone(view)
+        return [each.measure for each in alone.measures.values()] if alone else []
+
+    def action_section(self, step: int) -> None:
+        """Another section."""
+        self._section = (self._section + step) % len(self._sections())
+        self._top = 0
+        self.redraw()
+
+    def action_next_measure(self) -> None:
+        """The next measure."""
+        alone = self._alone(self.view) if self.view else None
+        names = list(alone.measures) if alone else []
+        if names:
+            place = names.index(self._measure) if self._measure in names else -1
+            self._measure = names[(place + 1) % len(names)]
+            self.redraw()
+
+    def action_move(self, rows: int) -> None:
+        """Scroll the list."""
+        self._top = max(self._top + rows, 0)
+        self.redraw()
+
+    def _sections(self) -> tuple[str, ...]:
+        by_client = self.subject is not None and self.subject.kind in ("client", NETWORK)
+        return SECTIONS if by_client else SECTIONS[:-1]
+
+    def _alone(self, view: View, whole: bool = False) -> Snapshot | None:
+        """The snapshot, or that of the whole window when a piece of the heat map is pinned, of this one alone."""
+        if self.subject is None:
+            return None
+        snapshot = view.whole if whole and view.whole is not None else view.snapshot
+        for of, subject, alone in self._kept:
+            if of is snapshot and subject == self.subject:
+                return alone
+        alone = self.subject.alone(snapshot)
+        self._kept = [(snapshot, self.subject, alone), *self._kept[:1]]
+        return alone
+
+    # drawing
+
+    def draw(self, view: View, width: int, height: int) -> list[Line]:
+        """Who it is, its figures, and a section or all."""
+        alone, subject = self._alone(view), self.subject
+        if alone is None or subject is None:
+            return []
+        shown = alone.measures.get(self._measure) or next(iter(alone.measures.values()), None)
+        lines = [self._crumb(subject, view, shown, width), EMPTY]
+        found = list(alone.measures.values())
+        lines += table(_COLUMNS, found, width, cursor=found.index(shown) if shown and len(found) > 1 else None)
+        lines += _counters(alone, width)
+        if shown is None:
+            return [*lines, EMPTY, line(Span("nothing is counted by this kind of key any more", "dim"))]
+        only = replace(view, snapshot=alone, whole=view.whole or view.snapshot, measure=shown.measure.name)
+        if width >= _WIDE and height >= _HIGH:
+            return [*lines, EMPTY, *self._all(only, shown, width, height - len(lines) - 1)]
+        lines += [EMPTY, self._tabs(width)]
+        return lines + self._one(self._sections()[self._section], only, shown, width, height - len(lines))
+
+    def _crumb(self, subject: Subject, view: View, shown: MeasureSnapshot | None, width: int) -> Line:
+        left = [Span(f"{self.origin} › ", "dim"), Span(safe(subject.name, 60), "strong")]
+        whole = view.snapshot.measures.get(shown.measure.name) if shown else None
+        if shown and whole and whole.summary.count:
+            of_all = words.share(min(shown.summary.count / whole.summary.count, 1.0))
+            said = f"  {of_all} of all {words.noun(whole.measure.name)}"
+            if whole.slow:
+                said += f", {words.share(min(shown.slow / whole.slow, 1.0))} of the slow ones"
+            left.append(Span(said, ""))
+        return ends(line(*left), line(Span("Esc", "accent"), Span(" back", "dim")), width)
+
+    def _tabs(self, width: int) -> Line:
+        names = self._sections()
+        spans = [Span(f" {name} ", "tab" if i == self._section else "dim") for i, name in enumerate(names)]
+        return fit(line(*spans, Span("  ← →", "dim")), width)
+
+    def _one(self, section: str, view: View, shown: MeasureSnapshot, width: int, room: int) -> list[Line]:
+        if room < 2:
+            return []
+        if section == "Slow requests":
+            return self._slow(view, width, room)
+        if section == "Connections":
+            return self._connections(view, width, room)
+        if section == "Heat map":
+            around = self._alone(view, whole=True)  # a pinned piece is marked in it
+            return _heat(replace(view, snapshot=around or view.snapshot), shown, width, room)
+        if not shown.summary.count:
+            return [line(Span(f"no {words.noun(shown.measure.name)} of it in this window", "dim"))]
+        look = replace(look_of(view, shown.measure.name), base=None)
+        return histogram(shown, width, room, look)
+
+    def _all(self, view: View, shown: MeasureSnapshot, width: int, room: int) -> list[Line]:
+        """Histogram above heat map; events above connections."""
+        left = width - min(width // 2 - 2, 92) - 3
+        right = width - left - 3
+        title = safe(shown.measure.title)
+        upper = room // 2
+        one = [line(Span("Histogram", "strong"), Span(f"  {title}", "dim"))]
+        one += _filled(self._one("Histogram", view, shown, left, upper - 2), upper - 1)
+        one += self._one("Heat map", view, shown, left, room - upper)
+        lists = [name for name in self._sections() if name in SECTIONS[2:]]
+        two: list[Line] = []
+        for place, name in enumerate(lists):
+            share = room // len(lists) + (room % len(lists) if place == len(lists) - 1 else 0)
+            two += _filled([line(Span(name, "strong")), *self._one(name, view, shown, right, share - 2)], share)
+        return beside(one, two, left, 3)
+
+    def _slow(self, view: View, width: int, room: int) -> list[Line]:
+        names = kinds(view.snapshot)
+        if not names:
+            return [line(Span("none was sent by itself: the kernel sends the slowest ones only", "dim"))]
+        rows = of_kind(view.snapshot, names[0])
+        self._top = min(self._top, max(len(rows) - 1, 0))
+        said = f"{len(rows):,} sent one by one and kept, slowest first"
+        own = self.subject is not None and self.subject.kind == "client"
+        visible = rows[self._top : self._top + room - 2]
+        return [line(Span(said, "dim")), *table(slow_columns(rows, client=not own), visible, width)]
+
+    def _connections(self, view: View, width: int, room: int) -> list[Line]:
+        found = connections(view.snapshot.slow)
+        if not found:
+            return [line(Span("no single event of its connections is kept", "dim"))]
+        counted = view.snapshot.measures.get("connection_duration")
+        ended = counted.summary.count if counted else 0
+        said = f"{len(found):,} known from single events; {ended:,} ended in the window"
+        self._top = min(self._top, max(len(found) - 1, 0))
+        visible = found[self._top : self._top + room - 2]
+        columns = _CONNECTION_COLUMNS if self.subject and self.subject.kind == "client" else _NETWORK_COLUMNS
+        return [line(Span(said, "dim")), *table(columns, visible, width)]
+
+
+def _slowest(each: Connection) -> Span | str:
+    worst = max((event.latency_ns for event in each.requests), default=None)
+    return Span(units.duration(worst), "p99") if worst is not None else Span("–", "dim")
+
+
+def _last(each: Connection) -> Span | str:
+    moment = max((event.unix_ns for event in each.requests), default=None)
+    return time_of_day(moment) if moment is not None else Span("–", "dim")
+
+
+def _duration(each: Connection) -> Span | str:
+    return units.duration(each.ended.latency_ns) if each.ended else Span("open or not sent", "dim")
+
+
+_CONNECTION_COLUMNS: list[Column[Connection]] = [
+    Column("Port", 5, lambda each: str(each.port)),
+    Column("Slow requests", 13, lambda each: f"{len(each.requests):,}"),
+    Column("Slowest", 8, _slowest),
+    Column("Last one", 12, _last, rank=2),
+    Column("Duration", 16, _duration, rank=1),
+]
+_NETWORK_COLUMNS: list[Column[Connection]] = [
+    Column("Client", 15, lambda each: safe(each.client, 39), left=True, grow=24),
+    *_CONNECTION_COLUMNS,
+]
+
+
+def _counters(alone: Snapshot, width: int) -> list[Line]:
+    """What is only counted, when there was any."""
+    clauses: list[list[Span]] = []
+    for each in alone.counters.values():
+        role: Role = "warn" if each.count else "dim"
+        clauses.append([Span(f"{safe(each.measure.title, 30)} ", "dim"), Span(units.count(each.count), role)])
+    return joined(clauses, width) if clauses else []
+
+
+def _heat(view: View, shown: MeasureSnapshot, width: int, room: int) -> list[Line]:
+    if room < 5:
+        return []
+    drawn = make_map(shown, view, max(width - AXIS - 2, 10), room - 2)
+    box = view.box if view.box and view.box.measure == shown.measure.name else None
+    return [heading(shown, drawn, width), *grid(drawn, None, box), times(drawn)]
+
+
+def _filled(lines: list[Line], rows: int) -> list[Line]:
+    return [*lines[:rows], *[EMPTY] * (rows - len(lines))]
