@@ -12,6 +12,7 @@ from typing import Protocol
 
 from bpftop.errors import BpftopError
 from bpftop.model import Accounting, Overhead, ScriptStatus, Snapshot, State, Target
+from bpftop.stats.exclude import Network
 
 
 class Watch(Protocol):
@@ -30,6 +31,9 @@ class Watch(Protocol):
     def reset(self) -> None:
         """Forget all figures."""
 
+    def exclude(self, networks: Sequence[Network]) -> None:
+        """Leave clients out of the tables."""
+
 
 Make = Callable[[str, Target], Watch]
 
@@ -42,6 +46,7 @@ class Ensemble:
         self._make = make
         self._offers = {offer.name: offer for offer in offers}
         self._members: dict[str, _Member] = {}
+        self._networks: Sequence[Network] = ()
         self._lock = threading.Lock()
 
     def snapshot(self, window_s: float | None, until_unix_ns: int | None = None) -> Snapshot:
@@ -60,7 +65,17 @@ class Ensemble:
         target = self._main.snapshot(10.0).target
         with self._lock:
             if name in self._offers and name not in self._members:
-                self._members[name] = _Member(self._offers[name], lambda: self._make(name, target))
+                self._members[name] = _Member(self._offers[name], lambda: self._made(name, target))
+
+    def _made(self, name: str, target: Target) -> Watch:
+        watch = self._make(name, target)
+        watch.exclude(self._networks)
+        return watch
+
+    def exclude(self, networks: Sequence[Network]) -> None:
+        """Leave clients in these networks out of the tables, of scripts that are started later too."""
+        self._networks = networks
+        self._main.exclude(networks)
 
     def reset(self) -> None:
         """Forget the figures of all scripts; counting goes on."""

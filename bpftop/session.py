@@ -7,7 +7,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from bpftop.errors import BpftopError
@@ -26,6 +26,7 @@ from bpftop.model import (
 )
 from bpftop.procfs import comm_of
 from bpftop.stats.devices import device_name
+from bpftop.stats.exclude import Excluded, Network
 from bpftop.stats.keys import KeyNames
 from bpftop.stats.tick import Slice, TickData
 from bpftop.tracer.assemble import Assembler
@@ -325,6 +326,11 @@ class Session:
             self._figures.status = self._status()
             self._tell(None)  # whatever is seen is recorded
             return self._figures.snapshot(window_s, boot_ns() + self._offset_ns, until_unix_ns)
+
+    def exclude(self, networks: Sequence[Network]) -> None:
+        """From now on clients in these networks are in the totals and in no table."""
+        with self._lock:
+            self._store.excluded = Excluded(networks)
 
     def reset(self) -> None:
         """Forget all figures; counting goes on from here."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from bpftop.ensemble import Ensemble, merged
 from bpftop.errors import HostError
 from bpftop.model import Accounting, Overhead, ScriptStatus, SlowRequest, Snapshot, State, Target, TracerStatus
+from bpftop.stats.exclude import Network
 from tests.snapshots import measure, snapshot
 
 OFFER = ScriptStatus("syscalls", "System calls", State.OFF, 0, "Enter starts it", "Syscalls", ("syscall_latency",))
@@ -32,6 +33,9 @@ class FakeWatch:
     def stop(self) -> None:
         self.done.append("stop")
         self.threads.append(threading.current_thread())
+
+    def exclude(self, networks: Sequence[Network]) -> None:
+        self.excluded = networks
 
     def reset(self) -> None:
         self.done.append("reset")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import math
 import random
 import tracemalloc
@@ -17,6 +18,7 @@ from bpftop import wire
 from bpftop.model import Accounting, EventStream, Measure, SlowRequest
 from bpftop.stats import buckets
 from bpftop.stats.events import EventRing
+from bpftop.stats.exclude import Excluded
 from bpftop.stats.store import SLOW_SHOWN, Store
 from bpftop.stats.tick import TickData
 
@@ -384,3 +386,24 @@ def _look(store: Store, until_ns: int | None) -> list[object]:
         out += [store.span_s(window, until_ns), shown.summary, shown.histogram.counts.tolist(), shown.clients]
         out += [trend.age_s.tolist(), np.nan_to_num(trend.p99_ns).tolist(), store.slow(window, 0, until_ns)]
     return out
+
+
+def test_excluded_clients_are_in_the_totals_and_in_no_table() -> None:
+    store = Store(MEASURES, STREAMS, 65_536)
+    store.started(SECOND)
+    store.excluded = Excluded([ipaddress.ip_network("10.0.0.0/24"), ipaddress.ip_network("2001:db8::/64")])
+    six, other = (wire.client_code(address) for address in ("2001:db8::7", "2001:db8:1::7"))
+    halves = {
+        code: wire.halves(ipaddress.IPv6Address(a)) for code, a in ((six, "2001:db8::7"), (other, "2001:db8:1::7"))
+    }
+    clients = {(a, 1, 500): 2 for a in ("10.0.0.9", "10.0.1.9", "2001:db8::7", "2001:db8:1::7")}
+    records = tuple((1, (2 * SECOND - 1, 9, 1, wire.client_code(a), 0x901F, 42)) for a in ("10.0.0.9", "10.0.1.9"))
+    store.ingest(replace(tick(2, {(1, 500): 8}, clients), addresses=halves, records=records))
+    store.ingest(tick(3, {(1, 500): 8}, {}))
+    store.ingest(tick(4, {(1, 500): 8}, {}))
+    shown = store.measures(10)["request_latency"]
+    assert shown.summary.count == 8
+    assert {row.client: row.count for row in shown.clients} == {"10.0.1.9": 2, "2001:db8:1::7": 2, "others": 4}
+    assert [slow.client for slow in store.slow(10, 0)] == ["10.0.1.9"]
+    assert store.accounting.shown == 2
+    assert store.accounting.lost == 0

@@ -22,9 +22,13 @@ class EventRing:
         """Records taken since the start."""
         self._kept: tuple[int, NDArray[np.int64]] = (0, self._rows[:0].copy())
 
+    def fits(self, numbers: tuple[int, ...]) -> bool:
+        """Whether a record has the right number of numbers, of 64 bits each."""
+        return len(numbers) == self._rows.shape[1] and all(-_SIGN <= n < _SIGN for n in numbers)
+
     def append(self, numbers: tuple[int, ...]) -> bool:
         """Take one record; False when it has not the right number of numbers."""
-        if len(numbers) != self._rows.shape[1] or any(not -_SIGN <= n < _SIGN for n in numbers):
+        if not self.fits(numbers):
             return False
         self._rows[self._next] = numbers
         self._next = (self._next + 1) % len(self._rows)

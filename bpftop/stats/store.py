@@ -23,6 +23,7 @@ from bpftop.model import (
 from bpftop.stats import buckets
 from bpftop.stats.clients import ClientSeries, bare, client_rows, slow_bucket, slow_count
 from bpftop.stats.events import EventRing, described
+from bpftop.stats.exclude import Excluded
 from bpftop.stats.joined import joined
 from bpftop.stats.keys import KeyNames
 from bpftop.stats.ledger import Ledger
@@ -51,6 +52,9 @@ class Store:
         self._clients = ClientSeries()
         self._names = names or KeyNames(comm_of)
         self._by_route = frozenset(i for i, measure in enumerate(measures, 1) if measure.key == "route")
+        self._by_client = frozenset(i for i, measure in enumerate(measures, 1) if measure.key == "client")
+        self.excluded = Excluded()
+        """Clients that are in no table and no list; in totals they stay."""
         self._named_late = {
             sort: np.array([i for i, m in enumerate(measures, 1) if m.key in keys], np.uint64)
             for sort, keys in (("processes", ("pid", "tid")), ("devices", ("device",)))
@@ -100,9 +104,12 @@ class Store:
             # Once a run has counted anything, every tick brings its counts: without them the print was lost.
             self.settled_ns = tick.boot_ns
         names = self._learn(tick)
+        self.excluded.learn(tick.addresses)
         keys = self._names.routes.grouped(tick.client_keys, self._by_route)
+        keys = self.excluded.folded(keys, self._by_client)
         kept = self._clients.add(keys, tick.client_counts, len(tick.client_keys) >= self._map_keys * 0.97)
-        records = self._take_records(tick.records)
+        arrived = self._declared(tick.records)
+        records = self._take_records(arrived)
         names = replace(
             names,
             lines=self._lines(records),
@@ -110,7 +117,7 @@ class Store:
             devices=self._resolved("devices", kept[0]),
         )
         totals = self._series.total.sum(axis=1) + self._forgotten
-        self._ledger.settle(tick, [numbers[0] for _, numbers in records], totals)
+        self._ledger.settle(tick, [numbers[0] for _, numbers in arrived], totals)
         return Slice(
             tick.boot_ns, span_ns, places, flat[places], *kept, records, self.accounting, names, tick.final
         )  # fmt: skip
@@ -127,7 +134,9 @@ class Store:
             self.last_seen_ns = part.boot_ns
         self.settled_ns = part.boot_ns
         self._names.adopt(part.names)
-        self._clients.add(part.client_keys, part.client_counts, part.overflowed)
+        self.excluded.learn(part.names.addresses)
+        keys = self.excluded.folded(part.client_keys, self._by_client)
+        self._clients.add(keys, part.client_counts, part.overflowed)
         self._take_records(part.records)
         self._ledger.accounting = part.accounting
 
@@ -186,11 +195,19 @@ class Store:
     def _take_records(
         self, records: tuple[tuple[int, tuple[int, ...]], ...]
     ) -> tuple[tuple[int, tuple[int, ...]], ...]:
-        """Put the records into their rings; returns those that were as declared."""
+        """Put the records into their rings, but those of excluded clients; returns them."""
         return tuple(
             (stream, numbers)
             for stream, numbers in records
-            if 1 <= stream <= len(self._rings) and self._rings[stream - 1].append(numbers)
+            if not self.excluded.drops(self._streams[stream - 1], numbers) and self._rings[stream - 1].append(numbers)
+        )
+
+    def _declared(self, records: tuple[tuple[int, tuple[int, ...]], ...]) -> tuple[tuple[int, tuple[int, ...]], ...]:
+        """Those that are as their streams declare."""
+        return tuple(
+            (stream, numbers)
+            for stream, numbers in records
+            if 1 <= stream <= len(self._rings) and self._rings[stream - 1].fits(numbers)
         )
 
     @property
