@@ -49,7 +49,7 @@ def runnable(options: argparse.Namespace, host: Host, say: Callable[[str], None]
     reasons = {name: missing(script, host) for name, script in asked.items()}
     scripts = [suited(script, host) for name, script in asked.items() if not reasons[name]]
     for name, why in reasons.items():
-        if why and name in (options.scripts or options.also):
+        if why and name in (options.scripts or options.also) and name not in options.configured:
             raise HostError(f"{name} cannot run here: {why}", "bpftop scripts")
     if not scripts and not attach.asked(options):
         raise HostError("no script can run here: " + "; ".join(filter(None, reasons.values())), "bpftop doctor")

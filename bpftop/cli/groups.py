@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import ipaddress
 import math
 import re
 from pathlib import Path
@@ -75,6 +76,9 @@ def source(parser: Parser) -> None:
 def screen(parser: Parser) -> None:
     """The live screen and its window."""
     parser.add_argument("--window", choices=tuple(WINDOWS), default="1min", help="the span of the figures: 1min")
+    parser.add_argument(
+        "--exclude", type=networks, default=(), metavar="NETWORKS", help="clients to leave out of the tables: 10.0.0.5"
+    )
     looks(parser)
 
 
@@ -85,7 +89,16 @@ def looks(parser: Parser) -> None:
     parser.add_argument("--no-color", action="store_true", help="the terminal's own colours; NO_COLOR does the same")
     parser.add_argument("--no-mouse", action="store_true", help="leave the mouse to the terminal")
     parser.add_argument("--ascii", action="store_true", help="draw with ASCII only")
+    parser.add_argument("--config", metavar="FILE", help="settings; default: ~/.config/bpftop/config.toml")
     parser.add_argument("--save", type=Path, default=Path(), metavar="DIR", help="where `e` saves; default: here")
+
+
+def networks(text: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
+    """``10.0.0.5,10.1.0.0/16,2001:db8::/64`` as networks."""
+    try:
+        return tuple(ipaddress.ip_network(word.strip(), strict=False) for word in text.split(","))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{error}; as 10.0.0.5,10.1.0.0/16") from error
 
 
 def names(text: str) -> tuple[str, ...]:

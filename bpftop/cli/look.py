@@ -19,5 +19,6 @@ def screen_options(options: argparse.Namespace, **more: Any) -> UiOptions:
         ascii=options.ascii,
         no_color=options.no_color,
         refresh_s=options.refresh,
+        keys=options.keys,
         **more,
     )

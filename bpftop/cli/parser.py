@@ -7,7 +7,7 @@ import difflib
 from collections.abc import Sequence
 from pathlib import Path
 
-from bpftop.cli import groups, simulation
+from bpftop.cli import config, groups, simulation
 from bpftop.cli.groups import TARGETS, Parser, names, percentage, seconds, whole
 from bpftop.errors import UsageError
 
@@ -25,6 +25,7 @@ def with_verb(argv: Sequence[str]) -> list[str]:
 def parse(argv: Sequence[str]) -> argparse.Namespace:
     """The options of a command line whose first word is a verb. Raises UsageError."""
     parser = _parsers()[argv[0]]
+    config.apply(parser, argv)
     words, behind = _divided(argv) if argv[0] == "run" else (list(argv[1:]), [])
     options, rest = parser.parse_known_args(simulation.settled(words) if parser.simulates else words)
     if argv[0] == "run":

@@ -51,10 +51,14 @@ def _show(session: Session, options: argparse.Namespace, banner: str, absent: st
         stem = paths[0].name.removesuffix("percentiles.csv")
         return f"saved {len(paths)} files: {directory / stem}*.csv"
 
+    excluded = f"not in the tables: {', '.join(map(str, options.exclude))}" if options.exclude else ""
+    banner = " · ".join(filter(None, (banner, excluded)))
     ui = screen_options(options, window_s=WINDOWS[options.window], banner=banner, absent=absent)
     if options.simulate or session.snapshot(10.0).tracer.source != "bpftrace":
+        session.exclude(options.exclude)
         return run(session, save=save, options=ui, on_forced=session.stop)
     whole = growing(session, options)
+    whole.exclude(options.exclude)
     try:
         return run(whole, save=save, options=ui, on_forced=whole.stop)
     finally:

@@ -12,11 +12,12 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
+from bpftop.ui.keys import NamedKeys
 from bpftop.ui.paint import EMPTY, ROLES, Line, Role, ascii_only
 from bpftop.ui.safe import safe
 
 
-class Canvas(Widget):
+class Canvas(NamedKeys, Widget):
     """Draws what ``lines`` returns. Subclasses set their state and call ``redraw``; a hidden one does nothing."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"canvas--{role}" for role in ROLES}

@@ -12,6 +12,7 @@ from textual.screen import Screen
 
 from bpftop.ui.canvas import Canvas
 from bpftop.ui.help import KeyHelp
+from bpftop.ui.keys import NamedKeys
 from bpftop.ui.options import REFRESH_S
 from bpftop.ui.paint import Line, Span, centred, line
 
@@ -30,12 +31,12 @@ class TooSmall(Canvas):
         return centred([line(Span(each[:width], "strong")) for each in words], width, height)
 
 
-class Framed(Screen[None], inherit_bindings=False):
+class Framed(NamedKeys, Screen[None], inherit_bindings=False):
     """A screen without a middle. Subclasses compose it with a TooSmall and put COMMON behind their own keys."""
 
     COMMON: ClassVar[list[BindingType]] = [
-        Binding("less_than_sign", "refresh_every(-1)", "Refresh", show=False, tooltip="draw more often (0.25 s)"),
-        Binding("greater_than_sign", "refresh_every(1)", "Refresh", show=False, tooltip="draw less often (5 s)"),
+        Binding("less_than_sign", "refresh_every(-1)", "Faster refresh", show=False, tooltip="draw oftener (0.25 s)"),
+        Binding("greater_than_sign", "refresh_every(1)", "Slower refresh", show=False, tooltip="draw less often (5 s)"),
         Binding("t", "theme", "Theme", show=False, tooltip="next theme"),
         Binding("ctrl+p", "app.command_palette", "Palette", show=False, tooltip="all commands by name"),
     ]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from bpftop.model import Snapshot
@@ -37,6 +38,8 @@ class UiOptions:
     """The terminal's own colours, bold and reverse only. NO_COLOR in the environment does the same."""
     refresh_s: float = 1.0
     window_s: float | None = 60.0
+    keys: Mapping[str, str] = field(default_factory=dict)
+    """Other keys for some actions, by the names of their bindings: ``{"quit": "ctrl+x"}``."""
     banner: str = ""
     """A sentence that stays on screen: ``simulation: this host cannot trace (not root)``."""
     absent: str = ""

@@ -29,10 +29,10 @@ class Scrubbing(Framed, inherit_bindings=False):
 
     TIME_KEYS: ClassVar[list[BindingType]] = [
         Binding("p,space", "pause", "Pause", tooltip="freeze the screen; collecting goes on"),
-        Binding("left_square_bracket", "step(-1)", "Earlier", show=False, tooltip="one second back (pauses)"),
-        Binding("right_square_bracket", "step(1)", "Later", show=False, tooltip="one second on"),
-        Binding("left_curly_bracket", "step(-10)", "Earlier", show=False, tooltip="ten seconds back (pauses)"),
-        Binding("right_curly_bracket", "step(10)", "Later", show=False, tooltip="ten seconds on"),
+        Binding("left_square_bracket", "step(-1)", "Second earlier", show=False, tooltip="one second back (pauses)"),
+        Binding("right_square_bracket", "step(1)", "Second later", show=False, tooltip="one second on"),
+        Binding("left_curly_bracket", "step(-10)", "10 s earlier", show=False, tooltip="ten seconds back (pauses)"),
+        Binding("right_curly_bracket", "step(10)", "10 s later", show=False, tooltip="ten seconds on"),
         Binding("home", "oldest", "Oldest", show=False, tooltip="to the oldest second kept, ten minutes at most"),
         Binding("end", "live", "Live", show=False, tooltip="back to now"),
         Binding("r", "reset", "Reset", show=False, tooltip="forget all figures and begin again (asks first)"),

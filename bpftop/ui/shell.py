@@ -20,6 +20,7 @@ from textual.timer import Timer
 
 from bpftop.errors import BpftopError
 from bpftop.ui.canvas import Canvas
+from bpftop.ui.keys import keymap
 from bpftop.ui.leave import watching
 from bpftop.ui.options import UiOptions
 from bpftop.ui.safe import safe
@@ -59,6 +60,8 @@ class Shell(App[int]):
         Canvas.ascii = options.ascii
         self._choose_shades()
         self.set_class(options.ascii, "-ascii")
+        if options.keys:
+            self.set_keymap(keymap(options.keys))
 
     def _choose_shades(self) -> None:
         """Glyphs where the colours of a ramp cannot be told apart: none, the 16 of a terminal, or a theme of these."""

@@ -1,0 +1,147 @@
+"""The configuration file: whose it must be, what it may say, and what it changes."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import os
+from pathlib import Path
+
+import pytest
+
+from bpftop.cli.config import _READERS
+from bpftop.cli.parser import parse
+from bpftop.errors import UsageError
+from bpftop.ui.app import BpftopApp
+from bpftop.ui.keys import keymap
+from bpftop.ui.options import UiOptions
+from tests.ui.builders import FakeSession, live
+from tests.ui.driving import text_of
+
+DOCS = Path(__file__).parent.parent / "docs/config.md"
+
+
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The caller's own file, not written yet."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    monkeypatch.delenv("SUDO_UID", raising=False)
+    (tmp_path / "bpftop").mkdir()
+    return tmp_path / "bpftop/config.toml"
+
+
+def test_without_a_file_everything_is_as_documented(config: Path) -> None:
+    options = parse(["watch", "nginx"])
+    assert (options.window, options.theme, options.also, options.exclude, options.keys) == ("1min", None, (), (), {})
+
+
+def test_the_file_sets_defaults_and_words_win(config: Path) -> None:
+    config.write_text(
+        'theme = "nord"\nwindow = "5min"\nrefresh = 2\nwith = ["tcp"]\nexclude = ["10.0.0.5", "2001:db8::/64"]\n'
+        'save = "/var/tmp"\nmouse = false\n[keys]\nquit = "ctrl+x"\n'
+    )
+    options = parse(["watch", "nginx"])
+    assert (options.theme, options.window, options.refresh, options.also) == ("nord", "5min", 2.0, ("tcp",))
+    assert options.exclude == (ipaddress.ip_network("10.0.0.5"), ipaddress.ip_network("2001:db8::/64"))
+    assert (options.save, options.no_mouse, options.keys) == (Path("/var/tmp"), True, {"quit": "ctrl+x"})
+    options = parse(["watch", "nginx", "--theme", "gruvbox", "--window", "all", "--exclude", "10.1.0.0/16"])
+    assert (options.theme, options.window) == ("gruvbox", "all")
+    assert options.exclude == (ipaddress.ip_network("10.1.0.0/16"),)
+    assert not hasattr(parse(["scripts"]), "theme")
+
+
+def test_another_file_by_name(config: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.toml"
+    other.write_text('window = "10s"\n')
+    assert parse(["demo", "--config", str(other)]).window == "10s"
+    assert parse(["demo", f"--config={other}"]).window == "10s"
+    with pytest.raises(UsageError, match="cannot be read"):
+        parse(["demo", "--config", str(tmp_path / "missing")])
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("window = ", "is not TOML"),
+        ('windw = "1min"', "did you mean window?"),
+        ('window = "2min"', "one of 10s, 1min, 5min, all"),
+        ('refresh = "often"', "not a length of time"),
+        ('exclude = ["10.0.0.300"]', "does not appear to be"),
+        ('exclude = "10.0.0.1"', "a list of addresses"),
+        ('mouse = "no"', "true or false"),
+        ('with = "tcp"', "a list of scripts"),
+        ("[keys]\nquit = 3", "keys are wanted"),
+        ("theme = 3", "a word in quotes"),
+        (b"\xff\xfe", "not UTF-8"),
+        ("#" * 70_000, "64 KiB"),
+    ],
+)
+def test_what_is_wrong_is_said_with_the_file(config: Path, text: str | bytes, said: str) -> None:
+    config.write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(UsageError, match=said) as caught:
+        parse(["watch", "nginx"])
+    assert str(config) in caught.value.message
+
+
+def test_a_file_that_others_can_write_is_not_read(config: Path) -> None:
+    config.write_text('theme = "nord"\n')
+    config.chmod(0o666)
+    with pytest.raises(UsageError, match="nobody else may write it"):
+        parse(["watch", "nginx"])
+    config.unlink()
+    os.mkfifo(config)
+    with pytest.raises(UsageError, match="is no file"):
+        parse(["watch", "nginx"])
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as if behind sudo")
+def test_under_sudo_it_is_the_file_of_the_person_and_must_be_theirs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SUDO_UID", "65534")
+    monkeypatch.setattr("pwd.getpwuid", lambda uid: type("Entry", (), {"pw_dir": str(tmp_path), "pw_uid": uid}))
+    file = tmp_path / ".config/bpftop/config.toml"
+    file.parent.mkdir(parents=True)
+    file.write_text('theme = "nord"\n')
+    with pytest.raises(UsageError, match="must belong to you"):
+        parse(["watch", "nginx"])
+    os.chown(file, 65534, 65534)
+    assert parse(["watch", "nginx"]).theme == "nord"
+    file.unlink()
+    file.symlink_to("/etc/shadow")
+    with pytest.raises(UsageError, match="must belong to you"):
+        parse(["watch", "nginx"])
+
+
+def test_an_action_gets_another_key_in_the_footer_too() -> None:
+    app = BpftopApp(
+        FakeSession(live()),
+        save=lambda _: "saved",
+        options=UiOptions(refresh_s=60.0, keys={"quit": "ctrl+x", "pause": "z"}),
+    )
+
+    async def go() -> None:
+        async with app.run_test(size=(80, 24)) as pilot:
+            await pilot.press("z")
+            await pilot.pause()
+            assert " PAUSED " in text_of(app)
+            assert "z Pause" in text_of(app)
+            await pilot.press("q")
+            await pilot.pause()
+            assert app.return_code is None
+            await pilot.press("ctrl+x")
+
+    asyncio.run(go())
+    assert app.return_code == 0
+
+
+def test_a_wrong_name_and_one_key_for_two_are_refused() -> None:
+    with pytest.raises(UsageError, match="did you mean quit"):
+        keymap({"quitt": "x"})
+    with pytest.raises(UsageError, match="cannot both have the key x"):
+        keymap({"quit": "x", "pause": "x"})
+
+
+def test_the_page_names_every_setting() -> None:
+    page = DOCS.read_text()
+    assert [name for name in _READERS if f"`{name}`" not in page] == []
