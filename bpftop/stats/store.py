@@ -137,7 +137,7 @@ class Store:
         self.excluded.learn(part.names.addresses)
         keys = self.excluded.folded(part.client_keys, self._by_client)
         self._clients.add(keys, part.client_counts, part.overflowed)
-        self._take_records(part.records)
+        self._take_records(self._declared(part.records))
         self._ledger.accounting = part.accounting
 
     def take_earlier(self, part: Slice, first_ns: int, last_seen_ns: int, ticks: int) -> None:
@@ -150,7 +150,7 @@ class Store:
         self._series.add_earlier(part.places, part.counts)
         self._clients.add_earlier(part.client_keys, part.client_counts, part.overflowed)
         self._names.adopt(part.names)
-        self._take_records(part.records)
+        self._take_records(self._declared(part.records))
         self._ledger.accounting = part.accounting
 
     def names(self) -> Named:
