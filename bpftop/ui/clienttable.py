@@ -23,7 +23,7 @@ def client_columns(total: int, longest: int, *, brief: bool = False) -> list[Col
     """The columns of a client table; ``brief`` for a corner of the overview."""
     grow = max(min(longest, 39) - 15, 0)
     columns: list[Column[ClientRow]] = [
-        Column("Client", 15, lambda row: safe(row.client, 39), left=True, grow=grow),
+        Column("Client", 15, lambda row: safe(row.client, 64), left=True, grow=grow, ends=True),
         Column("Count", 6, lambda row: units.count(row.count), rank=2 if brief else 0),
         Column("Rate", 7, lambda row: units.rate(row.rate_per_s), rank=4),
         Column("p50", 7, lambda row: Span(units.duration(row.p50_ns), "p50"), rank=5 if brief else 1),

@@ -25,3 +25,11 @@ def cut(text: str, cells: int) -> str:
     if cell_len(text) <= cells:
         return text
     return set_cell_size(text, cells - 1).rstrip() + "…"
+
+
+def both_ends(text: str, cells: int) -> str:
+    """The same, cut in its middle: a path or an address with its port tells more by its end."""
+    if cell_len(text) <= cells:
+        return text
+    fitting = (foreign.both_ends(text, length) for length in range(cells, 1, -1))
+    return next((shown for shown in fitting if cell_len(shown) <= cells), cut(text, cells))

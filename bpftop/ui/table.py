@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from rich.cells import cell_len
 
 from bpftop.ui.paint import Line, Role, Span, pad
-from bpftop.ui.safe import cut
+from bpftop.ui.safe import both_ends, cut
 
 Row = TypeVar("Row")
 GAP = 2
@@ -35,6 +35,8 @@ class Column(Generic[Row]):
     """The sort arrow after the heading."""
     draw: Callable[[Row, int], tuple[Span, ...]] | None = None
     """For a cell that is a drawing: spans for a row and a width."""
+    ends: bool = False
+    """Cut in its middle when it is too long: the end of a path or of an address with its port is not lost."""
 
 
 def chosen(columns: Sequence[Column[Row]], width: int, gap: int = GAP) -> list[Column[Row]]:
@@ -108,6 +110,8 @@ def _cells(columns: Sequence[Column[Row]], sizes: Sequence[int], row: Row, gap: 
             continue
         cell = column.cell(row)
         span = cell if isinstance(cell, Span) else Span(cell)
+        if column.ends:
+            span = Span(both_ends(span.text, size), span.role)
         spans.append(_aligned(span, size, column.left))
     return tuple(spans)
 

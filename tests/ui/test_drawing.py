@@ -82,6 +82,15 @@ def test_words_wrap() -> None:
     assert text(wrapped("a verylongword", 6)) == ["a", "veryl…"]
 
 
+def test_a_long_path_in_a_table_keeps_its_end() -> None:
+    columns: list[Column[str]] = [Column("Peer", 20, str, left=True, ends=True), Column("n", 1, lambda _: "1")]
+    rows = ["unix:/run/php/php8.2-fpm-www.sock", "127.0.0.1:80", "unix:/日本/日本日本日本日本.sock"]
+    shown = text(table(columns, rows, 24))[1:]
+    assert shown == ["unix:/…-fpm-www.sock  1", "127.0.0.1:80          1", shown[2]]
+    assert {line(Span(each)).cells for each in shown} == {23}
+    assert shown[2].rstrip(" 1").endswith("本.sock")
+
+
 def test_both_ends_of_a_row() -> None:
     assert ends(line("left"), line("right"), 12).text == "left   right"
     assert ends(line("a long left end"), line("right"), 12).text == "a lon… right"

@@ -91,7 +91,7 @@ class ScriptPane(ListPane[ClientRow]):
         if found is None:
             return []
         name: Column[ClientRow] = Column(
-            words.KEY_TITLES.get(found.measure.key, "Key"), 18, _name, left=True, grow=30, sort="Name"
+            words.KEY_TITLES.get(found.measure.key, "Key"), 18, _name, left=True, grow=30, sort="Name", ends=True
         )
         count: Column[ClientRow] = Column("Count", 6, lambda row: units.count(row.count))
         rate: Column[ClientRow] = Column("Rate", 8, lambda row: units.rate(row.rate_per_s), rank=3)

@@ -51,7 +51,7 @@ def slow_columns(rows: Sequence[SlowRequest], *, client: bool = True) -> list[Co
     ]
     if client:
         grow = max(min(longest, 39) - 15, 0)
-        columns.append(Column("Client", 15, lambda row: safe(row.client, 39), left=True, grow=grow))
+        columns.append(Column("Client", 15, lambda row: safe(row.client, 64), left=True, grow=grow, ends=True))
     texts = list(dict.fromkeys(name for row in rows[:200] for name in row.texts))
     columns += [_text_column(name) for name in texts]
     names = dict.fromkeys(name for row in rows[:200] for name in row.fields)
@@ -65,7 +65,11 @@ def _text_column(name: str) -> Column[SlowRequest]:
     if name == ROUTE:
         return Column("Request", 22, lambda row: "", left=True, grow=46, draw=request_line)
     title = safe(name.replace("_", " ").capitalize(), 16)
-    return Column(title, 16, lambda row: safe(row.texts.get(name, ""), 40) or Span("–", "dim"), left=True, grow=24)
+
+    def text(row: SlowRequest) -> Span | str:
+        return safe(row.texts.get(name, ""), 64) or Span("–", "dim")
+
+    return Column(title, 16, text, left=True, grow=24, ends=True)
 
 
 def request_line(row: SlowRequest, width: int) -> tuple[Span, ...]:
