@@ -31,6 +31,7 @@ EXPECTED: dict[str, tuple[str, str] | dict[str, tuple[str, str]]] = {
     "tracefs not mounted": ("tracefs is not mounted", ""),
     "debugfs missing, /sys/kernel/tracing present": ("tracefs is not mounted", "doctor"),
     "no BTF": BTF,
+    "include beside the kernel's types": ("include of linux/sched.h", "--bpftrace NEWER"),
     "no BTF, args": BTF,
     "no BTF, struct cast": BTF,
     "BPFTRACE_BTF=/nonexist": {

@@ -96,6 +96,11 @@ _RULES: tuple[tuple[str, _Build, _Build], ...] = (
         "the kernel does not let bpftrace trace functions by fentry (kfunc)",
         "bpftop scripts",
     ),
+    (  # includes and the kernel's own types, both: up to 0.20 they are not kept apart
+        r"/(linux/\S+\.h):\d+:\d+: error: (?:unknown type name '__\w+'|redefinition of )",
+        lambda m: f"this bpftrace cannot compile the program's include of {m[1]}: 0.23 and newer can",
+        "sudo bpftop run FILE.bt --bpftrace NEWER",
+    ),
     (
         r"BTF is required for parsing|'linux/types\.h' file not found|install BTF information"
         r"|unknown type name '(?:u64|size_t)'",
