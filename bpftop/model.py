@@ -6,6 +6,7 @@ bpftrace's ``nsecs``); ``unix_ns`` counts from 1970.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -14,6 +15,9 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 if TYPE_CHECKING:  # bpftrace is started with these words before numpy is loaded
     import numpy as np
     from numpy.typing import NDArray
+
+_MISSED_SINCE = (6, 7)
+"""The Linux that counts the runs it leaves out of programs on tracepoints and kprobes."""
 
 # --- targets ----------------------------------------------------------------------------------------------------------
 
@@ -502,3 +506,10 @@ class Snapshot:
     """What the scripts only count, by name."""
     histories: tuple[History, ...] = ()
     """The seconds behind the figures, for heat maps; one for each bpftrace that runs."""
+
+    @property
+    def missed(self) -> int | None:
+        """``overhead.missed``; None where the kernel does not count it (trace_call_bpf in kernel/trace/bpf_trace.c)."""
+        version = re.match(r"(\d+)\.(\d+)", self.kernel)
+        old = version is not None and (int(version[1]), int(version[2])) < _MISSED_SINCE
+        return None if old and not self.overhead.missed else self.overhead.missed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,6 +20,18 @@ from bpftop.text import both_ends, safe
 from tests.snapshots import UNIX_NS, busy, histogram, measure, snapshot
 
 HOSTILE = ["\x1b]0;owned\x07", "a\nE 1 2", "[/b]", "\u202eevil", "\x9b31m", "é" * 50, "\x00", "名前" * 30]
+
+
+@pytest.mark.parametrize(
+    ("kernel", "counted", "missed"),
+    [("6.18.0", 0, 0), ("6.7.0", 3, 3), ("6.6.30-generic", 0, None), ("5.10.0-32-amd64", 0, None), ("", 0, 0)],
+)
+def test_what_an_old_kernel_does_not_count_is_unknown_and_not_nought(
+    kernel: str, counted: int, missed: int | None
+) -> None:
+    of_it = replace(snapshot(), kernel=kernel, overhead=Overhead(missed=counted))
+    assert to_json(of_it)["overhead"]["missed"] == missed
+    assert ("hits missed: unknown" in to_text(of_it)) == (missed is None)
 
 
 def test_json_is_the_schema_to_the_letter() -> None:

@@ -39,7 +39,7 @@ def to_json(snapshot: Snapshot) -> dict[str, Any]:
             "ns_per_hit": _number(o.ns_per_hit),
             "hits_per_s": _number(o.hits_per_s),
             "cpu_percent": _number(o.cpu_percent),
-            "missed": o.missed,
+            "missed": snapshot.missed,
         },
         "bpftrace": {"version": snapshot.bpftrace_version},
         "kernel": snapshot.kernel,

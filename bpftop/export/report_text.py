@@ -149,5 +149,7 @@ def _accounting(snapshot: Snapshot) -> Iterator[str]:
         yield "own cost the kernel does not tell"
     if o.missed:
         yield f"         {units.count(o.missed)} hits missed (the kernel ran other BPF work on that CPU): in no figure"
+    if snapshot.missed is None:
+        yield "         hits missed: unknown, this kernel does not count them (Linux 6.7 and newer do)"
     versions = f"bpftrace {snapshot.bpftrace_version}" if snapshot.bpftrace_version else "no bpftrace"
     yield f"with     {versions}, Linux {safe(snapshot.kernel, 50)}"

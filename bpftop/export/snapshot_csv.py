@@ -105,7 +105,7 @@ def accounting(snapshot: Snapshot) -> Iterator[Sequence[Cell]]:
     yield from (("produced", a.produced), ("shown", a.shown), ("suppressed", a.suppressed), ("lost", a.lost))
     yield from (("rejected", a.rejected), ("untracked", a.untracked))
     yield from (("overhead_ns_per_hit", o.ns_per_hit), ("overhead_hits_per_s", o.hits_per_s))
-    yield from (("overhead_cpu_percent", o.cpu_percent), ("missed", o.missed))
+    yield from (("overhead_cpu_percent", o.cpu_percent), ("missed", snapshot.missed))
     yield "window_s", float(snapshot.window.span_s)
     yield from (("target", snapshot.target.name), ("source", snapshot.tracer.source))
     yield from (("bpftrace", snapshot.bpftrace_version), ("kernel", snapshot.kernel))

@@ -4,9 +4,9 @@ The kernel counts run time and runs of each program while some process holds the
 bpf(BPF_ENABLE_STATS), since Linux 5.8. Counting reads the clock twice a run, so it is on for one tick in ten only. The
 figures are of the probes' bodies; the entry to a tracepoint costs about as much again.
 
-The kernel also counts how often it left a program out (``recursion_misses``, since 5.12): it runs none in an interrupt
-that hits a running one, and none on a CPU whose current or preempted process is inside a bpf() call on a map. What
-happened then is in no figure; other tracers on the same host make it more.
+The kernel also counts how often it left a program out (``recursion_misses``; of programs on tracepoints and kprobes
+since 6.7): it runs none in an interrupt that hits a running one, and none on a CPU whose current or preempted process
+is inside a bpf() call on a map. What happened then is in no figure; other tracers on the same host make it more.
 """
 
 from __future__ import annotations

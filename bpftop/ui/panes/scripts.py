@@ -90,7 +90,7 @@ class Scripts(Pane):
         if room < count:
             hidden = f"rows {top + 1}–{top + room} of {count}"
             lines.append(line(Span(hidden, "dim")))
-        lines += [EMPTY, *tracer_lines(snapshot, width), EMPTY, *cost_lines(snapshot.overhead, width)]
+        lines += [EMPTY, *tracer_lines(snapshot, width), EMPTY, *cost_lines(snapshot.overhead, width, snapshot.missed)]
         lines += [EMPTY, *accounting_lines(snapshot.accounting, width)]
         stderr = snapshot.tracer.stderr
         room = height - len(lines) - 2
@@ -121,8 +121,8 @@ def tracer_lines(snapshot: Snapshot, width: int) -> list[Line]:
     return _labelled("Tracer", joined(clauses, width - 12), width)
 
 
-def cost_lines(overhead: Overhead, width: int) -> list[Line]:
-    """The cost of the probes."""
+def cost_lines(overhead: Overhead, width: int, missed: int | None = 0) -> list[Line]:
+    """The cost of the probes. ``missed``: of the snapshot."""
     if overhead.ns_per_hit is None and overhead.cpu_percent is None:
         return _labelled("Own cost", [line(Span("the kernel does not tell (BPF statistics are off)", "dim"))], width)
     clauses = []
@@ -134,6 +134,8 @@ def cost_lines(overhead: Overhead, width: int) -> list[Line]:
         clauses.append([Span(f"{units.percent(overhead.cpu_percent / 100)} of one CPU")])
     if overhead.missed:
         clauses.append([Span(f"missed {overhead.missed:,} hits: the kernel ran other BPF work on that CPU", "warn")])
+    if missed is None:
+        clauses.append([Span("missed: unknown before Linux 6.7", "dim")])
     return _labelled("Own cost", joined(clauses, width - 12), width)
 
 
