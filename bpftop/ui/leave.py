@@ -32,19 +32,17 @@ class Watch:
         self._leave = leave
         self._on_forced = on_forced
         self._code: int | None = None
-        self._wake = threading.Event()
         self._done = threading.Event()
         self._terminal = _attributes()
 
     def on_signal(self, number: int, frame: FrameType | None) -> None:
-        """A signal asks to leave."""
+        """A signal asks to leave. It takes no lock: a second signal may come while this one is in its handler."""
         self._code = 128 + number
-        self._wake.set()
 
     def run(self) -> None:
         """The thread: until ``stop``, or to the end of the process."""
         while not self._done.is_set():
-            if self._code is None and not self._wake.wait(_CHECK_S) and not terminal_is_there():
+            if self._code is None and not self._done.wait(_CHECK_S) and not terminal_is_there():
                 self._code = GONE
             if self._code is not None:
                 self._leave(self._code)
@@ -55,7 +53,6 @@ class Watch:
     def stop(self) -> None:
         """The app has left by itself."""
         self._done.set()
-        self._wake.set()
 
     def _force(self, code: int) -> None:
         if self._on_forced is not None:

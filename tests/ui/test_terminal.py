@@ -38,6 +38,16 @@ def test_signals_that_end_it(number: signal.Signals) -> None:
         assert b"left with %d" % (128 + number) in terminal.sent, "it must end in good order, not be cut off"
 
 
+def test_a_hail_of_signals_ends_it_too() -> None:
+    """A handler that takes a lock waits for itself when the next signal comes inside it."""
+    with child_in_terminal([*APP, "plain"]) as terminal:
+        terminal.until(READY)
+        for _ in range(200):
+            terminal.child.send_signal(signal.SIGTERM)
+            terminal.child.send_signal(signal.SIGHUP)
+        assert terminal.leave() in (128 + signal.SIGTERM, 128 + signal.SIGHUP)
+
+
 def test_a_broken_pane_ends_in_one_sentence(tmp_path: Path) -> None:
     """No page of traceback on the terminal; the details are in a file."""
     with child_in_terminal([*APP, "broken"], env={"TMPDIR": str(tmp_path)}) as terminal:
