@@ -13,6 +13,7 @@ from typing import Protocol
 from bpftop.errors import BpftopError
 from bpftop.model import Accounting, Overhead, ScriptStatus, Snapshot, State, Target
 from bpftop.stats.exclude import Network
+from bpftop.stats.joined import joined_late
 
 
 class Watch(Protocol):
@@ -161,7 +162,7 @@ def merged(main: Snapshot, parts: Sequence[Snapshot], scripts: Sequence[ScriptSt
         measures.update(part.measures)
         counters.update(part.counters)
     everything = [main, *parts]
-    events = [event for each in everything for event in each.slow]
+    events = joined_late(event for each in everything for event in each.slow) if parts else ()
     return replace(
         main,
         measures=measures,

@@ -261,6 +261,12 @@ class ScriptStatus:
     """The short title of its pane; empty when the fixed panes show its figures."""
     measures: tuple[str, ...] = ()
     """The names of its measures and counters."""
+    summary: str = ""
+    """What it is for, while it is off."""
+    cost: str = ""
+    """What it takes from a busy server, in words; empty when that is little."""
+    unfit: str = ""
+    """Why it cannot be started here; empty when it can."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,10 @@ def _offer(script: Script, host: Host) -> ScriptStatus:
     why = missing(script, host)
     cost = f"; costs {script.cost}" if script.cost else ""
     detail = f"cannot run here: {why}" if why else f"Enter starts it: {script.title.lower()}{cost}"
-    return ScriptStatus(script.name, script.title, State.OFF, 0, detail, script.pane, script.figures)
+    return ScriptStatus(
+        script.name, script.title, State.OFF, 0, detail, script.pane, script.figures,
+        summary=script.summary, cost=script.cost, unfit=why or "",
+    )  # fmt: skip
 
 
 def _session(script: Script, target: Target, host: Host) -> Session:

@@ -8,6 +8,8 @@ from dataclasses import replace
 from bpftop.model import SlowRequest
 
 REQUEST, HTTP = "request", "http"
+NEAR_NS = 1_000_000
+"""Two programs on one attach point look at the clock within this."""
 _STATUSES = range(100, 600)
 
 
@@ -28,6 +30,35 @@ def joined(events: Iterable[SlowRequest]) -> list[SlowRequest]:
         if line is not None:
             out[place] = replace(each, fields={**line.fields, **each.fields}, texts={**each.texts, **line.texts})
     return out + list(lines.values())
+
+
+def joined_late(events: Iterable[SlowRequest]) -> list[SlowRequest]:
+    """The same for scripts in programs of their own, which look at the clock one after the other.
+
+    Two answers on one connection are further apart than the later one took, so what is nearer is the same answer.
+    """
+    out: list[SlowRequest] = []
+    lines: dict[tuple[str, int], list[SlowRequest]] = {}
+    for each in events:
+        by_line = each.event == REQUEST and "read_queue_ns" not in each.fields and "client_port" in each.fields
+        if by_line:
+            lines.setdefault((each.client, each.fields["client_port"]), []).append(each)
+        else:
+            out.append(each)
+    for place, each in enumerate(out):
+        if each.event != REQUEST or "route" in each.texts:
+            continue
+        known = lines.get((each.client, each.fields.get("client_port", 0)), [])
+        line = next((one for one in known if _same_answer(one, each)), None)
+        if line is not None:
+            known.remove(line)
+            out[place] = replace(each, fields={**line.fields, **each.fields}, texts={**each.texts, **line.texts})
+    return out + [each for rest in lines.values() for each in rest]
+
+
+def _same_answer(one: SlowRequest, other: SlowRequest) -> bool:
+    apart = abs(one.unix_ns - other.unix_ns)
+    return apart < min(NEAR_NS, one.latency_ns, other.latency_ns)
 
 
 def _identity(event: SlowRequest) -> tuple[int, str, int]:

@@ -30,7 +30,7 @@ from bpftop.model import (
 from bpftop.stats import buckets
 from bpftop.stats.clients import bare, client_rows, slow_bucket, slow_count, together
 from bpftop.stats.events import described, slowest
-from bpftop.stats.joined import joined
+from bpftop.stats.joined import joined, joined_late
 from bpftop.stats.quantiles import histogram, summarize
 
 SLOW_SHOWN = 300
@@ -170,6 +170,7 @@ def slowest_of(snapshot: Snapshot, histories: Sequence[History]) -> tuple[SlowRe
         for stream, rows in zip(history.streams, history.events, strict=True):
             found += _in_words(snapshot, history, stream, slowest(rows, SLOW_SHOWN))
         out += joined(found)
+    out = joined_late(out) if len(histories) > 1 else out
     return tuple(sorted(out, key=lambda event: -event.latency_ns))
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
+
+from textual.app import SystemCommand
+from textual.screen import Screen
 
 from bpftop.model import ScriptStatus, Snapshot
 from bpftop.ui.options import SnapshotSource, UiOptions
@@ -65,6 +68,15 @@ class BpftopApp(Shell):
             return False
         forget()
         return True
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """The palette, with the panes by name."""
+        main = self.main
+        for index, pane in enumerate(main.panes if main else ()):
+            off = main is not None and index in main.tabs.off
+            what = "open this pane and start its script" if off else "open this pane"
+            yield SystemCommand(f"Pane: {pane.TITLE}", what, partial(self.run_action, f"pane({index})", main))
+        yield from (each for each in super().get_system_commands(screen) if not each.title.startswith("Pane "))
 
     def start_script(self, script: ScriptStatus) -> None:
         """Start a script that is off, where the session can."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from textual import events
 
@@ -107,19 +107,40 @@ def accounting(snapshot: Snapshot, width: int) -> Line:
     return ends(row, right, width, "chrome")
 
 
-def tabs(titles: Sequence[str], shorts: Sequence[str], front: int, width: int) -> tuple[Line, list[int]]:
-    """The panes with their keys, and the cell where each one ends (for the mouse)."""
-    for names in (titles, shorts, [""] * len(titles)):
+def tabs(
+    titles: Sequence[str], shorts: Sequence[str], front: int, width: int, off: Collection[int] = ()
+) -> tuple[Line, list[int]]:
+    """The panes with their keys, and the cell where each one ends (for the mouse); those that are ``off`` are dim.
+
+    Where not all names have room, the front one keeps its own, then those that run, then the others.
+    """
+    for names, gap in ((titles, " "), (shorts, " "), (_some(shorts, front, width, off), "")):
         spans: list[Span] = []
         stops: list[int] = []
         for index, name in enumerate(names):
-            here = index == front
-            shown = name or (shorts[index] if here else "")
-            spans.append(Span(f" {index + 1}{' ' + shown if shown else ''} ", "tab" if here else "dim"))
+            text = f"{gap}{_key(index, len(names))}{' ' + name if name else ''} "
+            spans.append(Span(text, "tab" if index == front else "dim" if index in off else ""))
             stops.append(sum(len(span.text) for span in spans))
         if stops[-1] <= width:
             break
     return fit(Line(tuple(spans)), width), stops
+
+
+def _key(index: int, count: int) -> str:
+    """The number key of a pane: ten have one, the last of them the last pane."""
+    return str(index + 1) if index < 9 else "0" if index == count - 1 else "·"
+
+
+def _some(shorts: Sequence[str], front: int, width: int, off: Collection[int]) -> list[str]:
+    """As many names as have room, the others empty."""
+    names = [""] * len(shorts)
+    room = width - 2 * len(shorts)
+    ranked = sorted(range(len(shorts)), key=lambda each: (each != front, each in off, each))
+    for each in ranked:
+        if len(shorts[each]) + 1 <= room:
+            names[each] = shorts[each]
+            room -= len(shorts[each]) + 1
+    return names
 
 
 def keys_line(keys: Sequence[tuple[str, str]], width: int) -> tuple[Line, list[tuple[int, int]]]:
@@ -171,11 +192,13 @@ class Tabs(Canvas):
         super().__init__(id="tabs")
         self.titles, self.shorts = titles, shorts
         self.front = 0
+        self.off: Collection[int] = ()
+        """The panes whose scripts do not run."""
         self._stops: list[int] = []
 
     def lines(self, width: int, height: int) -> list[Line]:
         """All panes, the front one marked."""
-        row, self._stops = tabs(self.titles, self.shorts, self.front, width)
+        row, self._stops = tabs(self.titles, self.shorts, self.front, width, self.off)
         return [row]
 
     async def on_click(self, event: events.Click) -> None:

@@ -1,4 +1,4 @@
-"""Scripts started and stopped from the Scripts pane."""
+"""Scripts started and stopped from the screen: by opening their pane, and from the Scripts pane."""
 
 from __future__ import annotations
 
@@ -6,20 +6,39 @@ from dataclasses import replace
 
 from textual.pilot import Pilot
 
-from bpftop.model import ScriptStatus, State
+from bpftop.model import ScriptStatus, Snapshot, State
 from bpftop.ui.app import BpftopApp
+from bpftop.ui.options import UiOptions
 from tests.ui import builders
 from tests.ui.driving import drive, screen_text, text_of, until
 
-OFF = ScriptStatus("syscalls", "System calls", State.OFF, 0, "Enter starts it: system calls", "Syscalls")
+OFF = ScriptStatus(
+    "syscalls", "System calls", State.OFF, 0, "Enter starts it: system calls", "Syscalls", ("syscall_latency",),
+    summary="How long the server's system calls take.", cost="0.6 us a system call",
+)  # fmt: skip
+MORE = tuple(
+    ScriptStatus(name, name, State.OFF, 0, "Enter starts it", pane, (f"{name}_latency",))
+    for name, pane in (("disk", "Disk"), ("tcp", "TCP"), ("http", "Routes"), ("upstream", "Upstream"),
+                       ("eventloop", "Event loop"), ("scheduler", "Scheduler"))
+)  # fmt: skip
+UNFIT = replace(OFF, name="other", pane="Other", unfit="no such tracepoint", detail="cannot run here")
 BEGUN = replace(builders.live(), scripts=(*builders.scripts(), OFF))
+ALL = replace(builders.live(), scripts=(*builders.scripts(), OFF, *MORE, UNFIT))
 
 
 class Growing(builders.FakeSession):
-    """One script can be started and stopped."""
+    """One script can be started, takes two looks to come, and can be stopped."""
+
+    def __init__(self, snapshot: Snapshot = BEGUN) -> None:
+        super().__init__(snapshot)
+        self.started: list[str] = []
 
     def start_script(self, name: str) -> None:
-        assert name == "syscalls"
+        self.started.append(name)
+        starting = replace(OFF, state=State.ATTACHING, detail="starting")
+        self.current = replace(builders.live(), scripts=(*builders.scripts(), starting))
+
+    def arrive(self) -> None:
         self.current = builders.with_calls(builders.live())
 
     def stop_script(self, name: str) -> bool:
@@ -27,50 +46,123 @@ class Growing(builders.FakeSession):
         return name == "syscalls"
 
 
-def test_enter_starts_a_script_and_gives_it_a_pane_and_x_takes_both_away() -> None:
-    seen: list[str] = []
+def test_opening_a_pane_starts_its_script_says_its_cost_and_x_stops_it() -> None:
+    session, seen = Growing(), []
 
     async def steps(app: BpftopApp, pilot: Pilot[int]) -> None:
-        await pilot.press("6", "down", "down")
-        seen.append(text_of(app))
+        await pilot.press("6")
+        seen.append(await until(app, pilot, "starting syscalls:"))
+        session.arrive()
+        app.poll()
+        seen.append(await until(app, pilot, "writev"))
+        await pilot.press("x")
+        seen.append(await until(app, pilot, "syscalls is off"))
+        assert session.started == ["syscalls"]
         await pilot.press("enter")
-        seen.append(await until(app, pilot, "6 Syscalls"))
-        await pilot.press("enter")
-        seen.append(text_of(app))
-        await pilot.press("7", "x")
-        seen.append(await until(app, pilot, "6 Scripts"))
-        await pilot.press("1", "tab", "tab", "tab", "tab", "tab")
-        seen.append(text_of(app))
+        await until(app, pilot, "starting syscalls:")
 
-    drive(Growing(BEGUN), steps, size=(120, 40))
-    offered, started, pane, stopped, last = seen
+    drive(session, steps, size=(120, 40))
+    starting, running, stopped = seen
+    assert "costs 0.6 us a system call" in starting
+    assert "How long the server's system calls take." in starting
+    assert "starting syscalls" not in running.split("\n", 2)[2].split("copied")[0].split("starting syscalls …")[0]
+    assert "Enter: start" in stopped
+    assert session.started == ["syscalls", "syscalls"]
+
+
+def test_tab_goes_past_a_pane_without_starting_its_script() -> None:
+    session = Growing()
+
+    async def steps(app: BpftopApp, pilot: Pilot[int]) -> None:
+        await pilot.press("5", "tab")
+        assert "syscalls is off" in text_of(app)
+        await pilot.press("tab")
+        await pilot.pause(1.2)
+        assert session.started == []
+        await pilot.press("shift+tab")
+        await until(app, pilot, "starting syscalls:")
+
+    drive(session, steps)
+
+
+def test_all_scripts_have_tabs_in_one_order_and_the_last_pane_is_0() -> None:
+    small = screen_text(ALL).splitlines()[1]
+    assert small.strip() == "1 Overview 2 Latency 3 Heat 4 Clients 5 Slow 6 Syscalls 7 8 9 · · · 0 Scripts"
+    assert "8 Routes" in screen_text(ALL, "8").splitlines()[1]
+    wide = screen_text(ALL, size=(160, 40)).splitlines()[1]
+    shown = wide.split("  ")
+    assert [each.strip() for each in shown if each.strip()][5:] == [
+        "6 Syscalls", "7 TCP", "8 Routes", "9 Upstream", "· Event loop", "· Scheduler", "· Disk", "0 Scripts",
+    ]  # fmt: skip
+    assert "Other" not in wide
+    assert "Own cost" in screen_text(ALL, "0")
+    started = replace(OFF, state=State.LIVE)
+    live = replace(ALL, scripts=(*builders.scripts(), *MORE, started))
+    assert screen_text(live, size=(160, 40)).splitlines()[1] == wide
+
+
+def test_enter_in_scripts_starts_a_script_and_opens_the_pane_of_one_that_runs() -> None:
+    seen: list[str] = []
+    session = Growing()
+
+    async def steps(app: BpftopApp, pilot: Pilot[int]) -> None:
+        await pilot.press("7", "down", "down")
+        seen.append(text_of(app))
+        await pilot.press("enter")
+        session.arrive()
+        app.poll()
+        seen.append(text_of(app))
+        await pilot.press("enter")
+        seen.append(await until(app, pilot, "writev"))
+
+    drive(session, steps, size=(120, 40))
+    offered, started, _ = seen
     assert "Enter starts it: system calls" in offered
-    assert "7 Scripts" in started
     assert "Own cost" in started  # the cursor stays in the pane in which it was
-    assert "writev" in pane
-    assert "writev" not in stopped
-    assert "Own cost" in last
+
+
+def test_a_script_that_fails_says_why_and_can_be_tried_again() -> None:
+    failed = replace(OFF, state=State.FAILED, detail="no such tracepoint")
+    session = Growing(replace(builders.live(), scripts=(*builders.scripts(), failed)))
+
+    async def steps(app: BpftopApp, pilot: Pilot[int]) -> None:
+        await pilot.press("6")
+        assert "syscalls failed: no such tracepoint" in text_of(app)
+        await pilot.press("enter")
+        await until(app, pilot, "starting syscalls:")
+
+    drive(session, steps)
 
 
 def test_a_script_from_the_beginning_is_not_stopped() -> None:
     async def steps(app: BpftopApp, pilot: Pilot[int]) -> None:
-        await pilot.press("6", "x")
+        await pilot.press("7", "x")
         await until(app, pilot, "from the beginning")
 
-    drive(Growing(BEGUN), steps, size=(120, 40))
+    drive(Growing(), steps, size=(120, 40))
 
 
 def test_what_is_no_live_watch_says_so() -> None:
     async def steps(app: BpftopApp, pilot: Pilot[int]) -> None:
-        await pilot.press("6", "down", "down", "enter")
+        await pilot.press("7", "down", "down", "enter")
         await until(app, pilot, "no live watch")
 
     drive(BEGUN, steps, size=(120, 40))
 
 
 def test_many_scripts_scroll_and_leave_room_for_the_accounts() -> None:
-    many = tuple(replace(OFF, name=f"script{i}") for i in range(12))
+    many = tuple(replace(OFF, name=f"script{i}", pane="") for i in range(12))
     screen = screen_text(replace(builders.live(), scripts=(*builders.scripts(), *many)), "6", *["down"] * 13)
     assert "script11" in screen
     assert "of 14" in screen
     assert "produced" in screen
+
+
+def test_the_palette_offers_every_pane_by_name() -> None:
+    async def steps(app: BpftopApp, pilot: Pilot[int]) -> None:
+        names = {each.title: each.help for each in app.get_system_commands(app.screen)}
+        assert names["Pane: Disk"] == "open this pane and start its script"
+        assert names["Pane: Overview"] == "open this pane"
+        assert not any(name.startswith("Pane 1") for name in names)
+
+    drive(ALL, steps, options=UiOptions(refresh_s=60.0))

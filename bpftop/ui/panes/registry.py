@@ -17,6 +17,8 @@ from bpftop.ui.panes.slow import SlowRequests
 
 FIRST: tuple[type[Pane], ...] = (Overview, Latency, HeatMap, Clients, SlowRequests)
 """What every screen begins with."""
+ORDER = ("syscalls", "tcp", "http", "upstream", "eventloop", "scheduler", "disk")
+"""Of the panes of scripts, whether they run or not, so that a number key stays the same."""
 OWN: Mapping[str, Callable[[ScriptStatus], Pane]] = {"http": Routes}
 """Scripts whose pane is more than the general one."""
 
@@ -27,8 +29,9 @@ def panes_for(snapshot: Snapshot) -> list[Pane]:
 
 
 def with_panes(snapshot: Snapshot) -> list[ScriptStatus]:
-    """The scripts that run and have a pane of their own."""
-    return [script for script in snapshot.scripts if script.pane and script.state is not State.OFF]
+    """The scripts that have a pane of their own and run or could be started, in the order of their number keys."""
+    found = [each for each in snapshot.scripts if each.pane and not (each.state is State.OFF and each.unfit)]
+    return sorted(found, key=lambda each: ORDER.index(each.name) if each.name in ORDER else len(ORDER))
 
 
 def own_pane(script: ScriptStatus) -> Pane:

@@ -19,6 +19,7 @@ from bpftop.ui.paint import EMPTY, Line, Role, Span, beside, joined, line, wrapp
 from bpftop.ui.panes.latency import look_of
 from bpftop.ui.panes.lists import ListPane, by_figure, by_name
 from bpftop.ui.panes.slow import REQUEST, of_kind, slow_columns
+from bpftop.ui.panes.startable import Startable
 from bpftop.ui.safe import safe
 from bpftop.ui.subject import Subject
 from bpftop.ui.table import Column, table
@@ -66,7 +67,7 @@ def _joined_rows(snapshot: Snapshot, measure: str, counters: Mapping[str, str]) 
     return sorted(found, key=lambda route: route.name == words.OTHERS)
 
 
-class Routes(ListPane[Route]):
+class Routes(Startable, ListPane[Route]):
     """Sortable table of routes; where there is room the chosen one beside it."""
 
     SORTS = ("Count", "p99", "Max", "Of time", "5xx", "4xx", "Route", "p50", "Rate", "No answer")
@@ -77,8 +78,7 @@ class Routes(ListPane[Route]):
     ]
 
     def __init__(self, script: ScriptStatus) -> None:
-        super().__init__(f"script-{script.name}")
-        self.TITLE = self.SHORT = script.pane or script.title
+        super().__init__(script)
         self.ABOUT = (
             "HTTP/1 requests by method and path. The query and what follows a ';' are cut off in the kernel; numbers, "
             "UUIDs, hashes and tokens in a path are shown as ':id', a path beyond 64 bytes ends with '…', and 'GET …' "
@@ -171,6 +171,8 @@ class Routes(ListPane[Route]):
 
     def draw(self, view: View, width: int, height: int) -> list[Line]:
         """The table, and beside it the chosen route."""
+        if standing := self.standing(view, width):
+            return standing
         row = self.chosen(view)
         if width < _WIDE or row is None or self._by_client:
             return super().draw(view, width, height)

@@ -16,6 +16,7 @@ from bpftop.ui.histogram import histogram
 from bpftop.ui.paint import EMPTY, Line, Span, beside, line
 from bpftop.ui.panes.latency import look_of
 from bpftop.ui.panes.lists import ListPane, by_name
+from bpftop.ui.panes.startable import Startable
 from bpftop.ui.safe import safe
 from bpftop.ui.subject import Subject
 from bpftop.ui.table import Column, bar, table
@@ -41,7 +42,7 @@ def figures(snapshot: Snapshot, script: str) -> list[Figure]:
     return found + [snapshot.counters[name] for name in names if name in snapshot.counters]
 
 
-class ScriptPane(ListPane[ClientRow]):
+class ScriptPane(Startable, ListPane[ClientRow]):
     """The figures of one script. A script that needs more has a pane of its own class (registry.py)."""
 
     SORTS = ("Total", "Count", "p99", "p50", "Max", "Name", "Rate")
@@ -52,11 +53,9 @@ class ScriptPane(ListPane[ClientRow]):
     ]
 
     def __init__(self, script: ScriptStatus) -> None:
-        super().__init__(f"script-{script.name}")
-        self.script = script.name
-        self.TITLE = script.pane or script.title
-        self.SHORT = self.TITLE[:10]
-        self.ABOUT = f"{script.detail} Rows are by the time they took together; percentiles of a row are within 3 %."
+        super().__init__(script)
+        about = script.summary or script.detail
+        self.ABOUT = f"{about} Rows are by the time they took together; percentiles of a row are within 3 %."
         self._chosen_figure = ""
 
     def explained(self, view: View) -> list[Measure]:
@@ -126,6 +125,8 @@ class ScriptPane(ListPane[ClientRow]):
 
     def draw(self, view: View, width: int, height: int) -> list[Line]:
         """The figures and the table; where there is room the histogram of the chosen figure beside them."""
+        if standing := self.standing(view, width):
+            return standing
         found = self.figure(view)
         if width < _WIDE or not isinstance(found, MeasureSnapshot) or not found.summary.count:
             return super().draw(view, width, height)

@@ -1,0 +1,113 @@
+"""What the pane of a script says while the script does not run, and how it starts and stops it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, ClassVar
+
+from textual.binding import Binding, BindingType
+
+from bpftop import units
+from bpftop.model import ScriptStatus, Snapshot, State
+from bpftop.ui.paint import EMPTY, Line, Role, wrapped
+from bpftop.ui.panes.base import Pane
+from bpftop.ui.safe import safe
+from bpftop.ui.view import View
+
+if TYPE_CHECKING:
+    from bpftop.ui.opening import Opening
+
+_LINGER_S = 1.0
+"""Tab goes past a pane without starting its script; staying so long starts it."""
+
+
+class Startable(Pane):
+    """The pane of one script. Opening it starts the script; ``x`` stops it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("x", "stop_script", "Stop", tooltip="stop the script of this pane, if it was started from the screen"),
+    ]
+    script: str
+
+    def __init__(self, script: ScriptStatus) -> None:
+        super().__init__(f"script-{script.name}")
+        self.script = script.name
+        self.TITLE = script.pane or script.title
+        self.SHORT = self.TITLE[:10]
+        self._asked_s: float | None = None
+        """When it was asked to start (monotonic)."""
+
+    def status(self, view: View) -> ScriptStatus | None:
+        """The script as the newest snapshot has it."""
+        scripts = (view.whole or view.snapshot).scripts
+        return next((each for each in scripts if each.name == self.script), None)
+
+    def opened(self, in_passing: bool) -> None:
+        """The pane has come to the front: its script starts, after a moment when the user may be on the way."""
+        if in_passing:
+            self.set_timer(_LINGER_S, self._start_if_still_here)
+        else:
+            self._start()
+
+    def _start_if_still_here(self) -> None:
+        if self.has_focus:
+            self._start()
+
+    def _start(self) -> None:
+        status = self.status(self.view) if self.view else None
+        if status is not None and status.state is State.OFF:
+            self._asked_s = time.monotonic()
+            self._opening.start_script(status)
+
+    @property
+    def _opening(self) -> Opening:
+        return self.screen  # type: ignore[return-value]
+
+    def action_stop_script(self) -> None:
+        """Stop it."""
+        status = self.status(self.view) if self.view else None
+        if status is not None:
+            self._asked_s = None
+            self._opening.stop_script(status)
+
+    def action_drill(self) -> None:
+        """Enter: start it when it does not run, else look at a row alone."""
+        status = self.status(self.view) if self.view else None
+        if status is not None and status.state is State.OFF:
+            self._start()
+        elif status is not None and status.state is State.FAILED and self.view and self.standing(self.view, 80):
+            self._opening.stop_script(status)
+            self._opening.start_script(replace(status, state=State.OFF))
+        else:
+            super().action_drill()  # type: ignore[misc]
+
+    def standing(self, view: View, width: int) -> list[Line]:
+        """What is said instead of figures; nothing when there are some."""
+        status = self.status(view)
+        if status is None or status.state not in (State.OFF, State.ATTACHING, State.FAILED):
+            return []
+        if _counted(status, view.whole or view.snapshot):
+            return []
+        role: Role = "bad" if status.state is State.FAILED else "strong"
+        lines = [*wrapped(self._state_words(status, view), width, role), EMPTY]
+        if status.state is not State.FAILED and status.summary:
+            lines += [*wrapped(status.summary, width, "dim"), EMPTY]
+        cost = f"costs {status.cost}" if status.cost else "what it costs is in 'own cost' below, once it runs"
+        return lines + wrapped(cost, width, "warn" if status.cost else "dim")
+
+    def _state_words(self, status: ScriptStatus, view: View) -> str:
+        if status.state is State.FAILED:
+            return f"{status.name} failed: {safe(status.detail, 300)}  (Enter: try again, x: take it away)"
+        since = "" if self._asked_s is None else f" {units.span(time.monotonic() - self._asked_s)}"
+        if status.state is State.ATTACHING or self._asked_s is not None:
+            paused = "  (paused: p goes on)" if view.paused else "  (x: stop)"
+            return f"starting {status.name}:{since}{paused}"
+        return f"{status.name} is off  (Enter: start)"
+
+
+def _counted(status: ScriptStatus, snapshot: Snapshot) -> bool:
+    """Whether a script has (still) figures: one that attaches anew keeps those from before."""
+    shown = (snapshot.measures[name].summary.count for name in status.measures if name in snapshot.measures)
+    counts = (snapshot.counters[name].count for name in status.measures if name in snapshot.counters)
+    return any(shown) or any(counts)
