@@ -17,6 +17,7 @@ from bpftop.model import ClientRow, Snapshot
 from bpftop.scenarios import NAMES
 from bpftop.stats import findings
 from bpftop.stats.buckets import bucket_of
+from bpftop.stats.store import SLOW_SHOWN
 from bpftop.tracer.simulate import SimulatedSource, Truth, scenario_of
 from tests.scenarios import EVERYTHING, watched
 
@@ -282,3 +283,12 @@ def test_the_page_about_simulation_has_every_scenario_and_its_python_runs() -> N
     found: dict[str, object] = {}
     exec(code, found)
     assert isinstance(found["source"], SimulatedSource)
+
+
+def test_a_slow_request_has_its_route_though_it_was_slow_only_to_be_read() -> None:
+    """The slowest of ``requests`` are not the slowest of ``http``, whose clock begins with the read."""
+    snapshot, truth = watched("stalled-worker", 40.0, ("requests", "http"))
+    assert truth.sent["http"] > SLOW_SHOWN > truth.sent["request"] > 100
+    measured = [event for event in snapshot.slow if event.event == "request" and "read_queue_ns" in event.fields]
+    assert len(measured) == truth.sent["request"]
+    assert all("route" in event.texts for event in measured)

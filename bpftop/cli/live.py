@@ -91,7 +91,7 @@ def simulated(options: argparse.Namespace, made: Callable[[SimulatedSource], obj
         scenario,
         seed=options.seed,
         speed=getattr(options, "speed", None) or 1.0,
-        length_s=getattr(options, "duration", math.inf),
+        length_s=getattr(options, "duration", None) or math.inf,
         keep=getattr(options, "truth", False),
     )
     made(source)

@@ -47,6 +47,11 @@ class EventRing:
         rows = rows[rows[:, 0] >= since_boot_ns]
         return slowest(rows if until_boot_ns is None else rows[rows[:, 0] <= until_boot_ns], most)
 
+    def at(self, boot_ns: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The records of these moments."""
+        rows = self._rows[: min(self.taken, len(self._rows))]
+        return rows[np.isin(rows[:, 0], boot_ns)]
+
 
 def slowest(rows: NDArray[np.int64], most: int) -> NDArray[np.int64]:
     """The records with the largest second number (latency), slowest first; at most ``most`` rows."""

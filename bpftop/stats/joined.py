@@ -10,6 +10,8 @@ from bpftop.model import SlowRequest
 REQUEST, HTTP = "request", "http"
 NEAR_NS = 1_000_000
 """Two programs on one attach point look at the clock within this."""
+JOINED = (REQUEST, HTTP)
+"""The streams of which one row can be made."""
 _STATUSES = range(100, 600)
 
 

@@ -24,7 +24,7 @@ from bpftop.stats import buckets
 from bpftop.stats.clients import ClientSeries, bare, client_rows, slow_bucket, slow_count
 from bpftop.stats.events import EventRing, described
 from bpftop.stats.exclude import Excluded
-from bpftop.stats.joined import joined
+from bpftop.stats.joined import JOINED, joined
 from bpftop.stats.keys import KeyNames
 from bpftop.stats.ledger import Ledger
 from bpftop.stats.quantiles import histogram, summarize
@@ -289,9 +289,14 @@ class Store:
         end_ns = self._end_ns(until_ns)
         since = 0 if length_s is None else end_ns - int(self.span_s(length_s, until_ns) * 1e9)
         until = None if end_ns == self._last_ns else end_ns
+        picked = [ring.slowest(since, SLOW_SHOWN, until) for ring in self._rings]
+        twice = [place for place, stream in enumerate(self._streams) if stream.name in JOINED]
+        if len(twice) > 1:  # one script's slowest need not be the other's: both halves of each row
+            moments = np.concatenate([picked[place][:, 0] for place in twice])
+            picked = [self._rings[at].at(moments) if at in twice else rows for at, rows in enumerate(picked)]
         found = []
-        for stream, ring in zip(self._streams, self._rings, strict=True):
-            for row in ring.slowest(since, SLOW_SHOWN, until).tolist():
+        for stream, rows in zip(self._streams, picked, strict=True):
+            for row in rows.tolist():
                 found.append(described(stream, self._measure_of(stream), row, self._names, unix_offset_ns))
         return tuple(sorted(joined(found), key=lambda event: -event.latency_ns))
 
