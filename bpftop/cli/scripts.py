@@ -27,13 +27,18 @@ def listing() -> int:
         for measure in script.measures:
             lines += _wrapped(f"  {measure.name:22} {measure.start} … {measure.end}", 25)
         for counter in script.counters:
-            lines += _wrapped(f"  {counter.name:22} how often: {counter.title.lower()}", 25)
+            lines += _wrapped(f"  {counter.name:22} how often: {_inside(counter.title)}", 25)
         asked = "runs always" if script.default else f"runs with {script.needs or '--with ' + script.name}"
         lines += [f"  costs {script.cost}"] if script.cost else []
         lines.append(f"  {asked}; {_verdict(script, host)}")
         blocks.append("\n".join(lines))
     print("\n\n".join(blocks))
     return 0
+
+
+def _inside(title: str) -> str:
+    """A title in the middle of a sentence."""
+    return title[:1].lower() + title[1:]
 
 
 def _wrapped(text: str, indent: int) -> list[str]:

@@ -99,7 +99,7 @@ def lockdown(host: Host) -> Check:
     """Whether BPF programs may read the kernel's memory."""
     mode = re.search(r"\[(\w+)\]", read(host.sys / "kernel" / "security" / "lockdown"))
     if mode is None or mode[1] != "confidentiality":
-        found = mode[1] if mode else "unknown: mount -t securityfs none /sys/kernel/security"
+        found = mode[1] if mode else "unknown: sudo mount -t securityfs none /sys/kernel/security"
         return Check("lockdown", found, known=mode is not None)
     message = "the kernel is locked down (confidentiality): BPF programs may not read its memory"
     return Check("lockdown", mode[1], Problem(message, "reboot with lockdown=integrity"))

@@ -58,7 +58,7 @@ def checks(found: TargetFinding) -> list[Check]:
     target = found.target
     if found.look is None:
         fatal = target.kind is TargetKind.PID
-        hint = "ps -e" if fatal else f"bpftop {target.spec}"
+        hint = "ps -e" if fatal else "sudo bpftop"  # alone it lists what listens here
         wait = "" if fatal else "; bpftop waits for it"
         return [Check("running", "no", Problem(f"{found.absent}{wait}", hint, fatal=False))]
     seen = found.look
