@@ -289,6 +289,8 @@ class TracerStatus:
     """What bpftrace itself says it could not hand over."""
     source: str = "bpftrace"
     """``bpftrace``, ``simulation`` or ``replay``: where the figures come from."""
+    rights: str = ""
+    """One sentence: as which user what bpftrace says is read and drawn."""
 
 
 # --- figures ----------------------------------------------------------------------------------------------------------

@@ -30,7 +30,7 @@ from bpftop.stats.exclude import Excluded, Network
 from bpftop.stats.keys import KeyNames
 from bpftop.stats.tick import Slice, TickData
 from bpftop.tracer.assemble import Assembler
-from bpftop.tracer.failures import explain
+from bpftop.tracer.failures import explain, lacks_rights
 from bpftop.tracer.overhead import OverheadMeter
 from bpftop.tracer.reader import pump
 from bpftop.tracer.source import Source
@@ -65,12 +65,15 @@ class Session:
         bpftrace_version: str = "",
         comm_of: Callable[[int], str] = comm_of,
         device_of: Callable[[int], str] = device_name,
+        meter: OverheadMeter | None = None,
+        rights: str = "",
     ) -> None:
         self._source = source
         self._target = target
         self._renew = renew
         self._rescan = rescan
-        self._meter = OverheadMeter()
+        self._rights = rights
+        self._meter = meter or OverheadMeter()
         self._assembler = Assembler()
         self._lock = threading.Lock()
         self._state = State.ATTACHING
@@ -186,6 +189,8 @@ class Session:
             self._target = found
         else:
             cause, hint = explain(self._stderr, self._exit_code)
+            if self._store.ticks == 0 and lacks_rights(self._stderr) and self._relaxed(cause):
+                return True
             self._detail = f"{cause} (exit code {self._exit_code})"
             if self._store.ticks == 0 or self._restarts >= _RESTARTS or self._renew is None:
                 self._state = State.FAILED
@@ -211,6 +216,24 @@ class Session:
             self._store.started(self._started_ns)
             self._assembler = Assembler()
             self._state = State.ATTACHING
+        return True
+
+    def _relaxed(self, cause: str) -> bool:
+        """Try once more with all of root's capabilities what failed at once with few; True when that runs."""
+        more = getattr(self._source, "relaxed", lambda: None)()
+        if more is None or self._stopping.is_set():
+            return False
+        try:
+            if more.stdout < 0:
+                more.start()
+        except BpftopError:
+            return False
+        self._source = more
+        self._stderr.clear()
+        self._stderr.append(f"with few capabilities it failed ({cause}); now it has all of root's")
+        with self._lock:
+            self._started_ns = self._heard_ns = boot_ns()
+            self._assembler = Assembler()
         return True
 
     def _message(self, message: Message) -> None:
@@ -356,6 +379,7 @@ class Session:
             self._runs,
             self._lost_reported,
             self._source.label,
+            self._rights,
         )
 
 

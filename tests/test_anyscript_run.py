@@ -239,7 +239,7 @@ def test_what_a_process_holds() -> None:
     assert attached.cpu_ticks(None) == 0
     assert attached.buffers("0.17.0") == os.cpu_count()
     assert attached.buffers("0.27.1") == 0
-    assert attached.nothing(mine, ("kprobe:x", "interval:s:1"), "0.27.1")
-    assert attached.nothing(mine, ("interval:s:1",), "0.27.1")
-    assert not attached.nothing(mine, (), "0.27.1")
-    assert not attached.nothing(None, ("kprobe:x",), "0.27.1")
+    assert attached.nothing(0, ("kprobe:x", "interval:s:1"), "0.27.1")
+    assert attached.nothing(0, ("interval:s:1",), "0.27.1")
+    assert not attached.nothing(0, (), "0.27.1")
+    assert not attached.nothing(-1, ("kprobe:x",), "0.27.1")

@@ -32,12 +32,12 @@ def buffers(version: str) -> int:
     return (os.cpu_count() or 1) if version.startswith(_PERF_BUFFERS) else 0
 
 
-def nothing(pid: int | None, points: Sequence[str], version: str) -> bool:
-    """Whether of these attach points none but the timers is attached. False when that cannot be known."""
+def nothing(holds: int, points: Sequence[str], version: str) -> bool:
+    """Whether ``holds`` perf events and links are only timers of these points. False when not to be known."""
     timers = [point for point in points if point.startswith(_TIMERS)]
     expected = sum(1 if point.startswith("i") else os.cpu_count() or 1 for point in timers)
     expected = expected if len(timers) < len(points) else 0
-    return bool(points) and 0 <= held(pid) <= buffers(version) + expected
+    return bool(points) and 0 <= holds <= buffers(version) + expected
 
 
 def cpu_ticks(pid: int | None) -> int:

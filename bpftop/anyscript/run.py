@@ -6,6 +6,7 @@ import os
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from functools import partial
 
 from bpftop.anyscript import attached
@@ -56,7 +57,17 @@ def _here() -> str:
 class ScriptRun:
     """Runs one program to its end; restarts nothing."""
 
-    def __init__(self, script: UserScript, source: Source, version: str = "") -> None:
+    def __init__(
+        self,
+        script: UserScript,
+        source: Source,
+        version: str = "",
+        *,
+        held: Callable[[int | None], int] = attached.held,
+        meter: OverheadMeter | None = None,
+    ) -> None:
+        """``held`` and ``meter``: where another process must be asked about bpftrace."""
+        self._held = held
         self._script = script
         self._source = source
         self._version = version
@@ -77,7 +88,7 @@ class ScriptRun:
         self._asked = threading.Event()
         self._heard = 0
         self._left_to_detach = 0
-        self._meter = OverheadMeter()
+        self._meter = meter or OverheadMeter()
         self._metered = 0.0
         self._unattached = False
         self._thread = threading.Thread(target=self._follow, name="bpftop-run", daemon=True)
@@ -87,7 +98,8 @@ class ScriptRun:
 
     def start(self) -> None:
         """Start bpftrace and the reading of it. Raises HostError when it cannot be executed."""
-        self._source.start()
+        if self._source.stdout < 0:
+            self._source.start()
         self._started_ns = time.time_ns()
         self._thread.start()
 
@@ -139,7 +151,7 @@ class ScriptRun:
     def _progress(self) -> tuple[int, int, int]:
         """What has been heard, what is still attached, and the CPU time of bpftrace: large maps take long."""
         pid = self._source.pid
-        self._left_to_detach = max(attached.held(pid) - attached.buffers(self._version), 0)
+        self._left_to_detach = max(self._held(pid) - attached.buffers(self._version), 0)
         return self._heard, self._left_to_detach, attached.cpu_ticks(pid)
 
     # --- the reader's thread ---
@@ -217,7 +229,7 @@ class ScriptRun:
         return True
 
     def _holds_nothing(self) -> bool:
-        return attached.nothing(self._source.pid, self._points, self._version)
+        return attached.nothing(self._held(self._source.pid), self._points, self._version)
 
     # --- figures ---
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import signal
 import sys
+import time
 from collections.abc import Sequence
 from types import FrameType
 
@@ -35,16 +37,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     for number in ours:
         signal.signal(number, _end)
     try:
-        return _guarded(given)
+        return _guarded(given, ours_alone=argv is None)
     finally:
         for number in ours:
             signal.signal(number, before[number])
 
 
-def _guarded(given: list[str]) -> int:
-    """Run the words; everything that ends them early becomes an exit code."""
+def _guarded(given: list[str], ours_alone: bool) -> int:
+    """Run the words; everything that ends them early becomes an exit code.
+
+    ``ours_alone``: the process is a program of ours and no part of another, so it may be divided.
+    """
     try:
-        code = _run(given)
+        code = _run(given, ours_alone)
         sys.stdout.flush()
         return code
     except BpftopError as error:
@@ -64,11 +69,18 @@ def _guarded(given: list[str]) -> int:
         return _tell(BpftopError(f"this should not have happened: {said}", "BPFTOP_DEBUG=1 shows where"))
 
 
+_TWICE_S = 0.5
+"""The same request may come twice: to the group of processes, and from the supervisor."""
+_ended = [-_TWICE_S]
+
+
 def _end(number: int, _frame: FrameType | None) -> None:
-    raise Ended(number)
+    if time.monotonic() - _ended[0] >= _TWICE_S:
+        _ended[0] = time.monotonic()
+        raise Ended(number)
 
 
-def _run(given: list[str]) -> int:
+def _run(given: list[str], ours_alone: bool) -> int:
     if not given:
         return _nothing()
     if given[0] in ("-h", "--help"):
@@ -81,10 +93,20 @@ def _run(given: list[str]) -> int:
         options = parse(with_verb(given))
     except SystemExit as helped:  # --help of a verb
         return int(helped.code or 0)
-    options.words = given
+    options.words, options.link, options.rights = given, None, ""
     if getattr(options, "simulate", None) == simulation.LIST:
         print(simulation.listing())
         return 0
+    if ours_alone:
+        from bpftop.cli.divide import divide
+
+        code = divide(options)
+        if code is not None:
+            return code
+    return _verb(options)
+
+
+def _verb(options: argparse.Namespace) -> int:
     # Each verb is imported when it is wanted: the screen, numpy and the tracer cost half a second together.
     if options.verb in ("watch", "demo"):
         from bpftop.cli import watch

@@ -70,7 +70,13 @@ def source(parser: Parser) -> None:
         help="no kernel, no root: figures of a scenario, see below; default: demo",
     )  # fmt: skip
     parser.add_argument("--seed", type=whole, metavar="N", help="another run of the same scenario; default: 1")
-    parser.add_argument("--bpftrace", type=Path, metavar="FILE", help="the bpftrace to run")
+    tracer(parser)
+
+
+def tracer(parser: Parser) -> None:
+    """Which bpftrace, and whose rights the rest of us has."""
+    parser.add_argument("--bpftrace", type=Path, metavar="FILE", help="the bpftrace to run; only root may change it")
+    parser.add_argument("--user", metavar="NAME", help="who reads, draws and writes files; default: the caller of sudo")
 
 
 def screen(parser: Parser) -> None:

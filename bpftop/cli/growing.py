@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from bpftop.cli.host import host_of
-from bpftop.preflight import Host, bpftrace_path, bpftrace_version, missing, suited
+from bpftop.cli.live import supervised_session
+from bpftop.cli.plan import single
+from bpftop.preflight import Host, bpftrace_path, bpftrace_version, missing
 
 if TYPE_CHECKING:
     from bpftop.ensemble import Ensemble
@@ -17,12 +20,19 @@ if TYPE_CHECKING:
 def growing(session: Session, options: argparse.Namespace) -> Ensemble:
     """The session, and every script of the catalog that it does not run yet, ready to be started."""
     from bpftop.ensemble import Ensemble
-    from bpftop.scripts import catalog
 
+    if options.link is not None:
+        return Ensemble(session, lambda name, _: _supervised(options, name), options.opened.offers)
     host = host_of(options.bpftrace, *options.words)
     running = {script.name for script in session.snapshot(10.0).scripts}
-    offers = [_offer(script, host) for name, script in catalog().items() if name not in running]
-    return Ensemble(session, lambda name, target: _session(catalog()[name], target, host), offers)
+    return Ensemble(session, lambda name, target: _session(name, target, host), offers(running, host))
+
+
+def offers(running: Collection[str], host: Host) -> tuple[ScriptStatus, ...]:
+    """The scripts of the catalog that could be started besides those that run."""
+    from bpftop.scripts import catalog
+
+    return tuple(_offer(script, host) for name, script in catalog().items() if name not in running)
 
 
 def _offer(script: Script, host: Host) -> ScriptStatus:
@@ -37,22 +47,19 @@ def _offer(script: Script, host: Host) -> ScriptStatus:
     )  # fmt: skip
 
 
-def _session(script: Script, target: Target, host: Host) -> Session:
+def _supervised(options: argparse.Namespace, name: str) -> Session:
+    """A session of its own for one script, begun by the supervisor. Raises BpftopError."""
+    opened, source = options.link.begin("start", name)
+    return supervised_session(options.link, opened, source, options.rights)
+
+
+def _session(name: str, target: Target, host: Host) -> Session:
     """A session of its own for one script. Raises BpftopError."""
-    from bpftop.errors import HostError
-    from bpftop.scripts import compose
     from bpftop.session import Session
-    from bpftop.tracer.supervisor import BpftraceSource
 
-    why = missing(script, host)
-    if why:
-        raise HostError(why, "bpftop doctor")
-    path = bpftrace_path(host)
-    chosen = suited(script, host)
-
-    def renew(target: Target) -> BpftraceSource:
-        return BpftraceSource(compose([chosen], target), bpftrace_path=str(path))
-
-    program = compose([chosen], target)
-    source = BpftraceSource(program, bpftrace_path=str(path))
-    return Session(source, program, target, renew=renew, bpftrace_version=bpftrace_version(path))
+    plan = single(name, target, host, lambda: target)
+    program = plan.program(target)
+    version = bpftrace_version(bpftrace_path(host))
+    return Session(
+        plan.source(program), program, target, renew=lambda t: plan.source(plan.program(t)), bpftrace_version=version
+    )

@@ -1,36 +1,32 @@
-"""From options to a running session: real bpftrace, or the simulation. Nothing of the screen is imported here."""
+"""From options to a running session: real bpftrace, or the simulation. Nothing of the screen is imported here.
+
+Where the process has been divided (bpftop.cli.divide) the session is here, and bpftrace is the supervisor's child.
+"""
 
 from __future__ import annotations
 
 import argparse
 import math
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bpftop.cli import attach, words
-from bpftop.cli.choice import runnable, wanted
-from bpftop.cli.host import host_of, narrate, prepare
-from bpftop.errors import BpftopError, TargetError, UsageError
-from bpftop.preflight import Host, require_numpy
+from bpftop.cli import attach
+from bpftop.cli.choice import wanted
+from bpftop.cli.host import narrate
+from bpftop.cli.plan import cannot_trace, given_target, planned, planned_demo
+from bpftop.errors import UsageError
+from bpftop.preflight import require_numpy
 from bpftop.scenarios import DEFAULT
 from bpftop.tracing import running, traced
 
 if TYPE_CHECKING:
-    from bpftop.model import Script, Target
+    from bpftop.cli.works import Opened
     from bpftop.session import Session  # numpy comes with it: not before require_numpy has spoken
+    from bpftop.supervision.link import Link, SupervisedSource
     from bpftop.tracer.simulate import SimulatedSource
 
-
-def given_target(options: argparse.Namespace) -> str:
-    """The target's word; simulation needs none."""
-    if options.target is None and attach.asked(options) and not options.simulate:
-        return attach.stand_in(options)
-    if options.target is None and not options.simulate:
-        raise UsageError(words.NO_TARGET, "bpftop --help")
-    return "demo" if options.target is None else options.target
+__all__ = ["demo", "given_target", "live", "simulated", "supervised", "traced"]
 
 
 @contextmanager
@@ -39,34 +35,23 @@ def live(
     say: Callable[[str], None] = narrate,
     say_absent: Callable[[str], None] = narrate,
     made: Callable[[SimulatedSource], object] = id,
+    meanwhile: Callable[[], None] = lambda: None,
 ) -> Iterator[Session]:
     """A session on the target of ``options``, started; stopped on the way out. Raises BpftopError.
 
-    ``say`` gets what stays true, ``say_absent`` what is true until the target runs, ``made`` a simulation's source.
+    ``say`` gets what stays true, ``say_absent`` what is true until the target runs, ``made`` a simulation's source;
+    ``meanwhile`` is called while the supervisor, where there is one, looks for the target and starts bpftrace.
     """
     if options.simulate:
         with simulated(options, made) as session:
             yield session
-        return
-    from bpftop.target import parse, resolve
-
-    spec = given_target(options)
-    parse(spec)  # an impossible word is said before anything else
-    wanted(options)
-    host = host_of(options.bpftrace, *options.words)
-    prepare(host)
-    target = attach.runners(spec) if options.target is None else found(spec, say, say_absent)
-    chosen = runnable(options, host, say)
-    first = [attach.attached(options, target, say)]
-
-    def scripts(target: Target) -> list[Script]:
-        return [*chosen, *(first.pop() if first else attach.attached(options, target))]
-
-    def rescan() -> Target:
-        return target if options.target is None else resolve(spec)
-
-    with traced(target, host, rescan, scripts) as session:
-        yield session
+    elif options.link is not None:
+        with supervised(options, say, say_absent, meanwhile) as session:
+            yield session
+    else:
+        plan = planned(options, say, say_absent)
+        with traced(plan.target, plan.host, plan.rescan, plan.scripts) as session:
+            yield session
 
 
 @contextmanager
@@ -100,50 +85,75 @@ def simulated(options: argparse.Namespace, made: Callable[[SimulatedSource], obj
         yield session
 
 
-def found(spec: str, say: Callable[[str], None], say_absent: Callable[[str], None]) -> Target:
-    """The target; one that does not run yet is waited for, with a word about what runs instead. Raises TargetError."""
-    from bpftop.model import TargetKind
-    from bpftop.target import elsewhere, explain, hidden, resolve
+@contextmanager
+def supervised(
+    options: argparse.Namespace,
+    say: Callable[[str], None],
+    say_absent: Callable[[str], None],
+    meanwhile: Callable[[], None] = lambda: None,
+) -> Iterator[Session]:
+    """A session whose bpftrace is the supervisor's child; what it found is kept as ``options.opened``."""
+    opened, source = _opened(options, meanwhile)
+    assert source is not None
+    assert not isinstance(opened, str)
+    for sentence in opened.said:
+        say(sentence)
+    for sentence in opened.absent:
+        say_absent(sentence)
+    session = supervised_session(options.link, opened, source, options.rights, follow=True)
+    with running(session):
+        yield session
 
-    target = resolve(spec)
-    if target.processes:
-        for sentence in filter(None, (hidden(target), elsewhere(target))):
-            say(sentence)
-        return target
-    why = explain(target)
-    if target.kind is TargetKind.PID or (target.kind is TargetKind.PATH and not os.path.exists(spec)):
-        raise TargetError(why, "ps -e")
-    say_absent(why)
-    return target
+
+def _opened(options: argparse.Namespace, meanwhile: Callable[[], None]) -> tuple[Opened | str, SupervisedSource | None]:
+    answer = options.link.begin_later("open")
+    require_numpy()
+    import bpftop.session  # noqa: F401
+
+    meanwhile()
+    options.opened, source = answer()
+    return options.opened, source
+
+
+def supervised_session(
+    link: Link, opened: Opened, source: SupervisedSource, rights: str, *, follow: bool = False
+) -> Session:
+    """A session, not started, on a run of the supervisor's. ``follow``: its target is looked up again."""
+    from bpftop.session import Session
+    from bpftop.tracer.overhead import OverheadMeter
+
+    return Session(
+        source,
+        opened.program,
+        opened.target,
+        renew=lambda _: source.anew(),
+        rescan=(lambda: link.ask("rescan")[0]) if follow else None,
+        bpftrace_version=opened.version,
+        meter=OverheadMeter(link.costs, link.statistics),
+        rights=rights,
+    )
 
 
 @contextmanager
-def demo(options: argparse.Namespace) -> Iterator[tuple[Session, str]]:
+def demo(options: argparse.Namespace, meanwhile: Callable[[], None] = lambda: None) -> Iterator[tuple[Session, str]]:
     """A session on the demo, and a sentence for the screen when it is simulated and nobody asked for that."""
-    host = host_of(options.bpftrace, *options.words)
-    why = "" if options.simulate else _cannot_trace(options, host)
+    if not options.simulate and options.link is not None:
+        opened, source = _opened(options, meanwhile)
+        if source is not None and not isinstance(opened, str):
+            session = supervised_session(options.link, opened, source, options.rights, follow=True)
+            with running(session):
+                yield session, ""
+            return
+        why = str(opened)
+    else:
+        why = "" if options.simulate else cannot_trace(options)
     if options.simulate or why:
         with simulated(options) as session:
             yield session, f"simulation: {why}" if why else ""
         return
-    from bpftop.demo import NAME, start_demo
-    from bpftop.target import resolve
+    from bpftop.demo import start_demo
 
     with start_demo() as server:
-
-        def rescan() -> Target:
-            return replace(resolve(f":{server.port}"), name=NAME)
-
-        scripts = runnable(options, host, narrate)
-        with traced(rescan(), host, rescan, lambda _: scripts) as session:
+        plan = planned_demo(options, server.port)
+        with traced(plan.target, plan.host, plan.rescan, plan.scripts) as session:
             yield session, ""
-
-
-def _cannot_trace(options: argparse.Namespace, host: Host) -> str:
-    """Why this host cannot trace, with the command to type; empty when it can."""
-    try:
-        prepare(host)
-        runnable(options, host, lambda _: None)
-    except BpftopError as error:
-        return f"{error.message} ({error.hint})" if error.hint else error.message
-    return ""

@@ -138,7 +138,7 @@ def _run() -> Parser:
     parser.add_argument("-d", "--duration", type=seconds, metavar="TIME", help="end it after TIME: 30, 90s, 5min")
     parser.add_argument("-i", "--interval", type=seconds, metavar="TIME", help="print what its maps were every TIME")
     parser.add_argument("--format", choices=("text", "json", "csv"), help="default: text")
-    parser.add_argument("--bpftrace", type=Path, metavar="FILE", help="the bpftrace to run")
+    groups.tracer(parser)
     groups.looks(parser)
     return parser
 

@@ -32,6 +32,7 @@ JITTER_S = 0.3
 LATE_S = 5.0
 """A tick that comes later than this is not waited for."""
 MIN_INTERVAL_S, MAX_INTERVAL_S = 1.0, 300.0
+TWICE_S = 0.5
 LOST_SHARE = 0.001
 INTERRUPTED = 128 + signal.SIGINT
 
@@ -195,12 +196,19 @@ class _Printer:
 
 @contextmanager
 def ctrl_c() -> Iterator[threading.Event]:
-    """The first ctrl+c ends the measurement, the second the program."""
+    """The first ctrl+c ends the measurement, the second the program.
+
+    What follows within half a second is the same one: the terminal tells this process and its supervisor, which hands
+    it on.
+    """
     stop = threading.Event()
+    first = 0.0
 
     def on_interrupt(_number: int, _frame: FrameType | None) -> None:
-        if stop.is_set():
+        nonlocal first
+        if stop.is_set() and time.monotonic() - first > TWICE_S:
             raise KeyboardInterrupt
+        first = first or time.monotonic()
         stop.set()
 
     before = signal.signal(signal.SIGINT, on_interrupt)

@@ -13,10 +13,11 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bpftop import people
 from bpftop.cli.host import host_of, narrate, prepare
 from bpftop.cli.look import screen_options
 from bpftop.cli.report import INTERRUPTED, ctrl_c
@@ -26,6 +27,8 @@ from bpftop.preflight import bpftrace_path, bpftrace_version
 if TYPE_CHECKING:
     from bpftop.anyscript.model import LogLine, RunSnapshot, UserScript
     from bpftop.anyscript.run import ScriptRun
+    from bpftop.people import Person
+    from bpftop.supervision.link import Link
 
 POLL_S = 0.05
 PATIENCE_S = 2.0
@@ -41,8 +44,7 @@ def run(options: argparse.Namespace) -> int:
     printed = options.duration or options.interval or options.format
     if not printed:
         _need_terminal(options.file)
-    script = _script(options)
-    with _started(script, options) as program:
+    with _started(options) as program:
         return _print(program, options) if printed else _show(program, options)
 
 
@@ -55,28 +57,45 @@ def _need_terminal(file: str) -> None:
         raise UsageError(error.message, f"bpftop run {shlex.quote(file)} -d 10") from error
 
 
-def _script(options: argparse.Namespace) -> UserScript:
+def user_script(options: argparse.Namespace, person: Person | None) -> UserScript:
+    """The program, read with the rights of ``person`` where there is one. Raises ScriptError."""
     from bpftop.anyscript.script import read_script
-    from bpftop.export.files import sudo_caller
+    from bpftop.supervision.drop import acting_as
 
-    caller = sudo_caller()
-    return read_script(options.file, tuple(options.args), caller[0] if caller else os.getuid())
+    with acting_as(person) if person else nullcontext():
+        return read_script(options.file, tuple(options.args), person.uid if person else os.getuid())
 
 
 @contextmanager
-def _started(script: UserScript, options: argparse.Namespace) -> Iterator[ScriptRun]:
+def _started(options: argparse.Namespace) -> Iterator[ScriptRun]:
     """The run, started; ended on the way out whatever happens."""
-    from bpftop.anyscript.run import ScriptRun, source_for
-
-    host = host_of(options.bpftrace, *options.words)
-    prepare(host)
-    path = bpftrace_path(host)
-    program = ScriptRun(script, source_for(script, str(path)), bpftrace_version(path))
+    program = _prepared(options) if options.link is None else _supervised(options.link)
     program.start()
     try:
         yield program
     finally:
         program.kill()
+
+
+def _prepared(options: argparse.Namespace) -> ScriptRun:
+    """Its bpftrace is a child of this very process."""
+    from bpftop.anyscript.run import ScriptRun, source_for
+
+    script = user_script(options, people.caller() if os.geteuid() == 0 else None)
+    host = host_of(options.bpftrace, *options.words)
+    prepare(host)
+    path = bpftrace_path(host)
+    return ScriptRun(script, source_for(script, str(path)), bpftrace_version(path))
+
+
+def _supervised(link: Link) -> ScriptRun:
+    """Its bpftrace is the supervisor's, who has read the program itself."""
+    from bpftop.anyscript.run import ScriptRun
+    from bpftop.tracer.overhead import OverheadMeter
+
+    (script, version), source = link.begin("open")
+    assert source is not None
+    return ScriptRun(script, source, version, held=link.held, meter=OverheadMeter(link.costs, link.statistics))
 
 
 # --- on the screen ---

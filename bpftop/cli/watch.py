@@ -23,15 +23,19 @@ def watch(options: argparse.Namespace) -> int:
     _need_terminal(given_target(options))
     said: list[str] = []
     absent: list[str] = []
-    with live(options, said.append, absent.append) as session:
+    with live(options, said.append, absent.append, meanwhile=_import_screen) as session:
         return _show(session, options, " · ".join(said), "".join(absent))
 
 
 def demo(options: argparse.Namespace) -> int:
     """Show the demo until the user leaves; the exit code."""
     _need_terminal("TARGET")
-    with demo_session(options) as (session, banner):
+    with demo_session(options, _import_screen) as (session, banner):
         return _show(session, options, banner)
+
+
+def _import_screen() -> None:
+    import bpftop.ui.app  # noqa: F401
 
 
 def _need_terminal(target: str) -> None:

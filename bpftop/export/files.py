@@ -14,6 +14,7 @@ import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from bpftop import people
 from bpftop.errors import FileError
 
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -119,21 +120,13 @@ def _publish(folder: int, hidden: str, name: str, inode: int) -> None:
 
 def _give_to_caller(fd: int, folder: int) -> None:
     """Under sudo the file belongs to the caller, where the caller could have made it too."""
-    caller = sudo_caller()
+    caller = people.caller() if os.geteuid() == 0 else None
     if caller is None:
         return
     where = os.fstat(folder)
     shared = where.st_mode & stat.S_ISVTX and where.st_mode & stat.S_IWOTH
-    if where.st_uid == caller[0] or shared:
-        os.fchown(fd, *caller)
-
-
-def sudo_caller() -> tuple[int, int] | None:
-    """User and group id of the person behind sudo; ``None`` when this is not root under sudo."""
-    user, group = os.environ.get("SUDO_UID", ""), os.environ.get("SUDO_GID", "")
-    if os.geteuid() != 0 or not (user.isdecimal() and group.isdecimal()):
-        return None
-    return int(user), int(group)
+    if where.st_uid == caller.uid or shared:
+        os.fchown(fd, caller.uid, caller.gid)
 
 
 def _remove(folder: int, names: list[str]) -> None:

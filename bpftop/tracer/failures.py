@@ -198,6 +198,9 @@ _RULES: tuple[tuple[str, _Build, _Build], ...] = (
     ),
     (r"^ERROR: (syntax.+|unterminated string)$", lambda m: f"bpftrace does not accept the program: {m[1]}", _TRY),
 )
+_RIGHTS = re.compile(
+    r"not permitted|[Pp]ermission denied|CAP_|[Pp]rivilege|BPF maps has failed|perf buffer|object load fail"
+)
 _COMPILED = tuple((re.compile(pattern, re.MULTILINE), sentence, hint) for pattern, sentence, hint in _RULES)
 _SIGNALS = {
     signal.SIGSEGV: ("bpftrace crashed (segmentation fault)", _UPGRADE),
@@ -207,6 +210,11 @@ _SIGNALS = {
 }
 
 _NO_CAUSE_IN_WORDS = (-signal.SIGKILL, -signal.SIGSEGV, -signal.SIGILL)
+
+
+def lacks_rights(lines: Iterable[str]) -> bool:
+    """Whether bpftrace's words are those of a program that was refused something."""
+    return any(_RIGHTS.search(line) for line in lines)
 
 
 def explain(lines: Iterable[str], exit_code: int | None) -> tuple[str, str]:

@@ -16,21 +16,28 @@ import ctypes
 import os
 import platform
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeAlias
 
 from bpftop.model import Overhead
 
 _BPF_ENABLE_STATS = 32
 _SYSCALL = {"x86_64": 321, "aarch64": 280, "riscv64": 280, "s390x": 351, "ppc64le": 361}
 EVERY_TICKS = 10
+Costs: TypeAlias = Callable[[int], tuple[int, int, int]]
+"""From a process id to run time (ns), runs and missed runs."""
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 class OverheadMeter:
     """Call ``tick`` once a tick; ``overhead`` is the last finished measurement."""
 
-    def __init__(self) -> None:
+    def __init__(self, costs: Costs | None = None, enable: Callable[[], int] | None = None) -> None:
+        """``costs`` and ``enable``: as ``program_costs`` and ``enable_statistics``, where another process must ask."""
+        self._costs = costs or program_costs
+        self._enable = enable or enable_statistics
         self.overhead = Overhead()
         self._ticks = 0
         self._stats_fd = -1
@@ -40,11 +47,11 @@ class OverheadMeter:
         """Begin or finish a measurement of the process ``pid``."""
         if pid is None:
             return
-        run_ns, runs, missed = program_costs(pid)
+        run_ns, runs, missed = self._costs(pid)
         if self._stats_fd >= 0:
             self._finish(run_ns, runs)
         elif self._ticks % EVERY_TICKS == 0:
-            self._stats_fd = _enable_stats()
+            self._stats_fd = self._enable()
             self._start = (run_ns, runs, time.monotonic())
         self._ticks += 1
         self.overhead = replace(self.overhead, missed=missed)
@@ -79,7 +86,7 @@ def program_costs(pid: int) -> tuple[int, int, int]:
     return run_ns, runs, missed
 
 
-def _enable_stats() -> int:
+def enable_statistics() -> int:
     """The file descriptor that keeps the statistics on, or -1 where the kernel has none."""
     number = _SYSCALL.get(platform.machine())
     if number is None:

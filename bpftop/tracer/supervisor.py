@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
+import re
+import resource
 import signal
 import subprocess
 from collections.abc import Callable, Mapping
 
+from bpftop import capabilities as caps
 from bpftop.errors import HostError
 from bpftop.model import Program
 from bpftop.scripts.btf import told_types
 
-_PR_SET_PDEATHSIG = 1
+_TRACING = frozenset({caps.CAP_BPF, caps.CAP_PERFMON, caps.CAP_IPC_LOCK})
+"""Enough for tracepoints and kprobes from Linux 5.8 on; the last one is for the event buffers (perf_event_open(2))."""
+_MORE = frozenset({
+    *_TRACING, caps.CAP_SYS_PTRACE, caps.CAP_DAC_READ_SEARCH, caps.CAP_DAC_OVERRIDE, caps.CAP_NET_ADMIN,
+    caps.CAP_SYS_CHROOT, caps.CAP_SYS_ADMIN, caps.CAP_SYS_RESOURCE, caps.CAP_SYSLOG,
+})  # fmt: skip
+"""For probes in programs: bpftrace reads files of other users in other mount namespaces, and without CAP_SYS_ADMIN it
+does not switch markers on, and says nothing. For the user's own programs, which may trace anything."""
+_IN_FILES = re.compile(r"^(?:uprobe|uretprobe|usdt):", re.MULTILINE)
 _PERCPU_BUDGET = 64 << 20
 """Bytes of kernel memory that one per-CPU map may take."""
 _HARMLESS = (
     "couldn't set RLIMIT_MEMLOCK",  # needs CAP_SYS_RESOURCE; unused by kernels since 5.11
     "Addrspace mismatch",  # bpftrace issue 3829
 )
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 def harmless(line: str) -> bool:
@@ -52,13 +61,17 @@ class BpftraceSource:
         *,
         cwd: str = "/",
         settings: Mapping[str, str] | None = None,
+        confined: bool = True,
     ) -> None:
-        """``cwd`` and ``settings`` (``BPFTRACE_STRLEN`` …) are for programs of the user's own."""
+        """``cwd`` and ``settings`` (``BPFTRACE_STRLEN`` …) are for programs of the user's own.
+
+        ``confined``: bpftrace gets the capabilities that the program needs, not all of root's.
+        """
         self._program = program
         self._path = bpftrace_path
         self._cwd = cwd
-        self._own = settings is not None
-        self._settings = dict(settings or {})
+        self._settings = settings
+        self._confined = confined and os.geteuid() == 0
         self._child: subprocess.Popen[bytes] | None = None
         self.stdout = self.stderr = -1
         self.pid: int | None = None
@@ -75,10 +88,10 @@ class BpftraceSource:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 pass_fds=(script,),
-                env=_environment() | told_types(modules=self._own) | self._settings,
+                env=_environment() | told_types(modules=self._settings is not None) | dict(self._settings or {}),
                 cwd=self._cwd,
                 start_new_session=True,
-                preexec_fn=_die_with_parent(os.getpid()),
+                preexec_fn=_confined(os.getpid(), self._capabilities()),
             )
         except OSError as error:
             raise HostError(f"cannot start {self._path}: {error.strerror}", "apt-get install bpftrace") from error
@@ -88,6 +101,25 @@ class BpftraceSource:
         assert self._child.stderr is not None
         self.stdout, self.stderr = self._child.stdout.fileno(), self._child.stderr.fileno()
         self.pid = self._child.pid
+
+    def let_go(self) -> None:
+        """Close our reading ends: somebody else has them."""
+        if self._child is not None:
+            for pipe in (self._child.stdout, self._child.stderr):
+                if pipe is not None:
+                    pipe.close()
+
+    def relaxed(self) -> BpftraceSource | None:
+        """The same run with all of root's capabilities, not started; ``None`` when this one had them."""
+        if not self._confined:
+            return None
+        return BpftraceSource(self._program, self._path, cwd=self._cwd, settings=self._settings, confined=False)
+
+    def _capabilities(self) -> frozenset[int] | None:
+        if not self._confined:
+            return None
+        own = self._settings is not None
+        return _MORE if own or _IN_FILES.search(self._program.text) else _TRACING
 
     def stop(self) -> None:
         """SIGINT: bpftrace prints its maps once more and ends."""
@@ -112,9 +144,7 @@ class BpftraceSource:
             code = self._child.wait(timeout_s)
         except subprocess.TimeoutExpired:
             return None
-        for pipe in (self._child.stdout, self._child.stderr):
-            if pipe is not None:
-                pipe.close()
+        self.let_go()
         return code
 
     def _signal(self, number: int) -> None:
@@ -134,10 +164,17 @@ def _environment() -> dict[str, str]:
     }
 
 
-def _die_with_parent(parent: int) -> Callable[[], None]:
+def _confined(parent: int, kept: frozenset[int] | None) -> Callable[[], None]:
+    """What the child does before it becomes bpftrace: tie its life to ours, give up what it does not need."""
+
     def in_child() -> None:
-        _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        if os.getppid() != parent:  # it died before the call above
+        if kept is not None:
+            with contextlib.suppress(OSError, ValueError):  # before Linux 5.11 maps are locked memory
+                resource.setrlimit(resource.RLIMIT_MEMLOCK, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+            with contextlib.suppress(OSError):
+                caps.keep_only(kept)
+        caps.no_new_privileges()
+        if not caps.end_with(parent, signal.SIGKILL):
             os._exit(127)
 
     return in_child

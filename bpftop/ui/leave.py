@@ -11,18 +11,17 @@ import contextlib
 import os
 import signal
 import sys
-import termios
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from bpftop.terminal_modes import TerminalModes
+
 GONE = 128 + signal.SIGHUP
-_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
+_SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 _CHECK_S = 0.25
 _GRACE_S = 0.75
-# CAN first: it ends a sequence that was cut in the middle.
-_RESTORE = b"\x18\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?1015l\x1b[?2004l\x1b[?1049l\x1b[?25h\x1b[<u\x1b[0m"
 
 
 class Watch:
@@ -33,7 +32,7 @@ class Watch:
         self._on_forced = on_forced
         self._code: int | None = None
         self._done = threading.Event()
-        self._terminal = _attributes()
+        self._terminal = TerminalModes()
 
     def on_signal(self, number: int, frame: FrameType | None) -> None:
         """A signal asks to leave. It takes no lock: a second signal may come while this one is in its handler."""
@@ -58,13 +57,13 @@ class Watch:
         if self._on_forced is not None:
             with contextlib.suppress(Exception):
                 self._on_forced()
-        _restore(self._terminal)
+        self._terminal.restore()
         os._exit(code)
 
 
 @contextmanager
 def watching(leave: Callable[[int], None], on_forced: Callable[[], None] | None = None) -> Iterator[Watch]:
-    """While inside, another thread calls ``leave(code)`` on SIGTERM, SIGHUP and when the terminal is gone."""
+    """While inside, another thread calls ``leave(code)`` on SIGTERM, SIGHUP, SIGINT and when the terminal is gone."""
     watch = Watch(leave, on_forced)
     # What nohup ignores stays ignored.
     ours = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
@@ -85,30 +84,3 @@ def terminal_is_there() -> bool:
         return sys.__stdin__ is not None and os.isatty(sys.__stdin__.fileno())
     except (OSError, ValueError):
         return False
-
-
-def _attributes() -> list[object] | None:
-    try:
-        return list(termios.tcgetattr(sys.__stdin__.fileno())) if sys.__stdin__ else None
-    except (termios.error, OSError, ValueError):
-        return None
-
-
-def _restore(attributes: list[object] | None) -> None:
-    """Put the terminal back without waiting for it.
-
-    A terminal whose buffer is full cannot be told to leave the alternate screen: it gets its modes back, and ``reset``
-    is the cure for the rest.
-    """
-    if sys.__stdin__ is None or sys.__stderr__ is None:
-        return
-    with contextlib.suppress(termios.error, OSError, ValueError):
-        if attributes is not None:
-            termios.tcsetattr(sys.__stdin__.fileno(), termios.TCSANOW, attributes)  # type: ignore[arg-type]
-    with contextlib.suppress(OSError, ValueError):
-        descriptor = sys.__stderr__.fileno()
-        os.set_blocking(descriptor, False)
-        with contextlib.suppress(BlockingIOError):
-            os.write(descriptor, _RESTORE)
-        # The terminal is the shell's too, and a shell does not expect it to be non-blocking.
-        os.set_blocking(descriptor, True)

@@ -47,6 +47,10 @@ class Terminal:
                 self._stream.feed(re.sub(rb"\x1b\[[<>=?]\d*u|\x1b\[\?\d+\$p|\x1b\[\d*;?\d*t", b"", data))
             seconds = 0
 
+    def modes(self) -> list[object]:
+        """The terminal's modes now."""
+        return termios.tcgetattr(self.slave)
+
     @property
     def text(self) -> str:
         """The rows on the screen."""

@@ -23,7 +23,7 @@ STATE_ROLES: dict[State, Role] = {
     State.FAILED: "bad",
     State.OFF: "dim",
 }
-_BELOW = 13
+_BELOW = 14
 """Rows that tracer, cost and accounting need."""
 _COLUMNS: list[Column[ScriptStatus]] = [
     Column("Script", 14, lambda row: Span(safe(row.name, 30), "strong"), left=True, grow=6),
@@ -118,7 +118,10 @@ def tracer_lines(snapshot: Snapshot, width: int) -> list[Line]:
         clauses.append([Span(f"exit code {tracer.exit_code}", "bad")])
     if tracer.detail:
         clauses.append([Span(safe(tracer.detail), "dim")])
-    return _labelled("Tracer", joined(clauses, width - 12), width)
+    lines = _labelled("Tracer", joined(clauses, width - 12), width)
+    if tracer.rights:
+        lines += _labelled("Runs", [line(Span(safe(tracer.rights), "dim"))], width)
+    return lines
 
 
 def cost_lines(overhead: Overhead, width: int, missed: int | None = 0) -> list[Line]:

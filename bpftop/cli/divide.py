@@ -1,0 +1,77 @@
+"""One process becomes two before anything of others is read: see ``bpftop.supervision``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import socket
+import sys
+
+from bpftop import people
+from bpftop.cli.host import narrate
+from bpftop.errors import HostError, UsageError
+
+VERBS = ("watch", "report", "demo", "run")
+"""Those that trace."""
+
+
+def divide(options: argparse.Namespace) -> int | None:
+    """As root, for a verb that traces: an exit code in the supervisor, when all is over.
+
+    In the other process None, without root's rights and with ``options.link`` to the supervisor. Also None, and no
+    other process, where nothing is traced or this is not root. Raises UsageError for an impossible ``--user``.
+    """
+    if options.verb not in VERBS or getattr(options, "simulate", False):
+        return None
+    if os.geteuid() != 0:
+        if options.user:
+            raise UsageError("only root can hand the screen to another user", "bpftop --help")
+        return None
+    from bpftop.cli.works import Works
+    from bpftop.supervision.supervisor import HANDLED, Supervisor
+    from bpftop.terminal_modes import TerminalModes
+
+    person = people.named(options.user) if options.user else people.caller()
+    modes = TerminalModes()
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    sys.stdout.flush()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED)
+    own = os.getpid()
+    other = os.fork()
+    if other == 0:
+        ours.close()
+        _without_rights(options, theirs, person, own)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        return None
+    theirs.close()
+    works = Works(options, person)
+    try:
+        return Supervisor(works, ours, other, modes=modes, drawn=_draws(options), say=narrate).run()
+    finally:
+        works.close()
+
+
+def _without_rights(
+    options: argparse.Namespace, connection: socket.socket, person: people.Person | None, supervisor: int
+) -> None:
+    from bpftop.supervision.drop import leave_root
+    from bpftop.supervision.link import Link
+
+    try:
+        leave_root(person, supervisor)
+    except OSError as error:
+        raise HostError(f"root's rights could not be given up: {error}", "bpftop doctor") from error
+    options.link = Link(connection)
+    options.rights = (
+        f"as {person.name} (user {person.uid}), without rights; another process runs bpftrace"
+        if person
+        else "as root, for nobody called sudo: --user NAME takes another; a process of its own runs bpftrace"
+    )
+
+
+def _draws(options: argparse.Namespace) -> bool:
+    """Whether the other process draws on the terminal."""
+    if options.verb == "run":
+        return not any((options.duration, options.interval, options.format))
+    return bool(options.verb != "report")

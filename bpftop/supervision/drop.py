@@ -1,0 +1,88 @@
+"""From root to nobody in particular, for good."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import importlib.util
+import os
+import pkgutil
+import signal
+import sys
+from collections.abc import Iterator
+
+from bpftop import capabilities
+from bpftop.people import Person
+from bpftop.scripts.catalog import catalog, library, script_folder
+
+_PACKAGES = ("bpftop", "textual", "rich", "numpy", "plotext")
+_LATE = _PACKAGES[:3]
+"""These import parts of themselves when they are wanted."""
+_NOT_NEEDED = frozenset({"demo", "__main__", "_sleep", "_markup_playground", "pytest_plugin"})
+
+
+def leave_root(person: Person | None, parent: int) -> None:
+    """Give up all rights of this process but those of ``person``; without one it stays user 0, without capabilities.
+
+    What will be imported later is imported now where the person may not read it. Afterwards this process ends (SIGTERM)
+    with ``parent``. Raises OSError when the kernel refuses, and then nothing may go on.
+    """
+    capabilities.no_new_privileges()
+    if person is None:
+        # Only this: files are saved where root could save them, and no more than that.
+        capabilities.keep_only([capabilities.CAP_DAC_OVERRIDE])
+    else:
+        if not may_read(person):
+            import_everything()
+        os.initgroups(person.name, person.gid)
+        os.setresgid(person.gid, person.gid, person.gid)
+        capabilities.keep_only((), for_now=[capabilities.CAP_SETUID])
+        os.setresuid(person.uid, person.uid, person.uid)
+        capabilities.keep_only(())
+        if os.getresuid() != (person.uid,) * 3 or os.getresgid() != (person.gid,) * 3:
+            raise PermissionError("the rights of root could not be given up")
+        os.environ.update(HOME=person.home, USER=person.name, LOGNAME=person.name)
+    if not capabilities.end_with(parent, signal.SIGTERM):
+        os._exit(128 + signal.SIGTERM)
+
+
+@contextlib.contextmanager
+def acting_as(person: Person) -> Iterator[None]:
+    """Opening files with the rights of ``person`` only; for a process of one thread."""
+    groups = os.getgroups()
+    os.initgroups(person.name, person.gid)
+    os.setegid(person.gid)
+    os.seteuid(person.uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
+        os.setgroups(groups)
+
+
+def may_read(person: Person) -> bool:
+    """Whether the person can read what this program is made of: Python, the packages, the scripts."""
+    with acting_as(person):
+        return all(os.access(place, os.R_OK | os.X_OK, effective_ids=True) for place in _places())
+
+
+def _places() -> Iterator[str]:
+    yield os.path.dirname(os.__file__)
+    yield str(script_folder())
+    yield from (entry for entry in sys.path if os.path.isdir(entry))
+    for name in _PACKAGES:
+        spec = importlib.util.find_spec(name)
+        yield from (spec.submodule_search_locations or ()) if spec is not None else ()
+
+
+def import_everything() -> None:
+    """Every module that may be wanted later: all of ours, and of the packages that import parts of themselves late."""
+    catalog()
+    library()
+    for name in _PACKAGES:
+        package = importlib.import_module(name)
+        for found in pkgutil.walk_packages(package.__path__, f"{name}.", lambda _: None) if name in _LATE else ():
+            if _NOT_NEEDED.isdisjoint(found.name.split(".")):
+                with contextlib.suppress(Exception):  # parts for other systems
+                    importlib.import_module(found.name)

@@ -1,0 +1,183 @@
+"""The other end of the supervisor's socket: requests as calls, and a bpftrace run that is ended by asking."""
+
+from __future__ import annotations
+
+import array
+import contextlib
+import os
+import pickle
+import socket
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from bpftop import errors
+from bpftop.errors import BpftopError, HostError
+from bpftop.supervision.requests import written
+
+_ANSWER_S = 60.0
+"""Finding the target among thousands of processes takes long, on a busy host longer."""
+_POLL_S = 0.01
+
+
+class Link:
+    """One request at a time, from any thread."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._lock = threading.Lock()
+        self._number = 0
+        self._pids: dict[int, int] = {}
+        connection.settimeout(_ANSWER_S)
+
+    def ask(self, word: str, argument: str | int = "") -> tuple[Any, list[int]]:
+        """The answer and its descriptors. Raises BpftopError: the supervisor's, or that it is gone."""
+        with self._lock:
+            self._send(word, argument)
+            return self._received()
+
+    def _send(self, word: str, argument: str | int = "") -> None:
+        self._number += 1
+        try:
+            self._connection.send(written(self._number, word, argument))
+        except OSError as error:
+            raise _gone(error) from error
+
+    def _received(self) -> tuple[Any, list[int]]:
+        try:
+            memory, *descriptors = self._answer(b"%d" % self._number)
+        except OSError as error:
+            raise _gone(error) from error
+        with open(memory, "rb") as file:
+            fine, value = pickle.load(file)
+        if fine:
+            return value, descriptors
+        kind, message, hint = value
+        raise getattr(errors, kind, BpftopError)(message, hint)
+
+    def _answer(self, number: bytes) -> list[int]:
+        """The descriptors of the answer with this number; answers that came too late for their question are let go."""
+        while True:
+            said, rights, _, _ = self._connection.recvmsg(32, socket.CMSG_SPACE(4 * 8), socket.MSG_CMSG_CLOEXEC)
+            descriptors = array.array("i")
+            for _, kind, data in rights:
+                if kind == socket.SCM_RIGHTS:
+                    descriptors.frombytes(data)
+            if said == number and descriptors:
+                return list(descriptors)
+            for each in descriptors:
+                os.close(each)
+            if not said:
+                raise ConnectionResetError("it has ended")
+
+    def begin(self, word: str, argument: str | int = "") -> tuple[Any, SupervisedSource | None]:
+        """Facts about a run, and the run, started. Raises BpftopError."""
+        return self._begun(self.ask(word, argument))
+
+    def begin_later(self, word: str) -> Callable[[], tuple[Any, SupervisedSource | None]]:
+        """The same, in two steps: asked now, answered when the result is called. Nothing may be asked in between."""
+        self._send(word)
+        return lambda: self._begun(self._received())
+
+    def _begun(self, answer: tuple[Any, list[int]]) -> tuple[Any, SupervisedSource | None]:
+        (facts, run, pid), pipes = answer
+        if run < 0:
+            return facts, None
+        self._pids[pid] = run
+        return facts, SupervisedSource(self, run, pid, pipes)
+
+    def costs(self, pid: int) -> tuple[int, int, int]:
+        """As ``bpftop.tracer.overhead.program_costs``."""
+        try:
+            value, _ = self.ask("costs", self._pids.get(pid, 0))
+        except BpftopError:
+            return 0, 0, 0
+        run_ns, runs, missed = value
+        return run_ns, runs, missed
+
+    def statistics(self) -> int:
+        """As ``bpftop.tracer.overhead.enable_statistics``."""
+        try:
+            _, descriptors = self.ask("statistics")
+        except BpftopError:
+            return -1
+        return descriptors[0] if descriptors else -1
+
+    def held(self, pid: int | None) -> int:
+        """As ``bpftop.anyscript.attached.held``."""
+        try:
+            return int(self.ask("held", self._pids.get(pid or 0, 0))[0])
+        except BpftopError:
+            return -1
+
+
+def _gone(error: OSError) -> HostError:
+    return HostError(f"the process with root's rights does not answer: {error}", "please report it")
+
+
+class SupervisedSource:
+    """A run of bpftrace in the supervisor's hands (bpftop.tracer.source.Source)."""
+
+    label = "bpftrace"
+
+    def __init__(self, link: Link, run: int, pid: int | None = None, pipes: list[int] | None = None) -> None:
+        """A run that is going on, or with ``pid`` None the same program anew, begun by ``start``."""
+        self._link = link
+        self._run = run
+        self._code: int | None = None
+        self.pid = pid
+        self.stdout, self.stderr = pipes or (-1, -1)
+
+    def anew(self) -> SupervisedSource:
+        """The same program for the target as it will be when it starts."""
+        return SupervisedSource(self._link, self._run)
+
+    def relaxed(self) -> SupervisedSource | None:
+        """The same run with all of root's capabilities, started; ``None`` when that is of no use."""
+        with contextlib.suppress(BpftopError):
+            return self._link.begin("relax", self._run)[1]
+        return None
+
+    def start(self) -> None:
+        """Begin. Raises BpftopError."""
+        if self.pid is None:
+            self._take(self._link.begin("again", self._run)[1])
+
+    def _take(self, started: SupervisedSource | None) -> None:
+        if started is not None:
+            self._run, self.pid, self.stdout, self.stderr = started._run, started.pid, started.stdout, started.stderr
+
+    def stop(self) -> None:
+        """SIGINT."""
+        self._ask("interrupt")
+
+    def terminate(self) -> None:
+        """SIGTERM."""
+        self._ask("terminate")
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        self._ask("kill")
+
+    def wait(self, timeout_s: float) -> int | None:
+        """The exit code as of BpftraceSource, or ``None`` after ``timeout_s``. Closes the pipes."""
+        end = time.monotonic() + timeout_s
+        while self._code is None and self.pid is not None:
+            try:
+                self._code = self._link.ask("ended", self._run)[0]
+            except BpftopError:
+                self._code = -9  # the supervisor is gone, and its children with it
+            if self._code is None:
+                if time.monotonic() >= end:
+                    return None
+                time.sleep(_POLL_S)
+        for descriptor in {self.stdout, self.stderr} - {-1}:
+            os.close(descriptor)
+        self.stdout = self.stderr = -1
+        return self._code
+
+    def _ask(self, step: str) -> None:
+        if self.pid is not None and self._code is None:
+            with contextlib.suppress(BpftopError):
+                self._link.ask(step, self._run)

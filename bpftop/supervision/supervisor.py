@@ -1,0 +1,302 @@
+"""The process with root's rights: starts and ends bpftrace, answers requests, puts the terminal back. One thread."""
+
+from __future__ import annotations
+
+import array
+import contextlib
+import os
+import pickle
+import selectors
+import signal
+import socket
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from bpftop.anyscript.attached import held
+from bpftop.errors import BpftopError, HostError
+from bpftop.supervision.allowance import Allowance
+from bpftop.supervision.requests import LONGEST, Refused, Request, read
+from bpftop.terminal_modes import TerminalModes
+from bpftop.tracer.overhead import enable_statistics, program_costs
+from bpftop.tracer.supervisor import BpftraceSource
+
+FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+HANDLED = (*FORWARDED, signal.SIGCHLD)
+MOST_RUNS = 16
+"""bpftraces at a time: one and each script of the catalog."""
+_REQUESTS = (200.0, 400.0)
+"""A second, and at once: reading a run's costs takes about a millisecond."""
+_STARTS = (0.5, 24.0)
+_AT_ONCE_S = 30.0
+"""A run that fails within so long may be tried with more rights."""
+_LEAVE_S = 10.0
+"""The other process ends its runs within 3 s and may still write a file."""
+_REAP_S = 3.0
+_EXIT_S = 2.0
+"""From the end of the connection to the end of the process."""
+_STARTING = ("open", "start", "again", "relax")
+_ASK = {"interrupt": BpftraceSource.stop, "terminate": BpftraceSource.terminate, "kill": BpftraceSource.kill}
+
+
+class Works(Protocol):
+    """What can be started: composed here, from the command line and the catalog, never from a request."""
+
+    def open(self) -> tuple[object, BpftraceSource | None]:
+        """What the command line asks for: facts for the other process, and the run, not started."""
+
+    def start(self, name: str) -> tuple[object, BpftraceSource | None]:
+        """A script of the catalog, by name, on the target of the command line."""
+
+    def again(self, key: str) -> BpftraceSource:
+        """The run ``open`` (empty key) or ``start`` (name) once more, for the target as it is now. Not started."""
+
+    def rescan(self) -> object:
+        """The target as it is now."""
+
+
+@dataclass(slots=True)
+class _Run:
+    key: str
+    source: BpftraceSource
+    born: float
+    code: int | None = None
+
+
+class Supervisor:
+    """Serves one process until it ends; then nothing of it is left."""
+
+    def __init__(
+        self,
+        works: Works,
+        connection: socket.socket,
+        other: int,
+        *,
+        modes: TerminalModes,
+        drawn: bool,
+        say: Callable[[str], None],
+    ) -> None:
+        """``connection`` leads to process ``other``; ``drawn``: it draws on the terminal that ``modes`` remember."""
+        self._works = works
+        self._connection = connection
+        self._other = other
+        self._modes = modes
+        self._drawn = drawn
+        self._say = say
+        self._runs: dict[int, _Run] = {}
+        self._requests = Allowance(*_REQUESTS)
+        self._starts = Allowance(*_STARTS)
+        self._deadline: float | None = None
+        self._closed: float | None = None
+
+    def run(self) -> int:
+        """Serve until the other process has ended; the exit code for the shell. Signals are blocked on entry."""
+        woken, wake = os.pipe()
+        os.set_blocking(wake, False)
+        signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+        for number in HANDLED:
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, lambda *_: None)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
+        try:
+            return self._ended(self._serve(woken))
+        finally:
+            self._end_runs()
+
+    def _serve(self, woken: int) -> int:
+        """The wait status of the other process."""
+        with selectors.DefaultSelector() as selector:
+            selector.register(woken, selectors.EVENT_READ)
+            while True:
+                pause = self._listen(selector)
+                for key, _ in selector.select(pause):
+                    if key.fd == woken:
+                        for number in os.read(woken, 64):
+                            self._signalled(number)
+                    else:
+                        self._hear()
+                self._insist()
+                status = self._status()
+                if status is not None:
+                    return status
+
+    def _listen(self, selector: selectors.BaseSelector) -> float:
+        """Watch the connection while requests are allowed; how long to wait at most."""
+        watched = self._connection in selector.get_map()
+        wanted = self._closed is None and self._requests.left() >= 1
+        if wanted and not watched:
+            selector.register(self._connection, selectors.EVENT_READ)
+        elif watched and not wanted:
+            selector.unregister(self._connection)
+        return 0.02 if not wanted and self._closed is None else 1.0
+
+    # --- the other process ---
+
+    def _signalled(self, number: int) -> None:
+        """Hand a signal on; what asks to end must not take for ever."""
+        if number in FORWARDED:
+            self._signal_other(number)
+            if number != signal.SIGINT:  # ctrl+c may mean no more than "print what you have"
+                self._deadline = self._deadline or time.monotonic() + _LEAVE_S
+
+    def _insist(self) -> None:
+        """End the other process when it does not end by itself, though it was asked to or cannot do anything more."""
+        now = time.monotonic()
+        if self._closed is not None and self._deadline is None and now - self._closed > _EXIT_S:
+            self._signalled(signal.SIGTERM)
+        if self._deadline is not None and now > self._deadline:
+            self._signal_other(signal.SIGKILL)
+
+    def _signal_other(self, number: int) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(self._other, number)
+
+    def _status(self) -> int | None:
+        """The wait status of the other process when it has ended. When it stops (ctrl+z), so do we."""
+        try:
+            pid, status = os.waitpid(self._other, os.WNOHANG | os.WUNTRACED)
+        except ChildProcessError:
+            return 0
+        if pid and os.WIFSTOPPED(status):
+            os.kill(os.getpid(), signal.SIGSTOP)
+            self._signal_other(signal.SIGCONT)
+            return None
+        return status if pid else None
+
+    def _ended(self, status: int) -> int:
+        """End what it has left, put the terminal back, and say what happened. The exit code."""
+        self._end_runs()
+        if not os.WIFSIGNALED(status):
+            return os.waitstatus_to_exitcode(status)
+        number = os.WTERMSIG(status)
+        self._modes.restore_ours(self._drawn)
+        what = "the screen" if self._drawn else "bpftop"
+        self._say(f"{what} was ended by {signal.Signals(number).name}; the probes are stopped")
+        return 128 + number
+
+    def _end_runs(self) -> None:
+        """Nobody reads them any more: end them now, all at once, and wait until they are gone."""
+        living = [run for run in self._runs.values() if run.code is None]
+        for run in living:
+            run.source.kill()
+        end = time.monotonic() + _REAP_S
+        for run in living:
+            run.code = run.source.wait(max(end - time.monotonic(), 0.0))
+
+    # --- requests ---
+
+    def _hear(self) -> None:
+        """One request. What is none is passed over: there is nobody to tell."""
+        try:
+            packet = self._connection.recv(LONGEST + 1)
+        except (InterruptedError, BlockingIOError):
+            return
+        except OSError:
+            packet = b""
+        if not packet:  # it has closed its end: there is nothing left to do for it
+            self._closed = time.monotonic()
+            return
+        self._requests.take()
+        try:
+            request = read(packet)
+        except Refused:
+            return
+        try:
+            value, descriptors = self._answer(request)
+            self._send(request.number, (True, value), descriptors)
+        except BpftopError as error:
+            self._send(request.number, (False, (type(error).__name__, error.message, error.hint)))
+        except Exception as error:  # a defect must not end the one process that can put things right
+            said = f"the supervisor failed: {type(error).__name__}: {error}"
+            self._send(request.number, (False, ("HostError", said, "please report it")))
+
+    def _answer(self, request: Request) -> tuple[object, Sequence[int]]:
+        if request.word in _STARTING:
+            self._may_start()
+        match request.word:
+            case "open":
+                return self._begin("", *self._works.open())
+            case "start":
+                return self._begin(request.name, *self._works.start(request.name))
+            case "again":
+                key = self._known(request).key
+                return self._begin(key, None, self._works.again(key))
+            case "relax":
+                return self._relaxed(self._known(request))
+            case "interrupt" | "terminate" | "kill" as step:
+                _ASK[step](self._known(request).source)
+                return None, ()
+            case "ended":
+                run = self._known(request)
+                run.code = run.source.wait(0) if run.code is None else run.code
+                return run.code, ()
+            case "costs":
+                return program_costs(self._known(request).source.pid or 0), ()
+            case "held":
+                return held(self._known(request).source.pid), ()
+            case "statistics":
+                return self._statistics()
+            case _:
+                return self._works.rescan(), ()
+
+    def _known(self, request: Request) -> _Run:
+        run = self._runs.get(request.run)
+        if run is None:
+            raise HostError(f"there is no run {request.run}")
+        return run
+
+    def _may_start(self) -> None:
+        """Raise HostError when there are too many runs, or too many were started of late."""
+        living = 0
+        for run in self._runs.values():
+            run.code = run.source.wait(0) if run.code is None else run.code
+            living += run.code is None
+        if living >= MOST_RUNS:
+            raise HostError(f"{living} bpftraces run already", "bpftop scripts")
+        if not self._starts.take():
+            raise HostError("too many starts of bpftrace in a short time", "bpftop scripts")
+
+    def _begin(self, key: str, facts: object, source: BpftraceSource | None) -> tuple[object, Sequence[int]]:
+        """Start a run; its facts, number and process id, and the pipes to read."""
+        if source is None:
+            return (facts, -1, None), ()
+        source.start()
+        number = len(self._runs)
+        self._runs[number] = _Run(key, source, time.monotonic())
+        return (facts, number, source.pid), (source.stdout, source.stderr)
+
+    def _relaxed(self, run: _Run) -> tuple[object, Sequence[int]]:
+        run.code = run.source.wait(0) if run.code is None else run.code
+        failed = run.code is not None and run.code > 0 and time.monotonic() - run.born < _AT_ONCE_S
+        source = run.source.relaxed() if failed else None
+        return self._begin(run.key, None, source)
+
+    def _statistics(self) -> tuple[object, Sequence[int]]:
+        descriptor = enable_statistics()
+        return descriptor >= 0, (descriptor,) if descriptor >= 0 else ()
+
+    def _send(self, number: int, value: object, descriptors: Sequence[int] = ()) -> None:
+        """One answer; the descriptors are the other process's from now on. Who does not read gets none."""
+        memory = os.memfd_create("bpftop-answer", os.MFD_CLOEXEC)
+        try:
+            with open(memory, "wb", closefd=False) as file:
+                pickle.dump(value, file)
+            os.lseek(memory, 0, os.SEEK_SET)
+            rights = array.array("i", (memory, *descriptors)).tobytes()
+            with contextlib.suppress(OSError):
+                self._connection.sendmsg(
+                    [b"%d" % number], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)], socket.MSG_DONTWAIT
+                )
+        finally:
+            os.close(memory)
+            self._let_go(descriptors)
+
+    def _let_go(self, descriptors: Sequence[int]) -> None:
+        """Close our ends of what was handed over."""
+        for run in self._runs.values():
+            if run.source.stdout in descriptors:
+                run.source.let_go()
+                return
+        for descriptor in descriptors:
+            os.close(descriptor)

@@ -1,0 +1,246 @@
+"""Two processes: what one may ask of the other, who each of them is, and that both end together."""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from bpftop import people
+from bpftop.errors import UsageError
+from bpftop.supervision.allowance import Allowance
+from bpftop.supervision.requests import LONGEST, WORDS, Argument, Refused, read, written
+from tests.fakes import FakeBpftrace, alive, wait_for
+from tests.supervised import ROOT, run
+
+root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+NOBODY = pwd.getpwnam("nobody")
+
+# --- requests ---------------------------------------------------------------------------------------------------------
+
+
+@given(
+    st.binary(max_size=120) | st.from_regex(r"[0-9]{1,3} [a-z]{3,9}( [a-z0-9_-]{0,9})?", fullmatch=True).map(str.encode)
+)
+@example(b"1 start requests\n")
+@example(b"1 start ../../etc/passwd")
+@example(b"1 start BEGIN{system()}")
+@example("1 start réquests".encode())
+@example("１ open".encode())
+def test_only_the_vocabulary_is_understood(packet: bytes) -> None:
+    try:
+        request = read(packet)
+    except Refused:
+        return
+    assert request.word in WORDS
+    assert re.fullmatch(r"([a-z][a-z0-9_-]{0,31})?", request.name)
+    assert (request.run >= 0) == (WORDS[request.word] is Argument.RUN)
+    assert bool(request.name) == (WORDS[request.word] is Argument.NAME)
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_what_is_written_is_what_is_read(word: str) -> None:
+    arguments: dict[Argument, str | int] = {Argument.NOTHING: "", Argument.NAME: "requests", Argument.RUN: 7}
+    argument = arguments[WORDS[word]]
+    request = read(written(12, word, argument))
+    assert (request.number, request.word, request.name or request.run) == (12, word, argument if argument != "" else -1)
+
+
+@pytest.mark.parametrize(
+    "packet",
+    [b"", b"1", b"1 ", b"1 reboot", b"1 start", b"1 start 3", b"1 kill", b"1 kill x", b"1 open x", b"1 open ",
+     b"-1 open", b"1  open", b"1 OPEN", b"1 start " + b"x" * 33, b"1 start x y", b"9" * 10 + b" open", b"1 open\0",
+     b"1 start " + b"y" * LONGEST],
+)  # fmt: skip
+def test_everything_else_is_refused(packet: bytes) -> None:
+    with pytest.raises(Refused):
+        read(packet)
+
+
+def test_an_allowance_is_so_many_at_once_and_then_so_many_a_second() -> None:
+    now = [0.0]
+    allowance = Allowance(2, 3, lambda: now[0])
+    assert [allowance.take() for _ in range(4)] == [True, True, True, False]
+    now[0] = 0.5
+    assert [allowance.take() for _ in range(2)] == [True, False]
+    now[0] = 1000.0
+    assert sum(allowance.take() for _ in range(10)) == 3
+
+
+# --- who called -------------------------------------------------------------------------------------------------------
+
+
+def test_the_caller_is_whom_the_system_knows() -> None:
+    uid, gid = str(NOBODY.pw_uid), NOBODY.pw_gid
+    for environment in (
+        {"SUDO_UID": uid, "SUDO_GID": str(gid)},
+        {"SUDO_UID": uid},
+        {"SUDO_UID": uid, "SUDO_GID": "0"},  # a group that the user is not in
+        {"SUDO_UID": uid, "SUDO_GID": "x"},
+        {"PKEXEC_UID": uid},
+        {"DOAS_USER": "nobody"},
+    ):
+        found = people.caller(environment)
+        assert found is not None
+        assert (found.name, found.uid, found.gid) == ("nobody", NOBODY.pw_uid, gid), environment
+
+
+@pytest.mark.parametrize(
+    "uid", ["", "0", "-1", "nobody", "65534 ", "６５５３４", "4294967295", "99999999999", "3999999999"]
+)
+def test_nobody_else_is(uid: str) -> None:
+    assert people.caller({"SUDO_UID": uid, "SUDO_GID": "0"}) is None
+    assert people.caller({"PKEXEC_UID": uid}) is None
+    assert people.caller({}) is None
+
+
+@pytest.mark.parametrize("name", ["root", "", "no such user", "a\0b"])
+def test_a_user_who_is_none_is_said(name: str) -> None:
+    with pytest.raises(UsageError, match="there is no user"):
+        people.named(name)
+    assert people.caller({"DOAS_USER": name}) is None
+
+
+# --- the two together -------------------------------------------------------------------------------------------------
+
+RIGHTS = """
+status = dict(line.split(":\\t", 1) for line in open("/proc/self/status").read().splitlines() if ":\\t" in line)
+say(**{name: status[name] for name in ("Uid", "Gid", "Groups", "CapEff", "CapPrm", "CapInh", "CapBnd", "CapAmb",
+    "NoNewPrivs")})
+import os, subprocess
+for what in (lambda: os.setuid(0), lambda: os.setgroups([0]), lambda: os.kill(supervisor, 0),
+             lambda: open("/proc/%d/mem" % supervisor, "rb"), lambda: open("/etc/shadow")):
+    try:
+        what()
+        say(could=True)
+    except OSError:
+        pass
+"""
+
+
+@root
+def test_the_other_process_has_no_rights_left_and_no_way_to_new_ones(tmp_path: Path) -> None:
+    code, [rights], stderr = run(FakeBpftrace(tmp_path, "").path, RIGHTS)
+    assert (code, stderr) == (0, "")
+    assert rights.pop("Uid").split() == [str(NOBODY.pw_uid)] * 4
+    assert rights.pop("Gid").split() == [str(NOBODY.pw_gid)] * 4
+    assert "0" not in rights.pop("Groups").split()
+    assert rights.pop("NoNewPrivs") == "1"
+    assert {name: int(value, 16) for name, value in rights.items()} == dict.fromkeys(rights, 0)
+
+
+@root
+def test_a_run_is_read_through_its_pipes_and_ended_by_asking(tmp_path: Path) -> None:
+    fake = FakeBpftrace(tmp_path, "ends_well(1)\nsay(b'hello')\nforever()")
+    body = """
+import os
+facts, source = link.begin("open")
+say(facts=facts, heard=os.read(source.stdout, 5).decode(), early=source.wait(0), held=link.held(source.pid),
+    costs=link.costs(source.pid), target=link.ask("rescan")[0])
+source.stop()
+say(code=source.wait(20), closed=[source.stdout, source.stderr])
+again = source.anew()
+again.start()
+say(heard=os.read(again.stdout, 5).decode())
+again.kill()
+say(code=again.wait(20))
+"""
+    code, said, stderr = run(fake.path, body)
+    assert (code, stderr) == (0, "")
+    assert said == [
+        {"facts": "main", "heard": "hello", "early": None, "held": 0, "costs": [0, 0, 0], "target": "target"},
+        {"code": 0, "closed": [-1, -1]},
+        {"heard": "hello"},
+        {"code": -signal.SIGKILL},
+    ]
+    assert [each["text"] for each in fake.runs] == ["// main", "// main again"]
+    assert fake.signals == [signal.SIGINT]
+
+
+@root
+def test_nothing_but_the_catalog_is_started_whatever_is_asked(tmp_path: Path) -> None:
+    fake = FakeBpftrace(tmp_path, "say(b'x')\nforever()")
+    body = """
+from bpftop.errors import BpftopError
+import os
+for packet in (b"1 start BEGIN { system(1) }", b"1 run /tmp/x.bt", b"1 open -- x", b"\\xff" * 80, b"x" * 4000, b"\\0"):
+    raw.send(packet)
+for word, argument in (("start", "unknown"), ("kill", 77), ("again", 5), ("start", "known")):
+    try:
+        facts, source = link.begin(word, argument)
+        say(started=facts, heard=os.read(source.stdout, 1).decode())
+    except BpftopError as error:
+        say(refused=error.message)
+"""
+    code, said, _ = run(fake.path, body)
+    assert code == 0
+    assert said == [
+        {"refused": "there is no script unknown"},
+        {"refused": "there is no run 77"},
+        {"refused": "there is no run 5"},
+        {"started": "known", "heard": "x"},
+    ]
+    assert [each["text"] for each in fake.runs] == ["// known"]
+
+
+@root
+def test_a_flood_of_requests_and_of_starts_is_bounded(tmp_path: Path) -> None:
+    fake = FakeBpftrace(tmp_path, "forever()")
+    body = """
+import time
+from bpftop.errors import BpftopError
+why, pids = "", []
+for _ in range(60):
+    try:
+        pids.append(link.begin("start", "known")[1].pid)
+    except BpftopError as error:
+        why = error.message
+began, asked = time.monotonic(), 0
+while time.monotonic() - began < 2:
+    link.ask("rescan")
+    asked += 1
+say(started=len(pids), why=why, asked=asked, pids=pids)
+"""
+    code, [said], _ = run(fake.path, body)
+    assert code == 0
+    assert said["started"] == 16
+    assert said["why"] == "16 bpftraces run already"
+    assert 100 <= said["asked"] <= 400 + 2 * 200 + 50
+    assert not any(alive(pid) for pid in said["pids"]), "what is left is ended"
+
+
+@root
+@pytest.mark.parametrize("ending", ["raw.close(); time.sleep(600)", "os.kill(os.getpid(), 9)", "os._exit(7)"])
+def test_however_the_other_process_ends_its_runs_end_too(tmp_path: Path, ending: str) -> None:
+    fake = FakeBpftrace(tmp_path, "ignores()\nforever()")
+    body = f"import os, time\nsay(pid=link.begin('open')[1].pid)\n{ending}"
+    code, said, _ = run(fake.path, body)
+    assert not alive(said[0]["pid"])
+    if "exit" in ending:
+        assert (code, said[1:]) == (7, [])
+    else:
+        name = "SIGTERM" if "close" in ending else "SIGKILL"
+        assert code == 128 + signal.Signals[name]
+        assert said[1:] == [{"said": f"bpftop was ended by {name}; the probes are stopped"}]
+
+
+@root
+def test_when_the_supervisor_is_killed_both_others_end(tmp_path: Path) -> None:
+    fake = FakeBpftrace(tmp_path, "ignores()\nforever()")
+    body = "import os, time\nlink.begin('open')\nsay(pid=os.getpid())\ntime.sleep(600)"
+    command = [sys.executable, "-m", "tests.supervised", str(fake.path), body]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT) as process:
+        assert process.stdout is not None
+        other = json.loads(process.stdout.readline())["pid"]
+        wait_for(lambda: fake.runs)
+        process.kill()
+        wait_for(lambda: not alive(other) and not alive(fake.runs[0]["pid"]), "somebody lives on")
