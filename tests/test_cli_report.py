@@ -20,6 +20,7 @@ from typing import Any, cast
 import pytest
 
 from bpftop.cli import report as report_module
+from bpftop.cli.printing import Printer
 from bpftop.cli.report import judge
 from bpftop.errors import HostError, Inconclusive
 from bpftop.model import Accounting, Snapshot, State, TracerStatus, Window
@@ -127,8 +128,10 @@ class FakeSession:
 
 
 def measured(session: FakeSession, duration: float, interval: float | None, **attributes: Any) -> None:
-    options = argparse.Namespace(duration=duration, interval=interval, format="json", ascii=False)
-    out = report_module._Printer(options)
+    options = argparse.Namespace(
+        duration=duration, interval=interval, format="json", ascii=False, prometheus_textfile=None
+    )
+    out = Printer(options)
     stop = attributes.get("stop", threading.Event())
     report_module._measure(cast(Session, session), options, stop, out)
 

@@ -116,6 +116,10 @@ def _verb(options: argparse.Namespace) -> int:
         from bpftop.cli import report
 
         return report.report(options)
+    if options.verb == "serve":
+        from bpftop.cli import serve
+
+        return serve.serve(options)
     if options.verb == "compare":
         from bpftop.cli import compare
 

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from bpftop.cli import config, groups, simulation
 from bpftop.cli.groups import TARGETS, Parser, names, percentage, seconds, whole
+from bpftop.cli.printing import FORMATS
 from bpftop.errors import UsageError
 
-VERBS = ("watch", "report", "compare", "run", "scripts", "script", "demo", "doctor")
+VERBS = ("watch", "report", "serve", "compare", "run", "scripts", "script", "demo", "doctor")
 GLOBAL = ("-h", "--help", "--version")
 
 
@@ -66,6 +67,7 @@ def _parsers() -> dict[str, Parser]:
     return {
         "watch": _watch(),
         "report": _report(),
+        "serve": _serve(),
         "compare": _compare(),
         "run": _run(),
         "scripts": Parser("bpftop scripts", description="What can be measured, and whether this host can."),
@@ -90,13 +92,36 @@ def _report() -> Parser:
     groups.target(parser)
     parser.add_argument("-d", "--duration", type=seconds, default=10.0, metavar="TIME", help="how long: 30, 90s, 5min")
     parser.add_argument("-i", "--interval", type=seconds, metavar="TIME", help="print every TIME; json: one per line")
-    parser.add_argument("--format", choices=("text", "json", "csv"), default="text", help="default: text")
+    parser.add_argument("--format", choices=FORMATS, default="text", help="default: text")
+    parser.add_argument("--measure", metavar="NAME", help="of --format hgrm; default: request_latency")
+    parser.add_argument(
+        "--prometheus-textfile", type=Path, metavar="PATH", help="for node_exporter, written anew every -i TIME"
+    )
     parser.add_argument("--ascii", action="store_true", help="text in ASCII only")
     groups.choice(parser)
     groups.attach(parser)
     groups.source(parser)
     parser.add_argument("--speed", type=groups.speed, metavar="N", help="simulate N seconds in one: 20, max")
     parser.add_argument("--truth", action="store_true", help="what was simulated beside what is said, and the error")
+    return parser
+
+
+def _serve() -> Parser:
+    parser = Parser("bpftop serve", description="Watch without a screen, for Prometheus and OpenTelemetry.")
+    groups.target(parser)
+    parser.add_argument(
+        "--listen", metavar="ADDRESS:PORT", help="where /metrics is; default: 127.0.0.1:9797, port 0 for any free one"
+    )
+    parser.add_argument(
+        "--client-labels", type=whole, default=0, metavar="N", help="the N busiest clients as gauges, at most 100"
+    )
+    parser.add_argument("--otlp", metavar="URL", help="send to an OpenTelemetry receiver: http://127.0.0.1:4318")
+    parser.add_argument(
+        "-i", "--interval", type=seconds, default=15.0, metavar="TIME", help="between two OTLP messages: 15s"
+    )
+    groups.choice(parser)
+    groups.attach(parser)
+    groups.source(parser)
     return parser
 
 

@@ -6,7 +6,6 @@ Time is counted in ticks of the kernel, one a second: intervals follow each othe
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import signal
 import sys
@@ -15,16 +14,16 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bpftop.cli.host import narrate
 from bpftop.cli.live import given_target, live
+from bpftop.cli.printing import WHOLE, Printer
 from bpftop.errors import HostError, Inconclusive, UsageError
 
 if TYPE_CHECKING:
     from bpftop.model import Snapshot
     from bpftop.session import Session
-    from bpftop.tracer.simulate import SimulatedSource
 
 POLL_S = 0.05
 JITTER_S = 0.3
@@ -42,7 +41,8 @@ def report(options: argparse.Namespace) -> int:
     given_target(options)
     if options.interval and not MIN_INTERVAL_S <= options.interval <= MAX_INTERVAL_S:
         raise UsageError("an interval is between 1 s and 5 min", "bpftop report --help")
-    out = _Printer(options)
+    _check(options)
+    out = Printer(options)
     with ctrl_c() as stop, live(options, say_absent=_say_waiting, made=out.simulates) as session:
         attached = _wait_until_live(session, stop)
         if attached:
@@ -51,6 +51,7 @@ def report(options: argparse.Namespace) -> int:
         final = session.snapshot(None)
         if attached or not stop.is_set():
             out.final(final)
+            out.textfile(session)
     sys.stdout.flush()
     if stop.is_set():
         return INTERRUPTED
@@ -58,11 +59,20 @@ def report(options: argparse.Namespace) -> int:
     return 0
 
 
+def _check(options: argparse.Namespace) -> None:
+    """Raises UsageError for words that make no sense together."""
+    if options.format in WHOLE and options.interval:
+        more = "; --prometheus-textfile PATH is written anew each time" if options.format == "prometheus" else ""
+        raise UsageError(f"{options.format} has no intervals{more}", "bpftop report --help")
+    if options.measure and options.format != "hgrm":
+        raise UsageError("--measure is for --format hgrm; the others have all measures", "bpftop report --help")
+
+
 def _say_waiting(why: str) -> None:
     narrate(f"{why}; waiting for it")
 
 
-def _measure(session: Session, options: argparse.Namespace, stop: threading.Event, out: _Printer) -> None:
+def _measure(session: Session, options: argparse.Namespace, stop: threading.Event, out: Printer) -> None:
     """Wait until the time is over or the user has enough; print each interval on the way."""
     step: float = options.interval or options.duration
     printed = 0
@@ -71,6 +81,7 @@ def _measure(session: Session, options: argparse.Namespace, stop: threading.Even
         if options.interval and ticks > printed:
             # A window of as many slices as have come since the last line: nothing twice, nothing left out.
             out.interval(session.snapshot(float(ticks - printed)))
+            out.textfile(session)
             printed = ticks
         if not ticks:
             return
@@ -83,7 +94,7 @@ def _wait_until_live(session: Session, stop: threading.Event) -> bool:
         snapshot = session.snapshot(None)
         if snapshot.ticks:
             return True
-        _raise_if_failed(snapshot)
+        raise_if_failed(snapshot)
         if not said and sys.stderr.isatty() and snapshot.tracer.detail:
             narrate(snapshot.tracer.detail)
             said = True
@@ -98,7 +109,7 @@ def _wait_for(session: Session, seconds: float, stop: threading.Event) -> int:
         snapshot = session.snapshot(None)
         if snapshot.window.span_s >= seconds - JITTER_S:
             return snapshot.ticks
-        _raise_if_failed(snapshot)
+        raise_if_failed(snapshot)
         if snapshot.ticks != last:
             last, since = snapshot.ticks, time.monotonic()
         elif time.monotonic() - since > LATE_S:
@@ -108,7 +119,8 @@ def _wait_for(session: Session, seconds: float, stop: threading.Event) -> int:
     return 0
 
 
-def _raise_if_failed(snapshot: Snapshot) -> None:
+def raise_if_failed(snapshot: Snapshot) -> None:
+    """Raises HostError with the words of bpftrace when it has ended for good."""
     from bpftop.model import State
 
     if snapshot.tracer.state is State.FAILED:
@@ -130,68 +142,6 @@ def judge(snapshot: Snapshot) -> None:
         raise Inconclusive(f"{lost} of {a.produced} events were lost: more than 0.1 %")
     if a.untracked > LOST_SHARE * counts:
         raise Inconclusive(f"{a.untracked} connections found the kernel's table full: the figures are incomplete")
-
-
-class _Printer:
-    """Snapshots to stdout in the wanted format, each at once."""
-
-    def __init__(self, options: argparse.Namespace) -> None:
-        self._format: str = options.format
-        self._each: bool = options.interval is not None
-        encoding = (sys.stdout.encoding or "").lower().replace("-", "")
-        self._ascii: bool = options.ascii or encoding not in ("utf8", "utf8sig")
-        self._lines = 0
-        self._options = options
-        self._told: SimulatedSource | None = None
-
-    def simulates(self, source: SimulatedSource) -> None:
-        """The figures come from a simulation; its truth is printed when that was asked for."""
-        if self._options.truth:
-            self._told = source
-
-    def interval(self, snapshot: Snapshot) -> None:
-        """One interval."""
-        if self._format == "text":
-            from bpftop.export.interval_text import heading, line
-
-            if self._lines % 20 == 0:
-                self._print(heading(), end="\n")
-            self._print(line(snapshot), end="\n")
-        else:
-            self._one(snapshot)
-        self._lines += 1
-
-    def final(self, snapshot: Snapshot) -> None:
-        """The whole time. In JSON and CSV the intervals have said it already."""
-        if self._format == "text":
-            from bpftop.export import to_text
-
-            self._print(("\n" if self._lines else "") + to_text(snapshot, self._ascii))
-            if self._told:
-                from bpftop.export.truth import truth_text
-
-                self._print("\n" + truth_text(snapshot, self._told.truth(), self._options.seed))
-        elif not self._each:
-            self._one(snapshot)
-
-    def _one(self, snapshot: Snapshot) -> None:
-        from bpftop.export import csv_header, csv_rows, to_json
-        from bpftop.export.table import to_csv
-
-        if self._format == "json":
-            report: dict[str, Any] = to_json(snapshot)
-            if self._told:
-                from bpftop.export.truth import truth_json
-
-                report["truth"] = truth_json(snapshot, self._told.truth(), self._options.seed)
-            self._print(json.dumps(report, separators=(",", ":") if self._each else None), end="\n")
-        else:
-            self._print(to_csv([*([] if self._lines else [csv_header()]), *csv_rows(snapshot)]))
-
-    def _print(self, text: str, end: str = "") -> None:
-        if self._ascii:
-            text = text.replace("µ", "u").replace("–", "-").encode("ascii", "replace").decode()
-        print(text, end=end, flush=True)
 
 
 @contextmanager

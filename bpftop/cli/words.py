@@ -15,7 +15,8 @@ bpftop: live request latency of a server, per client, counted in the kernel.
 
 commands
   watch TARGET       the live screen; `bpftop TARGET` is short for it
-  report TARGET      measure for a while, then print: text, JSON or CSV
+  report TARGET      measure for a while, then print: text, JSON, CSV and more
+  serve TARGET       for Prometheus to scrape, or to OpenTelemetry
   compare BASE NOW   two reports or CSV files, and whether it got slower
   run FILE.bt        any bpftrace program, on a live screen or to stdout
   scripts            what can be measured, and whether this host can

@@ -26,7 +26,7 @@ def report_of(before: Snapshot, after: Snapshot) -> dict[str, Any]:
     observed = sum(measure.summary.count for measure in spent.measures.values())
     told = {
         **report["accounting"],
-        "missed": spent.overhead.missed,
+        "missed": spent.missed,
         "overhead_hits_per_s": spent.overhead.hits_per_s,
         "window_s": spent.window.span_s,
     }
