@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from bpftop.cli import attach
@@ -38,6 +38,13 @@ def unknown_script(name: str, known: Mapping[str, Script], command: str = "scrip
     meant = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(known)}"
     hint = f"bpftop {command} {near[0]}" if near and command != "scripts" else "bpftop scripts"
     return UsageError(f"there is no script {name}{meant}", hint)
+
+
+def say_default_costs(scripts: Sequence[Script], say: Callable[[str], None]) -> None:
+    """What the scripts that nobody asked for take: said where it scrolls away, not kept on the screen."""
+    for script in scripts:
+        if script.default and script.cost:
+            say(f"{script.name} costs {script.cost}")
 
 
 def runnable(options: argparse.Namespace, host: Host, say: Callable[[str], None]) -> list[Script]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bpftop.cli import attach, words
-from bpftop.cli.choice import runnable, wanted
+from bpftop.cli.choice import runnable, say_default_costs, wanted
 from bpftop.cli.host import host_of, narrate, prepare
 from bpftop.errors import BpftopError, HostError, TargetError, UsageError
 from bpftop.preflight import Host, bpftrace_path, missing, suited
@@ -54,10 +54,10 @@ def given_target(options: argparse.Namespace) -> str:
     return "demo" if options.target is None else options.target
 
 
-def planned(options: argparse.Namespace, say: Say, say_absent: Say) -> Plan:
+def planned(options: argparse.Namespace, say: Say, say_absent: Say, say_cost: Say = narrate) -> Plan:
     """The plan for a target; the host is prepared. Raises BpftopError.
 
-    ``say`` gets what stays true, ``say_absent`` what is true until the target runs.
+    ``say`` gets what stays true, ``say_absent`` what is true until the target runs, ``say_cost`` what is said once.
     """
     from bpftop.target import parse, resolve
 
@@ -68,6 +68,7 @@ def planned(options: argparse.Namespace, say: Say, say_absent: Say) -> Plan:
     prepare(host)
     target = attach.runners(spec) if options.target is None else found(spec, say, say_absent)
     chosen = runnable(options, host, say)
+    say_default_costs(chosen, say_cost)
     first = [attach.attached(options, target, say)]
 
     def scripts(target: Target) -> list[Script]:

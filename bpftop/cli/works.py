@@ -63,7 +63,7 @@ class Works:
                 return why, None
             plan = self._demo()
         else:
-            plan = planned(self._options, said.append, absent.append)
+            plan = planned(self._options, said.append, absent.append, lambda _: None)
         self._plan, self._rescan = plan, Sparing(plan.rescan)
         program = plan.program(plan.target)
         version = bpftrace_version(bpftrace_path(plan.host))

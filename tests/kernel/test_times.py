@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import threading
 import time
 
@@ -91,3 +92,38 @@ def _stop_for(pid: int, seconds: float) -> None:
     os.kill(pid, signal.SIGSTOP)
     time.sleep(seconds)
     os.kill(pid, signal.SIGCONT)
+
+
+def test_a_queue_time_begins_with_the_first_data_since_a_read_and_ends_with_the_next() -> None:
+    bounds: list[tuple[int, int]] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener, watching(f":{listener.getsockname()[1]}") as session:
+        with socket.create_connection(listener.getsockname()) as client, listener.accept()[0] as server:
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+            def came(data: bytes) -> tuple[int, int]:
+                """When the data came, at the earliest and at the latest."""
+                begun = time.monotonic_ns()
+                client.sendall(data)
+                ended = time.monotonic_ns()
+                time.sleep(0.01)
+                return begun, ended
+
+            def read(size: int, arrival: tuple[int, int]) -> None:
+                begun = time.monotonic_ns()
+                assert server.recv(size)
+                bounds.append((begun - arrival[1], time.monotonic_ns() - arrival[0]))
+
+            first = came(b"a")
+            assert server.recv(9, socket.MSG_PEEK) == b"a"  # a look is no read
+            came(b"b")  # and this not the first
+            read(9, first)
+            server.sendall(b"1")
+            read(1, came(b"cde"))
+            read(9, came(b"f"))  # behind what is left, but the first since a read
+            read(1, came(b"gh"))
+            assert server.recv(9) == b"h"  # nothing came since the read before
+            server.sendall(b"2")
+        queue = final(session, "read_queue_latency")
+        low, high = (np.sort(np.array(side, np.int64)) for side in zip(*bounds, strict=True))
+        assert_between(queue.histogram, low, high)
+        assert final(session, "request_latency").summary.count == 2
