@@ -78,15 +78,16 @@ class BpftopApp(Shell):
             yield SystemCommand(f"Pane: {pane.TITLE}", what, partial(self.run_action, f"pane({index})", main))
         yield from (each for each in super().get_system_commands(screen) if not each.title.startswith("Pane "))
 
-    def start_script(self, script: ScriptStatus) -> None:
-        """Start a script that is off, where the session can."""
+    def start_script(self, script: ScriptStatus) -> bool:
+        """Start a script that is off; False, with a word about it, where the session cannot."""
         start = getattr(self._session, "start_script", None)
         if start is None:
             self.notify("nothing can be started here: this is no live watch", severity="warning", timeout=5)
-            return
+            return False
         start(script.name)
         self.notify(f"starting {script.name} …", timeout=4)
         self.poll()
+        return True
 
     def stop_script(self, script: ScriptStatus) -> None:
         """Stop a script that was started from the screen."""

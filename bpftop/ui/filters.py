@@ -11,6 +11,7 @@ import operator
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 Figures = Callable[[str], float | None]
 """The figure of a row by its name, in ns or as a plain number; None where the row does not have it."""
@@ -92,7 +93,14 @@ def _inside(part: str, network: ipaddress.IPv4Network | ipaddress.IPv6Network) -
     bare = (
         part[1:].partition("]")[0] if part.startswith("[") else part.partition(":")[0] if part.count(":") == 1 else part
     )
+    address = _address(bare)
+    return address is not None and address in network
+
+
+@lru_cache(maxsize=1 << 17)
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """Kept, since the same addresses come again with every snapshot."""
     try:
-        return ipaddress.ip_address(bare) in network
+        return ipaddress.ip_address(text)
     except ValueError:
-        return False
+        return None

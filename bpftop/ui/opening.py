@@ -88,14 +88,14 @@ class Opening(Scrubbing, inherit_bindings=False):
 
     # scripts
 
-    def start_script(self, script: ScriptStatus) -> None:
-        """Start a script that is off; open the pane of one that runs."""
+    def start_script(self, script: ScriptStatus) -> bool:
+        """Start a script that is off (True when it could be asked to); open the pane of one that runs."""
         if script.state is State.OFF:
-            self.bpftop.start_script(script)
-            return
+            return self.bpftop.start_script(script)
         place = next((i for i, pane in enumerate(self.panes) if pane.id == f"script-{script.name}"), None)
         if place is not None:
             self.action_pane(place)
+        return False
 
     def stop_script(self, script: ScriptStatus) -> None:
         """Stop a script that was started from the screen."""

@@ -90,7 +90,7 @@ def _axes(coarseness: float) -> list[NDArray[np.float64]]:
     axes = []
     for series in _SERIES:
         if 10 ** (1 / len(series)) * 1.1 >= coarseness:
-            axes.append(np.array([value * 10**decade for decade in range(_TOP) for value in series]))
+            axes.append(np.array([value * 10.0**decade for decade in range(_TOP) for value in series]))
     axes += [10.0 ** np.arange(0, _TOP + 1, step) for step in (2, 3, 7)]
     return axes
 

@@ -12,14 +12,14 @@ from bpftop.model import ClientRow, Histogram, Overhead, SlowRequest, Summary, T
 from bpftop.stats import buckets
 from bpftop.ui import chrome, words
 from bpftop.ui.clienttable import client_columns
-from bpftop.ui.histogram import histogram, percentiles
+from bpftop.ui.histogram import Look, histogram, percentiles
 from bpftop.ui.paint import Line, Span, ascii_only, beside, ends, fit, joined, line, wrapped
 from bpftop.ui.panes.clients import Clients
 from bpftop.ui.panes.overview import measures_table
 from bpftop.ui.panes.scripts import cost_lines
 from bpftop.ui.plot import latency_lines
 from bpftop.ui.safe import safe
-from bpftop.ui.shape import enclosing, rows_of, ticks
+from bpftop.ui.shape import enclosing, rows_of, rows_of_both, ticks
 from bpftop.ui.table import Column, bar, table
 from bpftop.ui.view import View, headline
 from tests.ui import builders
@@ -359,10 +359,40 @@ def test_every_measure_has_its_row() -> None:
     assert len(lines) == 6
 
 
+def test_a_baseline_is_drawn_behind_with_its_counts_scaled() -> None:
+    """Ten times as many observations of the same shape are the same bars; what is beyond them is shaded."""
+    now, more = builders.measured(builders.MEASURES[1], 12_000), builders.measured(builders.MEASURES[1], 12_000)
+    ten = replace(more, histogram=replace(more.histogram, counts=more.histogram.counts * 10))
+    same = text(histogram(now, 80, 20, Look(base=ten)))
+    assert "░ ┃ baseline" in same[0]
+    assert not any("░" in each for each in same[1:])
+    assert sum("┃" in each for each in same[1:]) == len(same) - 1
+    slower = replace(now, histogram=builders.histogram(builders.samples("request_latency") * 4))
+    moved = text(histogram(slower, 80, 20, Look(base=now)))
+    assert any("░" in each for each in moved[1:])
+    assert sum(rows_of_both(slower.histogram, now.histogram, 18)[1]) == 12_000
+
+
+def test_the_cumulative_curve_ends_at_the_right_and_never_goes_back() -> None:
+    lines = text(histogram(builders.measured(builders.MEASURES[1]), 80, 20, Look(curve=True)))
+    places = [each.index("•") for each in lines[1:]]
+    assert places == sorted(places)
+    assert "100 %" in lines[-1]
+
+
+def test_a_range_is_marked_in_its_rows_only() -> None:
+    shown = builders.measured(builders.MEASURES[1])
+    lines = text(histogram(shown, 80, 20, Look(low_ns=1e6, high_ns=4e6)))
+    marked = [each.split()[0:2] for each in lines if "▪" in each]
+    assert marked
+    assert all(unit == "ms" and 1 <= float(value) < 4 for value, unit in marked)
+    assert not any("▪" in each for each in text(histogram(shown, 80, 20)))
+
+
 # --- many clients
 
 
-def test_ten_thousand_clients_are_sorted_at_once_and_only_the_visible_are_written() -> None:
+def test_a_hundred_thousand_clients_are_sorted_at_once_and_only_the_visible_are_written() -> None:
     """The cost of a frame is that of its rows, and the cursor can reach the last one."""
     written: list[str] = []
 
@@ -376,14 +406,14 @@ def test_ten_thousand_clients_are_sorted_at_once_and_only_the_visible_are_writte
             return row.client
 
     pane = Counting()
-    view = View(builders.live(n=1_000_000, client_count=10_000, others=500))
+    view = View(builders.live(n=1_000_000, client_count=100_000, others=500))
     lines = text(pane.draw(view, 80, 20))
     assert lines[3].startswith("127.0.0.1 ")
     assert len(written) == 16
-    pane.cursor, pane._chosen = 10_000, None
+    pane.cursor, pane._chosen = 100_000, None
     lines = text(pane.draw(view, 80, 20))
     assert lines[-2].startswith("others")
-    assert lines[-1] == "rows 9,986–10,001 of 10,001"
+    assert lines[-1] == "rows 99,986–100,001 of 100,001"
     assert len(written) == 32
 
 

@@ -5,42 +5,19 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
-import numpy as np
 import pytest
 from textual.pilot import Pilot
 
-from bpftop.model import CounterSnapshot, Measure, Snapshot, Window
+from bpftop.model import CounterSnapshot, Measure, Window
 from bpftop.ui.app import BpftopApp
 from bpftop.ui.options import UiOptions
 from bpftop.ui.panes.clients import Clients
-from tests.stored import ADDRESSES, CODES, OFFSET, SECOND, Seen, snapshot_of, stored
+from tests.stored import ADDRESSES, OFFSET, SECOND
 from tests.ui import builders
 from tests.ui.driving import drive, screen_text, text_of
+from tests.ui.shots import SHOT, SLOW_S
 
 PLAIN = UiOptions(refresh_s=60.0, no_color=True)
-SLOW_S = 70
-"""In this second one client was slow."""
-
-
-def observations() -> list[Seen]:
-    """90 seconds of calm requests of six clients; in one second 12 requests of the second client take 500 ms."""
-    rng = np.random.default_rng(8)
-    seen: list[Seen] = []
-    for second in range(1, 91):
-        for code, n in zip(CODES, (20, 2, 9, 7, 5, 3), strict=True):
-            seen += [(second, 1, code, int(value)) for value in rng.normal(1e6, 5e4, n)]
-        if second == SLOW_S:
-            seen += [(second, 1, CODES[1], 500_000_000 + 1000 * i) for i in range(12)]
-    return seen
-
-
-SHOT: Snapshot = replace(
-    builders.live(),
-    **{
-        name: getattr(snapshot_of(stored(observations())), name)
-        for name in ("unix_ns", "window", "measures", "counters", "slow", "histories")
-    },
-)
 
 
 def rows_of(screen: str) -> dict[str, list[str]]:

@@ -13,6 +13,7 @@ from bpftop.ui.options import UiOptions
 from bpftop.ui.panes.registry import panes_for
 from tests.ui import builders
 from tests.ui.driving import screen_text
+from tests.ui.shots import SHOT
 
 GOLDENS = Path(__file__).parent / "goldens"
 SIZES = ((80, 24), (120, 40))
@@ -26,6 +27,11 @@ _CASES: dict[str, tuple[Snapshot, tuple[str, ...], UiOptions]] = {
     "empty": (builders.empty(), (), UiOptions(refresh_s=60.0)),
     "failed": (builders.failed(builders.live()), (), UiOptions(refresh_s=60.0)),
     "heat-map-cell": (builders.live(), ("3", "n"), UiOptions(refresh_s=60.0, no_color=True)),
+    "pinned-map": (SHOT, ("3", "n", "shift+left", "shift+down", "enter"), UiOptions(refresh_s=60.0, no_color=True)),
+    "pinned-latency": (SHOT, ("3", "n", "enter", "2", "c"), UiOptions(refresh_s=60.0)),
+    "pinned-clients": (SHOT, ("3", "n", "enter", "4"), UiOptions(refresh_s=60.0)),
+    "networks": (SHOT, ("4", "a"), UiOptions(refresh_s=60.0)),
+    "drill": (SHOT, ("4", "s", "enter"), UiOptions(refresh_s=60.0, no_color=True)),
     "script": (builders.with_calls(builders.live()), ("6",), UiOptions(refresh_s=60.0)),
     "script-counter": (builders.with_calls(builders.live()), ("6", "v", "v"), UiOptions(refresh_s=60.0)),
     "lossy-scripts": (builders.lossy(builders.live()), ("6",), UiOptions(refresh_s=60.0)),

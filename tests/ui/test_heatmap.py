@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 from textual.pilot import Pilot
 
-from bpftop.model import History, SlowRequest, Snapshot
+from bpftop.model import Histogram, History, SlowRequest, Snapshot
 from bpftop.stats import buckets
+from bpftop.stats.heat import Columns
 from bpftop.ui.app import BpftopApp
-from bpftop.ui.heat import levels
+from bpftop.ui.heat import Map, levels
 from bpftop.ui.options import UiOptions
 from bpftop.ui.panes.heatmap import HeatMap
+from bpftop.ui.shape import rows_of
 from tests.ui import builders
 from tests.ui.builders import MEASURES, NOON
 from tests.ui.driving import drive, screen_text, text_of
@@ -101,6 +103,16 @@ def test_any_size(size: tuple[int, int]) -> None:
     screen = screen_text(spiked(), "3", "n", size=size, options=PLAIN)
     assert all(len(line) <= size[0] for line in screen.splitlines())
     assert "◆" in screen
+
+
+def test_a_coarse_axis_of_long_times_counts_every_cell() -> None:
+    """Decades of seconds: their edges multiplied are beyond 64 bits."""
+    one = Histogram(np.array([2_000, 5 * 10**9]), np.array([2_001, 5 * 10**9 + 1]), np.array([1, 1]))
+    edges = rows_of(one, 8).edges_ns
+    assert edges.dtype == np.float64
+    columns = Columns(np.array([0, 10**9]), 10**9, np.zeros((2, buckets.BUCKETS), np.int64))
+    drawn = Map(columns, rows_of(one, 8), np.ones((2, len(edges) - 1), np.int64), [], [], 10)
+    assert drawn.count(drawn.piece("x", (0, 0), (1, len(edges) - 2))) == 2 * (len(edges) - 1)
 
 
 def test_one_is_seen_beside_a_million() -> None:

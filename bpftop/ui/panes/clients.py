@@ -63,6 +63,8 @@ class Clients(ListPane[ClientRow], MeasurePane):
         self._errors: Mapping[str, int] | None = None
         self._cell: Mapping[int, Part] | None = None
         self._history = History()
+        self._totals = (1, 1)
+        """All observations, and the slow ones."""
         self._trends: dict[str, NDArray[np.float64]] = {}
         self._sort_before: int | None = None
 
@@ -130,6 +132,8 @@ class Clients(ListPane[ClientRow], MeasurePane):
             counts = dense_counts(shown.histogram)
             rows = client_rows(history.keyed, position + 1, span_s, counts, networks.label)
         self._history = history
+        total, slow = sum(row.count for row in rows), sum(row.slow or 0 for row in rows)
+        self._totals = max(shown.summary.count, total, 1), max(shown.slow, slow, 1)
         by_network = self.group == NETWORK
         self._retransmits = per_client(snapshot, _RETRANSMITS, by_network)
         self._errors = per_client(snapshot, _ERRORS, by_network)
@@ -155,9 +159,8 @@ class Clients(ListPane[ClientRow], MeasurePane):
 
     def columns(self, view: View) -> list[Column[ClientRow]]:
         """The most telling ones where there is little room."""
-        rows, shown = self.rows(view), self.subject_measure(view)
-        total = max(shown.summary.count if shown else 0, sum(row.count for row in rows), 1)
-        slow = max(shown.slow if shown else 0, sum(row.slow or 0 for row in rows), 1)
+        rows = self.rows(view)
+        total, slow = self._totals
         columns = client_columns(total, self._longest(rows))
         columns[0] = replace(columns[0], title=_TITLES[self.group], sort="Client")
         columns[-1] = Column("Slow", 6, lambda row: words.share((row.slow or 0) / slow))

@@ -81,7 +81,10 @@ class HeatMap(MeasurePane):
         room = max(height - 3 - below, 2)
         self._map = drawn = make_map(shown, view, max(width - AXIS - 2, 10), room)
         at, box = self._place(drawn, self.cursor), self._selected(shown.measure.name)
-        marked = box if self._corner else view.box if view.box and view.box.measure == shown.measure.name else None
+        pinned = view.box if view.box and view.box.measure == shown.measure.name else None
+        marked = box if self._corner else pinned
+        if pinned and self.cursor and not self._corner and pinned.covers(*self.cursor):
+            box = pinned
         lines = [heading(shown, drawn, width), *grid(drawn, at, marked), times(drawn)]
         self._top = self.size.height - height + 1
         return lines + (self._panel(view, box, width, height - len(lines)) if box else [_hint(drawn)])

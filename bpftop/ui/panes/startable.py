@@ -58,7 +58,8 @@ class Startable(Pane):
         status = self.status(self.view) if self.view else None
         if status is not None and status.state is State.OFF:
             self._asked_s = time.monotonic()
-            self._opening.start_script(status)
+            if not self._opening.start_script(status):
+                self._asked_s = None
 
     @property
     def _opening(self) -> Opening:
