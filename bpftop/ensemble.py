@@ -144,6 +144,7 @@ class _Member:
             return replace(self.offer, state=state, detail=self._why or "starting")
         tracer = part.tracer
         own = next((each for each in part.scripts if each.name == self.offer.name), self.offer)
+        own = replace(own, summary=self.offer.summary, cost=self.offer.cost)
         return replace(own, detail=tracer.detail) if tracer.state is not State.LIVE and tracer.detail else own
 
     def end(self) -> None:

@@ -61,6 +61,16 @@ def wait_for(condition: Callable[[], bool]) -> None:
         time.sleep(0.005)
 
 
+def test_a_started_script_keeps_the_words_of_its_offer() -> None:
+    offer = replace(OFFER, summary="What for.", cost="1 us")
+    ensemble = Ensemble(FakeWatch(main_figures()), lambda name, target: FakeWatch(more_figures()), [offer])
+    ensemble.start_script("syscalls")
+    wait_for(lambda: ensemble.snapshot(10.0).scripts[-1].state is State.LIVE)
+    script = ensemble.snapshot(10.0).scripts[-1]
+    assert (script.summary, script.cost, script.probes) == ("What for.", "1 us", 2)
+    ensemble.stop()
+
+
 def test_a_script_is_offered_started_and_stopped() -> None:
     main, added = FakeWatch(main_figures()), FakeWatch(more_figures())
     asked: list[tuple[str, Target]] = []

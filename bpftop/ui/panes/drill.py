@@ -211,13 +211,20 @@ class Drill(Pane):
     def _slow(self, view: View, width: int, room: int) -> list[Line]:
         names = kinds(view.snapshot)
         if not names:
-            return [line(Span("none was sent by itself: the kernel sends the slowest ones only", "dim"))]
+            return [fit(line(Span(self._no_events(view), "dim")), width)]
         rows = of_kind(view.snapshot, names[0])
         self._top = min(self._top, max(len(rows) - 1, 0))
         said = f"{len(rows):,} sent one by one and kept, slowest first"
         own = self.subject is not None and self.subject.kind == "client"
         visible = rows[self._top : self._top + room - 2]
         return [line(Span(said, "dim")), *table(slow_columns(rows, client=not own), visible, width)]
+
+    def _no_events(self, view: View) -> str:
+        kind = "client" if self.subject is None or self.subject.kind == NETWORK else self.subject.kind
+        streams = [stream for history in view.snapshot.histories for stream in history.streams]
+        if streams and not any(kind in stream.fields for stream in streams):
+            return "no script that runs sends single events of this kind"
+        return "none was sent by itself: the kernel sends the slowest ones only"
 
     def _connections(self, view: View, width: int, room: int) -> list[Line]:
         found = connections(view.snapshot.slow)
