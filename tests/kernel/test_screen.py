@@ -73,7 +73,7 @@ def test_in_tmux_on_real_nginx(nginx: Nginx, tmp_path: Path, size: tuple[int, in
             wait_for(lambda row=row: row in " ".join(tmux.text.replace(",", "").split()), f"no {row}:\n{tmux.text}")
         tmux.call("send-keys", "5")
         wait_for(lambda: "slowest first" in tmux.text, f"no slow requests:\n{tmux.text}")
-        tmux.call("send-keys", "6")
+        tmux.call("send-keys", "0")
         wait_for(lambda: "produced" in tmux.text, f"no accounting:\n{tmux.text}")
         tmux.call("send-keys", "e")
         wait_for(lambda: len(list(tmp_path.glob("*.csv"))) == 5, f"no files:\n{tmux.text}")
