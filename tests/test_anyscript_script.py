@@ -165,6 +165,11 @@ def test_who_may_have_written_it(tmp_path: Path) -> None:
     with pytest.raises(ScriptError, match="can be changed by everybody") as error:
         read_script(written(tmp_path, PROGRAM, 0o646))
     assert error.value.hint == f"chmod o-w {tmp_path}/tool.bt"
+    path = written(tmp_path, PROGRAM, 0o664)
+    if os.getuid() == 0:
+        os.chown(path, 0, 4242)
+        with pytest.raises(ScriptError, match="everybody in group 4242"):
+            read_script(path)
     path = written(tmp_path, PROGRAM)
     if os.getuid() == 0:
         os.chown(path, 4242, 4242)

@@ -105,15 +105,17 @@ def test_no_bpftrace(world: Path) -> None:
 
 
 @root
-@pytest.mark.parametrize("spoil", ["owner", "writable", "folder"])
+@pytest.mark.parametrize("spoil", ["owner", "writable", "folder", "folder above"])
 def test_root_does_not_run_what_others_can_change(world: Path, spoil: str) -> None:
     path = world / "bin/bpftrace"
     if spoil == "owner":
         os.chown(path, 1000, 1000)
     else:
-        (path if spoil == "writable" else path.parent).chmod(0o777)
-    assert fatal(world) == [Problem(f"{path} can be changed by others, so root does not run it", f"--bpftrace {path}")]
-    assert bpftrace_path(host(world, bpftrace=path)) == path, "unless the user names it"
+        {"writable": path, "folder": path.parent, "folder above": world}[spoil].chmod(0o777)
+    said = f"{path} can be changed by others than root, so root does not run it"
+    assert fatal(world) == [Problem(said, f"sudo install -m 755 {path} /usr/local/bin/bpftrace")]
+    with pytest.raises(HostError, match="can be changed by others than root"):
+        bpftrace_path(host(world, bpftrace=path))
     assert bpftrace_path(host(world, euid=1000)) == path
 
 

@@ -75,9 +75,9 @@ def _failure(script: UserScript, said: Sequence[str], code: int | None) -> Endin
     host = bool(_HOST.search(located[2] if located else text)) or code is None or code < 0
     if located and not host:
         return Ending(False, where + located[2], f"sed -n {line}p {script.path}", line=line)
-    return Ending(False, where + _FILE.sub(script.path, sentence), hint, host, line)
+    return Ending(False, where + _FILE.sub(lambda _: script.path, sentence), hint, host, line)
 
 
 def own_words(script: UserScript, line: str) -> str:
     """A line of bpftrace with the file's own name in it."""
-    return safe(_FILE.sub(script.path, line))
+    return safe(_FILE.sub(lambda _: script.path, line))

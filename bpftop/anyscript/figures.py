@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from bpftop import units
 from bpftop.anyscript.model import ACCUMULATING, Bucket, Histogram, MapFacts, Row, Stats, Value
+from bpftop.text import safe
 
 _TIME = {"ns": 1, "us": 10**3, "µs": 10**3, "ms": 10**6, "s": 10**9}
 _NAMED = re.compile(r"@(?:.*_)?(?:(n|u|m)(?:s|secs?)|(bytes))\Z", re.IGNORECASE)
@@ -21,7 +22,7 @@ def unit_of(facts: MapFacts) -> str:
     In this order: biostacks.bt counts nanoseconds in a map that it calls ``@usecs``.
     """
     if facts.unit or facts.function in ("", *_COUNTING):
-        return facts.unit if facts.function not in _COUNTING or facts.unit not in _TIME else ""
+        return safe(facts.unit) if facts.function not in _COUNTING or facts.unit not in _TIME else ""
     match = _NAMED.match(facts.name)
     if facts.measured or not match:
         return facts.measured

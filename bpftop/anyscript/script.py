@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import pwd
 import re
 import stat
 import tomllib
@@ -26,6 +27,7 @@ from bpftop.anyscript.model import MapFacts, UserScript
 from bpftop.anyscript.scan import blanked, maps_of, max_map_keys
 from bpftop.errors import ScriptError
 from bpftop.scripts import catalog
+from bpftop.text import safe
 
 MAX_BYTES = 1 << 20
 _BLOCK = re.compile(r"(?m)^// /// bpftop[ \t]*$\n(?P<content>(?:^//(?: .*)?$\n)*?)^// ///[ \t]*$")
@@ -47,7 +49,7 @@ def read_script(path: str, argv: tuple[str, ...] = (), caller: int | None = None
     if any(key in header.values for key in _OURS) or _COMPOSED.search(blanked(text)):
         raise ScriptError(f"{path} is a part for bpftop's own programs, not a program of its own", _how_to(path))
     header.check_keys(header.values, _TOP, "")
-    title = header.text(header.values, "title", Path(path).name, "")
+    title = safe(header.text(header.values, "title", Path(path).name, ""))
     return UserScript(path, text, title, header.titled(maps_of(text)), max_map_keys(text), argv)
 
 
@@ -83,11 +85,23 @@ def _check_owner(path: str, found: os.stat_result, caller: int) -> None:
     """A program runs in the kernel as root: nobody else may have written it."""
     if found.st_mode & stat.S_IWOTH:
         raise ScriptError(f"{path} can be changed by everybody, so it is not run", f"chmod o-w {path}")
+    if found.st_mode & stat.S_IWGRP and found.st_gid not in (0, _own_group(caller)):
+        raise ScriptError(
+            f"{path} can be changed by everybody in group {found.st_gid}, so it is not run", f"chmod g-w {path}"
+        )
     if found.st_uid not in (0, caller):
         raise ScriptError(
             f"{path} belongs to user {found.st_uid}, neither to root nor to you, so it is not run",
             f"sudo chown root {path}",
         )
+
+
+def _own_group(caller: int) -> int:
+    """The group that many systems give each user alone, so that it may write what the user may; -1: unknown."""
+    try:
+        return pwd.getpwuid(caller).pw_gid
+    except KeyError:
+        return -1
 
 
 def _header(text: str, path: str) -> _Header:
@@ -145,7 +159,7 @@ class _Header:
             unit = self.text(table, "unit", "", where)
             if len(unit) > _UNIT_CELLS:
                 raise self._fail(f"the unit in {where} has more than {_UNIT_CELLS} characters", "unit")
-            out[name] = replace(out[name], title=self.text(table, "title", "", where), unit=unit)
+            out[name] = replace(out[name], title=safe(self.text(table, "title", "", where)), unit=safe(unit))
         return out
 
     def _fail(self, why: str, key: str) -> ScriptError:

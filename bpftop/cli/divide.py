@@ -12,17 +12,14 @@ from bpftop import people
 from bpftop.cli.host import narrate
 from bpftop.errors import HostError, UsageError
 
-VERBS = ("watch", "report", "demo", "run")
-"""Those that trace."""
-
 
 def divide(options: argparse.Namespace) -> int | None:
-    """As root, for a verb that traces: an exit code in the supervisor, when all is over.
+    """As root, for a verb that traces (it has ``--user``): an exit code in the supervisor, when all is over.
 
     In the other process None, without root's rights and with ``options.link`` to the supervisor. Also None, and no
     other process, where nothing is traced or this is not root. Raises UsageError for an impossible ``--user``.
     """
-    if options.verb not in VERBS or getattr(options, "simulate", False):
+    if not hasattr(options, "user") or getattr(options, "simulate", None):
         return None
     if os.geteuid() != 0:
         if options.user:
@@ -32,7 +29,7 @@ def divide(options: argparse.Namespace) -> int | None:
     from bpftop.supervision.supervisor import HANDLED, Supervisor
     from bpftop.terminal_modes import TerminalModes
 
-    person = people.named(options.user) if options.user else people.caller()
+    person = people.caller() if not options.user else people.named(options.user) if options.user != "root" else None
     modes = TerminalModes()
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     sys.stdout.flush()
@@ -66,7 +63,7 @@ def _without_rights(
     options.rights = (
         f"as {person.name} (user {person.uid}), without rights; another process runs bpftrace"
         if person
-        else "as root, for nobody called sudo: --user NAME takes another; a process of its own runs bpftrace"
+        else "as root, with hardly a capability (--user NAME takes another); another process runs bpftrace"
     )
 
 
@@ -74,4 +71,4 @@ def _draws(options: argparse.Namespace) -> bool:
     """Whether the other process draws on the terminal."""
     if options.verb == "run":
         return not any((options.duration, options.interval, options.format))
-    return bool(options.verb != "report")
+    return options.verb in ("watch", "demo")

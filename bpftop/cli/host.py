@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from bpftop.preflight import Host, mount_tracefs, require
+from bpftop.text import safe
 
 
 def host_of(bpftrace: Path | None, *arguments: str) -> Host:
@@ -34,5 +35,5 @@ def prepare(host: Host) -> None:
 
 
 def narrate(sentence: str) -> None:
-    """Tell the person, not the pipe."""
-    print(f"bpftop: {sentence}", file=sys.stderr, flush=True)
+    """Tell the person, not the pipe. Names of processes may be in it: nothing steers the terminal."""
+    print(f"bpftop: {safe(sentence)}", file=sys.stderr, flush=True)

@@ -44,14 +44,14 @@ def _summary(snapshot: Snapshot) -> Iterator[str]:
     yield f"{safe(target.name, 30)}  {units.span(snapshot.window.span_s)} to {moment:%Y-%m-%d %H:%M:%S} UTC"
     yield f"processes {pids or 'none'} · ports {ports or 'none'}"[:WIDTH]
     if snapshot.tracer.source != "bpftrace":
-        yield f"{snapshot.tracer.source}: these figures are not from a kernel"
+        yield f"{safe(snapshot.tracer.source, 40)}: these figures are not from a kernel"
     main = _main(snapshot)
     if main is None:
         yield f"nothing came in {units.span(snapshot.window.span_s)}"
         return
     s = main.summary
     yield (
-        f"{main.measure.title}: p50 {units.duration(s.p50_ns)}, p99 {units.duration(s.p99_ns)}, "
+        f"{safe(main.measure.title, 40)}: p50 {units.duration(s.p50_ns)}, p99 {units.duration(s.p99_ns)}, "
         f"max {units.duration(s.max_ns)} (n {units.count(s.count)}, {units.rate(s.rate_per_s)})"
     )
 
@@ -90,7 +90,7 @@ def _drawn(snapshot: Snapshot) -> list[MeasureSnapshot]:
 def _histogram(measure: MeasureSnapshot, ascii_only: bool) -> list[str]:
     lines = histogram_lines(measure.histogram, WIDTH, ascii_only)
     m = measure.measure
-    return [*textwrap.wrap(f"{m.title}: from when {m.start} to when {m.end}", WIDTH), *lines]
+    return [*textwrap.wrap(safe(f"{m.title}: from when {m.start} to when {m.end}"), WIDTH), *lines]
 
 
 def _clients(snapshot: Snapshot) -> Iterator[str]:
@@ -100,7 +100,7 @@ def _clients(snapshot: Snapshot) -> Iterator[str]:
     rows = main.clients[:CLIENTS]
     total = max(main.summary.count, 1)
     width = max(len("client"), *(len(safe(row.client, 39)) for row in rows))
-    yield f"Clients by {main.measure.title.lower()}"
+    yield f"Clients by {safe(main.measure.title, 40).lower()}"
     yield f"  {'client':{width}} {'n':>6} {'share':>6} {'p50':>8}{'p99':>8}{'max':>8}"
     for row in rows:
         figures = "".join(f"{units.duration(value):>8}" for value in (row.p50_ns, row.p99_ns, row.max_ns))
@@ -151,5 +151,5 @@ def _accounting(snapshot: Snapshot) -> Iterator[str]:
         yield f"         {units.count(o.missed)} hits missed (the kernel ran other BPF work on that CPU): in no figure"
     if snapshot.missed is None:
         yield "         hits missed: unknown, this kernel does not count them (Linux 6.7 and newer do)"
-    versions = f"bpftrace {snapshot.bpftrace_version}" if snapshot.bpftrace_version else "no bpftrace"
+    versions = f"bpftrace {safe(snapshot.bpftrace_version, 40)}" if snapshot.bpftrace_version else "no bpftrace"
     yield f"with     {versions}, Linux {safe(snapshot.kernel, 50)}"

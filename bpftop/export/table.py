@@ -12,7 +12,8 @@ from bpftop.text import safe
 
 Cell: TypeAlias = str | int | float | None
 
-_FORMULA = ("=", "+", "-", "@")
+_FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠")
+"""What makes spreadsheets compute a cell; some take the wide forms, too. Control characters are gone by then."""
 
 
 def to_csv(rows: Iterable[Sequence[Cell]]) -> str:
@@ -36,4 +37,4 @@ def _cell(value: Cell) -> str:
 def guarded(text: str) -> str:
     """Foreign text without control characters; an apostrophe in front where a spreadsheet would see a formula."""
     clean = safe(text)
-    return "'" + clean if clean.startswith(_FORMULA) else clean
+    return "'" + clean if clean.lstrip().startswith(_FORMULA) else clean

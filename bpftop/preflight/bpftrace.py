@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 import os
 import re
+import shlex
+import stat
 import subprocess
 from pathlib import Path
 
@@ -20,11 +22,13 @@ _TROUBLED = {
 
 
 def bpftrace_path(host: Host | None = None) -> Path:
-    """The absolute path of bpftrace. Root runs only what root owns, except a path that the user named."""
+    """The absolute path of bpftrace. Root runs only what root alone can change, a path that the user named too."""
     host = host or Host()
     if host.bpftrace is not None:
         if not _runnable(host.bpftrace):
             raise HostError(f"there is no program {host.bpftrace}", "bpftop doctor")
+        if host.euid == 0 and not _belongs_to_root(host.bpftrace):
+            raise _changeable(host.bpftrace)
         return host.bpftrace.absolute()
     refused = None
     for path in _candidates(host):
@@ -32,8 +36,14 @@ def bpftrace_path(host: Host | None = None) -> Path:
             return path
         refused = refused or path
     if refused is not None:
-        raise HostError(f"{refused} can be changed by others, so root does not run it", f"--bpftrace {refused}")
+        raise _changeable(refused)
     raise HostError("bpftrace is not installed", "sudo apt-get install -y bpftrace")
+
+
+def _changeable(path: Path) -> HostError:
+    """The error for a program that runs as root and that others could replace."""
+    said = f"{path} can be changed by others than root, so root does not run it"
+    return HostError(said, f"sudo install -m 755 {shlex.quote(str(path))} /usr/local/bin/bpftrace")
 
 
 def bpftrace_version(path: Path) -> str:
@@ -71,12 +81,18 @@ def _runnable(path: Path) -> bool:
 
 
 def _belongs_to_root(path: Path) -> bool:
-    """Whether only root can change the program, its folder included."""
+    """Whether only root can change the program or put another in its place, up to the root of the file system."""
     real = Path(os.path.realpath(path))
     try:
-        return all(one.stat().st_uid == 0 and not one.stat().st_mode & 0o022 for one in (real, real.parent))
+        return _only_root_changes(real.stat()) and all(_only_root_changes(one.stat(), True) for one in real.parents)
     except OSError:
         return False
+
+
+def _only_root_changes(found: os.stat_result, folder: bool = False) -> bool:
+    """In a folder with the sticky bit, as /tmp, nobody can replace what belongs to root."""
+    shared = bool(found.st_mode & 0o022) and not (folder and found.st_mode & stat.S_ISVTX)
+    return found.st_uid == 0 and not shared
 
 
 def parts(version: str) -> tuple[int, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any, TypeVar
@@ -26,6 +27,7 @@ from bpftop.text import safe
 from bpftop.wire import MAX_MEASURES, NAME_WORDS
 
 _T = TypeVar("_T")
+_SCRIPT = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}", re.ASCII)
 _MAX_TEXT = 1 << 20
 _MANY = 100_000
 _U64 = 1 << 64
@@ -123,6 +125,8 @@ def declared_of(told: Told) -> Declared:
         raise Damaged("the measures have no names of their own")
     streams = tuple(_stream(each, frozenset(names)) for each in told["streams"].each())
     scripts = tuple(_script(each) for each in told["scripts"].each())
+    if len({script.name for script in scripts}) != len(scripts):
+        raise Damaged("two scripts have the same name")
     if len(streams) > MAX_MEASURES or len(scripts) > MAX_MEASURES:
         raise Damaged("there are too many streams or scripts")
     return Declared(measures, streams, scripts, told["program"].text(_MAX_TEXT))
@@ -148,6 +152,8 @@ def _stream(told: Told, measures: frozenset[str]) -> EventStream:
 def _script(told: Told) -> ScriptStatus:
     name, title, detail, pane = (told[each].words() for each in ("name", "title", "detail", "pane"))
     figures = tuple(each.words() for each in told["measures"].each())
+    if not _SCRIPT.fullmatch(name):  # it names a pane
+        raise Damaged(f"{safe(name, 40)} is no name of a script")
     return ScriptStatus(name, title, _state(told["state"]), told["probes"].whole(0, _MANY), detail, pane, figures)
 
 

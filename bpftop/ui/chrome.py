@@ -63,9 +63,9 @@ def _window(view: View) -> list[Span]:
     window = view.snapshot.window
     there = units.span(window.span_s)
     if window.length_s is None:
-        return [Span("window ", "dim"), Span(window.label, "strong"), Span(f", {there}", "dim")]
+        return [Span("window ", "dim"), Span(safe(window.label, 20), "strong"), Span(f", {there}", "dim")]
     filling = f"{there} of " if window.span_s < window.length_s * 0.95 else ""
-    return [Span(f"window {filling}", "dim"), Span(window.label, "strong")]
+    return [Span(f"window {filling}", "dim"), Span(safe(window.label, 20), "strong")]
 
 
 def _rate(snapshot: Snapshot) -> list[Span]:

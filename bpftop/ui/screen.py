@@ -17,6 +17,7 @@ from bpftop.ui.help import Help, HelpText
 from bpftop.ui.opening import Opening
 from bpftop.ui.options import WINDOWS_S, UiOptions
 from bpftop.ui.panes.lists import ListPane
+from bpftop.ui.safe import safe
 from bpftop.ui.view import Baseline, Box, View
 
 
@@ -118,7 +119,7 @@ class MainScreen(Opening, inherit_bindings=False):
         else:
             kept = Baseline(snapshot.unix_ns, snapshot.window.label, snapshot.measures)
             self.view = replace(self.view, baseline=kept)
-            self.notify(f"baseline: the last {snapshot.window.label}; Latency shows the change", timeout=4)
+            self.notify(f"baseline: the last {safe(snapshot.window.label, 20)}; Latency shows the change", timeout=4)
         self.show()
 
     def action_filter(self) -> None:
