@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -128,6 +129,9 @@ def test_a_wrong_marker_ends_the_session_before_a_test_has_run(pytester: pytest.
         (["--bpftop-compare", "none.json"], "--bpftop-save makes one"),
         (["--bpftop-compare", "other.json"], "not made by --bpftop-save"),
         (["--bpftop-save", "nowhere/x.json"], "no such directory"),
+        (["--bpftop=maybe"], "there are auto, require, simulate, off and simulate:SCENARIO"),
+        (["--bpftop=require:x"], "there are auto, require, simulate, off and simulate:SCENARIO"),
+        (["--bpftop=simulate:noisy"], "there is no scenario noisy"),
     ],
 )
 def test_options_that_make_no_sense_end_the_session(pytester: pytest.Pytester, words: list[str], said: str) -> None:
@@ -217,6 +221,8 @@ def test_the_figures_are_there_when_the_block_has_ended() -> None:
         BpftraceLatencyCollector()
     with pytest.raises(UsageError, match="name the server once"):
         BpftraceLatencyCollector("nginx", port=80)
+    with pytest.raises(UsageError, match="named by its port"):
+        BpftraceLatencyCollector(os.getpid())
     assert BpftraceLatencyCollector(port="8080").target == BpftraceLatencyCollector(port=":8080").target == ":8080"
 
 
@@ -329,7 +335,7 @@ def test_compared_with_what_was_kept(
     pytester: pytest.Pytester, base: tuple[int, int], test: str, code: int, said: str
 ) -> None:
     kept(pytester.path / "base.json", test, base)
-    options = ("--bpftop=simulate", "--bpftop-compare=base.json", "--bpftop-compare-fail=p50:20%")
+    options = ("--bpftop=simulate:healthy", "--bpftop-compare=base.json", "--bpftop-compare-fail=p50:20%")
     done, told = inner(pytester, GATED.format("it"), *options)
     assert done == code, told
     assert said in told

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -168,4 +169,6 @@ def target_of(process: str | int | None, port: str | int | None) -> str:
         raise UsageError("name the server once: process='nginx' or port=8080")
     word = str(process) if process is not None else f":{str(port).removeprefix(':')}"
     parse(word)
+    if word == str(os.getpid()):
+        raise UsageError("a server inside this very process is named by its port: port=8080")
     return word

@@ -30,15 +30,18 @@ class CannotTrace(HostError):
 class Watches:
     """Opens sessions when they are first asked for, keeps them for all who come later, closes them together."""
 
-    def __init__(self, simulate: bool = False, arguments: Sequence[str] = ()) -> None:
-        """``arguments``: of the program that runs, for the command that does the same again as root."""
-        self._simulate = simulate
+    def __init__(self, scenario: str = "", arguments: Sequence[str] = ()) -> None:
+        """``scenario``: simulate this one instead of tracing.
+
+        ``arguments``: of the program that runs, for the command that does the same again as root.
+        """
+        self._scenario = scenario
         self._host = Host(command=shlex.join([sys.executable, *arguments]))
         self._open: dict[tuple[str, str], Watch] = {}
         # bpftrace dies with the thread that started it (PR_SET_PDEATHSIG): this one lives until the end.
         self._keeper = ThreadPoolExecutor(1, "bpftop-watches")
         self._refused: CannotTrace | None = None
-        self._asked = simulate
+        self._asked = bool(scenario)
 
     def available(self) -> None:
         """Raises CannotTrace with the doctor's reason when this host cannot trace; the host is asked once."""
@@ -76,11 +79,12 @@ class Watches:
         try:
             require_numpy()
             with ExitStack() as stack:
-                opened = _simulated(script) if self._simulate else _traced(spec, script, self._host)
+                name = self._scenario
+                opened = _simulated(script, name) if name else _traced(spec, script, self._host)
                 session = stack.enter_context(opened)
                 if not session.wait_live(ATTACH_S):
                     raise _failure(session.snapshot(None))
-                return Watch("" if self._simulate else spec, session, stack.pop_all())
+                return Watch("" if name else spec, session, stack.pop_all())
         except HostError as error:
             raise CannotTrace(error.message, error.hint) from error
 
@@ -164,17 +168,17 @@ def _traced(spec: str, script: Script, host: Host) -> Iterator[Session]:
 
 
 @contextmanager
-def _simulated(script: Script) -> Iterator[Session]:
+def _simulated(script: Script, name: str) -> Iterator[Session]:
     from bpftop.scripts import compose
     from bpftop.session import Session
-    from bpftop.tracer.simulate import SimulatedSource, simulated_target
+    from bpftop.tracer import simulate
     from bpftop.tracing import running
 
-    if not script.default:
-        raise UsageError(f"the simulation has no figures for {script.name}", "bpftop scripts")
-    target = simulated_target()
+    scenario = simulate.scenario_of(name)
+    target = simulate.simulated_target(scenario)
     program = compose([script], target)
-    session = Session(SimulatedSource(program), program, target)
+    source = simulate.SimulatedSource(program, scenario)
+    session = Session(source, program, target, comm_of=simulate.comm_of(scenario), device_of=simulate.device_of)
     with running(session):
         yield session
 

@@ -48,10 +48,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("bpftop", "latency of servers (bpftop)")
     group.addoption(
         "--bpftop",
-        choices=("auto", "require", "simulate", "off"),
+        metavar="MODE",
         default="auto",
-        help="auto: skip tests where this host cannot trace; require: fail them; simulate: made-up figures; "
-        "off: no limit is checked",
+        help="auto (default): skip tests where this host cannot trace; require: fail them; simulate or "
+        "simulate:SCENARIO: made-up figures; off: no limit is checked",
     )
     group.addoption("--bpftop-save", type=Path, metavar="FILE", help="keep the figures of this run")
     group.addoption("--bpftop-compare", type=Path, metavar="FILE", help="fail tests that are slower than in FILE")
@@ -67,7 +67,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Make the marker known, refuse options that make no sense."""
     config.addinivalue_line("markers", f"{SIGNATURE}: fail the test when the latency of the server is higher")
-    if any(config.getoption(f"bpftop_{word}") for word in ("save", "compare", "compare_fail")):
+    given = (config.getoption(f"bpftop_{word}") for word in ("save", "compare", "compare_fail"))
+    if config.getoption("bpftop") != "auto" or any(given):
         from bpftop.pytest_plugin.settings import Settings
 
         Settings.of(config)
@@ -75,7 +76,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_report_header(config: pytest.Config) -> str | None:
     """A word about what is not as usual."""
-    mode = config.getoption("bpftop")
+    mode = config.getoption("bpftop").partition(":")[0]
     told = {"off": "off: no latency is measured", "simulate": "simulate: latencies are made up", "require": "require"}
     return f"bpftop: {told[mode]}" if mode in told else None
 
@@ -166,7 +167,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         return
     from bpftop.pytest_plugin.summary import lines
 
-    told = list(lines(gate, verbose=config.get_verbosity() >= 0))
+    told = list(lines(gate, verbose=config.getoption("verbose") >= 0))
     if told:
         terminalreporter.section("latency (bpftop)")
         for line in told:

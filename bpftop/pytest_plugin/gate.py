@@ -35,10 +35,10 @@ class Gate:
         self.said = ""
         """What became of the file, for the person."""
         self._folder = tempfile.TemporaryDirectory(prefix="bpftop-pytest-")
-        self._watches = Watches(settings.mode == "simulate", ("-m", "pytest", *arguments))
+        self._watches = Watches(settings.scenario, ("-m", "pytest", *arguments))
         if settings.mode == "off":
             self._watches.refuse(OFF)
-        elif settings.workers > 1 and settings.mode != "simulate":
+        elif settings.workers > 1 and not settings.scenario:
             self._watches.refuse(PARALLEL)
         self._item: pytest.Item | None = None
         self._outer = BpftraceLatencyCollector.shared
