@@ -57,7 +57,7 @@ def _show(session: Session, options: argparse.Namespace, banner: str, absent: st
 
     excluded = f"not in the tables: {', '.join(map(str, options.exclude))}" if options.exclude else ""
     banner = " · ".join(filter(None, (banner, excluded)))
-    ui = screen_options(options, window_s=WINDOWS[options.window], banner=banner, absent=absent)
+    ui = screen_options(options, window_s=WINDOWS[options.window], banner=banner, absent=absent, save_to=directory)
     if options.simulate or session.snapshot(10.0).tracer.source != "bpftrace":
         session.exclude(options.exclude)
         return run(session, save=save, options=ui, on_forced=session.stop)

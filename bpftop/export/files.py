@@ -54,6 +54,30 @@ def create_all(directory: Path, contents: Mapping[str, str]) -> tuple[Path, ...]
     return tuple(directory / name for name in contents)
 
 
+@contextlib.contextmanager
+def create_folder(path: Path) -> Iterator[None]:
+    """A new folder that belongs to the caller, for files of ``create_all``; gone again when they fail.
+
+    Raises FileError; NameTaken for a used name, whatever it is.
+    """
+    with _directory(path.parent) as parent:
+        try:
+            os.mkdir(path.name, 0o755, dir_fd=parent)
+        except OSError as error:
+            raise _explained(path, error) from error
+        try:
+            fd = os.open(path.name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+            try:
+                _give_to_caller(fd, parent)
+            finally:
+                os.close(fd)
+            yield
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.rmdir(path.name, dir_fd=parent)
+            raise
+
+
 def replace(path: Path, text: str) -> None:
     """Write a whole new file in the place of an old one, at once: readers see the old or the new. Raises FileError.
 

@@ -20,7 +20,19 @@ def write_snapshot(snapshot: Snapshot, directory: Path) -> tuple[Path, ...]:
 
     Returns their paths. Never overwrites: when the names are taken it takes others. Raises FileError.
     """
-    tables = {
+    named = tables(snapshot)
+    for number in range(1, _TRIES + 1):
+        stem = file_stem(snapshot) + (f"-{number}" if number > 1 else "")
+        try:
+            return create_all(directory, {f"{stem}-{name}.csv": text for name, text in named.items()})
+        except NameTaken:
+            continue
+    raise FileError(f"{directory} holds {_TRIES} snapshots of this very second; nothing was written")
+
+
+def tables(snapshot: Snapshot) -> dict[str, str]:
+    """The text of every table by its name."""
+    out = {
         "percentiles": to_csv(percentiles(snapshot)),
         "histogram": to_csv(histogram(snapshot)),
         "clients": to_csv(clients(snapshot)),
@@ -28,14 +40,8 @@ def write_snapshot(snapshot: Snapshot, directory: Path) -> tuple[Path, ...]:
         "accounting": to_csv(accounting(snapshot)),
     }
     if any(m.measure.key != "client" for m in snapshot.measures.values()) or snapshot.counters:
-        tables["keys"] = to_csv(keys(snapshot))
-    for number in range(1, _TRIES + 1):
-        stem = file_stem(snapshot) + (f"-{number}" if number > 1 else "")
-        try:
-            return create_all(directory, {f"{stem}-{name}.csv": text for name, text in tables.items()})
-        except NameTaken:
-            continue
-    raise FileError(f"{directory} holds {_TRIES} snapshots of this very second; nothing was written")
+        out["keys"] = to_csv(keys(snapshot))
+    return out
 
 
 def file_stem(snapshot: Snapshot) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Protocol
 
 from bpftop.model import Snapshot
@@ -40,6 +41,8 @@ class UiOptions:
     window_s: float | None = 60.0
     keys: Mapping[str, str] = field(default_factory=dict)
     """Other keys for some actions, by the names of their bindings: ``{"quit": "ctrl+x"}``."""
+    save_to: Path = Path()
+    """The directory in which the folder of an incident is made."""
     banner: str = ""
     """A sentence that stays on screen: ``simulation: this host cannot trace (not root)``."""
     absent: str = ""

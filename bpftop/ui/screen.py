@@ -31,6 +31,7 @@ class MainScreen(Opening, inherit_bindings=False):
         Binding("plus,equals_sign", "window(1)", "Window", key_display="+/-", tooltip="longer window"),
         Binding("minus", "window(-1)", "Shorter window", show=False, tooltip="shorter window"),
         Binding("e", "save", "Save CSV", tooltip="save what is shown as CSV files"),
+        Binding("E", "bundle", "Save incident", show=False, tooltip="save a folder: summary to paste, CSV, the screen"),
         Binding("escape", "unpin", "No filter", show=False, tooltip="take the filter back"),
         Binding(
             "b", "baseline", "Baseline", show=False, tooltip="keep these figures to compare with; again: forget them"
@@ -149,6 +150,10 @@ class MainScreen(Opening, inherit_bindings=False):
     def action_save(self) -> None:
         """Save the snapshot on the screen."""
         self.bpftop.save_snapshot(self.view.snapshot)
+
+    def action_bundle(self) -> None:
+        """Save everything about this moment in one folder."""
+        self.bpftop.save_incident(self.view.snapshot)
 
     def action_help(self) -> None:
         """Explain the pane in front."""
