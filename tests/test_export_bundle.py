@@ -41,7 +41,7 @@ def test_E_makes_a_folder_with_everything_in_it(tmp_path: Path) -> None:
     assert "127.0.0.1" in screen
     picture = (folder / "screen.svg").read_text()
     assert picture.startswith("<svg")
-    assert "url(" not in picture.replace('url(#', ""), "nothing is loaded from anywhere"
+    assert "url(" not in picture.replace("url(#", ""), "nothing is loaded from anywhere"
     assert "@font-face" not in picture
     written = json.loads((folder / "report.json").read_text())
     snapshot = live()
@@ -70,7 +70,9 @@ def test_foreign_words_are_text_in_the_summary() -> None:
     assert "\\|\\`a\\`" in said
     assert "\\@here" in said
     assert "\\*8×\\*" in said
-    assert all(row.count("|") - row.count("\\|") in (0, 7, 9, 6) for row in said.splitlines()), "tables keep their cells"
+    assert all(row.count("|") - row.count("\\|") in (0, 7, 9, 6) for row in said.splitlines()), (
+        "tables keep their cells"
+    )
 
 
 def test_a_second_one_of_the_same_second_gets_another_name_and_nothing_is_followed(tmp_path: Path) -> None:

@@ -82,6 +82,7 @@ def tracer(parser: Parser) -> None:
 def screen(parser: Parser) -> None:
     """The live screen and its window."""
     parser.add_argument("--window", choices=tuple(WINDOWS), default="1min", help="the span of the figures: 1min")
+    parser.add_argument("--baseline", type=Path, metavar="FILE", help="a report, recording or CSV to compare with")
     parser.add_argument(
         "--exclude", type=networks, default=(), metavar="NETWORKS", help="clients to leave out of the tables: 10.0.0.5"
     )

@@ -14,6 +14,7 @@ from bpftop.cli.live import given_target, live
 from bpftop.cli.look import screen_options
 
 if TYPE_CHECKING:
+    from bpftop.compare.model import Run
     from bpftop.model import Snapshot
     from bpftop.session import Session
 
@@ -44,6 +45,14 @@ def _need_terminal(target: str) -> None:
     refuse_terminal(target)
 
 
+def _baseline(path: Path | None) -> Run | None:
+    if path is None:
+        return None
+    from bpftop.compare.reading import read_run
+
+    return read_run(path)
+
+
 def _show(session: Session, options: argparse.Namespace, banner: str, absent: str = "") -> int:
     from bpftop.export.snapshot_csv import write_snapshot
     from bpftop.ui.app import run
@@ -57,7 +66,10 @@ def _show(session: Session, options: argparse.Namespace, banner: str, absent: st
 
     excluded = f"not in the tables: {', '.join(map(str, options.exclude))}" if options.exclude else ""
     banner = " · ".join(filter(None, (banner, excluded)))
-    ui = screen_options(options, window_s=WINDOWS[options.window], banner=banner, absent=absent, save_to=directory)
+    ui = screen_options(
+        options, window_s=WINDOWS[options.window], banner=banner, absent=absent, save_to=directory,
+        baseline=_baseline(options.baseline),
+    )  # fmt: skip
     if options.simulate or session.snapshot(10.0).tracer.source != "bpftrace":
         session.exclude(options.exclude)
         return run(session, save=save, options=ui, on_forced=session.stop)

@@ -10,8 +10,7 @@ from textual.app import SystemCommand
 from textual.screen import Screen
 
 from bpftop.model import ScriptStatus, Snapshot
-from bpftop.stats.findings import judge
-from bpftop.ui.bundle import save_bundle, screen_picture, screen_text
+from bpftop.ui.bundle import headline_rows, save_bundle, screen_picture, screen_text
 from bpftop.ui.options import SnapshotSource, UiOptions
 from bpftop.ui.screen import MainScreen
 from bpftop.ui.shell import INTERNAL_ERROR, Shell, run_app
@@ -106,7 +105,7 @@ class BpftopApp(Shell):
 
     def save_incident(self, snapshot: Snapshot) -> None:
         """Write the folder of an incident: what is on the screen is taken now, the files are written in a thread."""
-        verdict = [f"{clause.text} ({clause.evidence})" for clause in judge(snapshot).clauses]
+        verdict = headline_rows(self.main)
         text, picture = screen_text(self), screen_picture(self, f"bpftop {snapshot.target.name}")
         self.save_in_thread(partial(save_bundle, snapshot, verdict, text, picture, self._options.save_to))
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from bpftop.model import Snapshot
+
+if TYPE_CHECKING:
+    from bpftop.compare.model import Run
 
 WINDOWS_S: tuple[float | None, ...] = (10.0, 60.0, 300.0, None)
 """The windows that + and - step through; None is all."""
@@ -41,6 +44,8 @@ class UiOptions:
     window_s: float | None = 60.0
     keys: Mapping[str, str] = field(default_factory=dict)
     """Other keys for some actions, by the names of their bindings: ``{"quit": "ctrl+x"}``."""
+    baseline: Run | None = None
+    """A run from a file, behind the figures of now from the beginning."""
     save_to: Path = Path()
     """The directory in which the folder of an incident is made."""
     banner: str = ""

@@ -10,6 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.widgets import ContentSwitcher
 
 from bpftop.model import Snapshot
+from bpftop.ui.baseline import baseline_of_run
 from bpftop.ui.chrome import Accounts, Keys, Status
 from bpftop.ui.filterbar import FilterBar
 from bpftop.ui.framed import Framed, TooSmall
@@ -53,7 +54,8 @@ class MainScreen(Opening, inherit_bindings=False):
 
     def __init__(self, options: UiOptions, first: Snapshot) -> None:
         super().__init__(options.refresh_s, first)
-        self.view = View(first, window_s=options.window_s, banner=options.banner, absent=options.absent)
+        kept = baseline_of_run(options.baseline) if options.baseline else None
+        self.view = View(first, window_s=options.window_s, banner=options.banner, absent=options.absent, baseline=kept)
         # Held here and not looked up: a timer may still fire while the screen is being taken down.
         self.status, self.accounts = Status(), Accounts()
         self._windows = sorted({*WINDOWS_S, options.window_s}, key=lambda each: each or float("inf"))

@@ -51,7 +51,9 @@ class Baseline:
 
     unix_ns: int
     window: str
+    """The label of its window; of a file its name."""
     measures: Mapping[str, MeasureSnapshot]
+    from_file: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
 
+from bpftop.compare.reading import read_run
+from bpftop.export.report_json import to_json
 from bpftop.model import MeasureSnapshot, Snapshot
 from bpftop.ui.app import BpftopApp
+from bpftop.ui.baseline import baseline_of_run
 from bpftop.ui.histogram import change
+from bpftop.ui.options import UiOptions
 from tests.ui import builders
-from tests.ui.driving import drive, text_of
+from tests.ui.driving import drive, screen_text, text_of
 
 
 def slower(of: Snapshot, factor: float) -> Snapshot:
@@ -81,3 +87,18 @@ def test_a_row_is_copied_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
     drive(builders.live(), steps)
     assert copied[0].startswith("Client 127.0.0.3, Count ")
     assert "p99 " in copied[0]
+
+
+def test_a_baseline_out_of_a_report_of_another_day(tmp_path: Path) -> None:
+    then = builders.live(n=6_000)
+    path = tmp_path / "monday.json"
+    path.write_text(json.dumps(to_json(then)))
+    options = UiOptions(refresh_s=60.0, baseline=read_run(path))
+    base = baseline_of_run(read_run(path)).measures["request_latency"].summary
+    true = then.measures["request_latency"].summary
+    assert base.count == true.count
+    for name in ("p50_ns", "p99_ns", "max_ns"):
+        assert getattr(base, name) == pytest.approx(getattr(true, name), rel=0.008), "a bucket's width"
+    shown = screen_text(slower(then, 1.5), "2", options=options)
+    assert "+50 %" in next(line for line in shown.splitlines() if "p99 " in line and "%" in line[-8:])
+    assert "change from monday.json" in shown

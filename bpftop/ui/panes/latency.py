@@ -96,6 +96,8 @@ def _figures(shown: MeasureSnapshot, base: MeasureSnapshot | None, view: View) -
     lines = percentiles(shown.summary, base.summary if base else None)
     if base is None or view.baseline is None:
         return lines
-    moment = datetime.fromtimestamp(view.baseline.unix_ns / 1e9).strftime("%H:%M:%S")
+    since = datetime.fromtimestamp(view.baseline.unix_ns / 1e9).strftime("since %H:%M:%S")
+    if view.baseline.from_file:
+        since = f"from {safe(view.baseline.window, 16)}"
     few = " (few)" if base.summary.count < 100 else ""
-    return [*lines, EMPTY, line(Span(f"change since {moment}{few}", "dim"))]
+    return [*lines, EMPTY, line(Span(f"change {since}{few}", "dim"))]
