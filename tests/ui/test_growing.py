@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from textual.pilot import Pilot
 
 from bpftop.model import ScriptStatus, Snapshot, State
 from bpftop.ui.app import BpftopApp
 from bpftop.ui.options import UiOptions
+from bpftop.ui.panes import startable
 from tests.ui import builders
 from tests.ui.driving import drive, screen_text, text_of, until
 
@@ -70,15 +72,16 @@ def test_opening_a_pane_starts_its_script_says_its_cost_and_x_stops_it() -> None
     assert session.started == ["syscalls", "syscalls"]
 
 
-def test_tab_goes_past_a_pane_without_starting_its_script() -> None:
+def test_tab_goes_past_a_pane_and_starts_its_script_only_when_it_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     session = Growing()
+    monkeypatch.setattr(startable, "LINGER_S", 3600.0)
 
     async def steps(app: BpftopApp, pilot: Pilot[int]) -> None:
         await pilot.press("5", "tab")
         assert "syscalls is off" in text_of(app)
         await pilot.press("tab")
-        await pilot.pause(1.2)
         assert session.started == []
+        monkeypatch.setattr(startable, "LINGER_S", 0.01)
         await pilot.press("shift+tab")
         await until(app, pilot, "starting syscalls:")
 

@@ -22,6 +22,8 @@ from bpftop.ui.table import Column, table
 from bpftop.ui.view import View
 
 SECTIONS = ("Histogram", "Heat map", "Slow requests", "Connections")
+_ROOM = 11
+"""Rows for everything but the measures: less is no section."""
 _WIDE, _HIGH = 120, 30
 """From this size on all sections stand side by side."""
 _COLUMNS: list[Column[MeasureSnapshot]] = [
@@ -151,6 +153,8 @@ class Drill(Pane):
         shown = alone.measures.get(self._measure) or next(iter(alone.measures.values()), None)
         lines = [self._crumb(subject, view, shown, width), EMPTY]
         found = list(alone.measures.values())
+        if shown is not None and height < len(found) + _ROOM:
+            found = [shown]  # v shows the others
         lines += table(_COLUMNS, found, width, cursor=found.index(shown) if shown and len(found) > 1 else None)
         lines += _counters(alone, width)
         if shown is None:

@@ -18,7 +18,7 @@ from bpftop.ui.view import View
 if TYPE_CHECKING:
     from bpftop.ui.opening import Opening
 
-_LINGER_S = 1.0
+LINGER_S = 1.0
 """Tab goes past a pane without starting its script; staying so long starts it."""
 
 
@@ -46,7 +46,7 @@ class Startable(Pane):
     def opened(self, in_passing: bool) -> None:
         """The pane has come to the front: its script starts, after a moment when the user may be on the way."""
         if in_passing:
-            self.set_timer(_LINGER_S, self._start_if_still_here)
+            self.set_timer(LINGER_S, self._start_if_still_here)
         else:
             self._start()
 
