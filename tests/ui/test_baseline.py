@@ -100,5 +100,6 @@ def test_a_baseline_out_of_a_report_of_another_day(tmp_path: Path) -> None:
     for name in ("p50_ns", "p99_ns", "max_ns"):
         assert getattr(base, name) == pytest.approx(getattr(true, name), rel=0.008), "a bucket's width"
     shown = screen_text(slower(then, 1.5), "2", options=options)
-    assert "+50 %" in next(line for line in shown.splitlines() if "p99 " in line and "%" in line[-8:])
+    said = next(line for line in shown.splitlines() if "p99 " in line and "%" in line[-8:])
+    assert int(said.split("+")[1].removesuffix(" %")) == pytest.approx(50, abs=1), said
     assert "change from monday.json" in shown
