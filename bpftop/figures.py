@@ -94,6 +94,7 @@ class Figures:
 
     def __init__(self, declared: Declared, origin: Origin, status: Status, map_keys: int, names: KeyNames) -> None:
         self.declared, self.origin, self.status = declared, origin, status
+        self.names = names
         self._moments = Moments()
         self.store = Store(declared.measures, declared.streams, map_keys, names=names)
 

@@ -157,6 +157,8 @@ class Program:
     streams: tuple[EventStream, ...]
     argv: tuple[str, ...] = ()
     """Positional parameters, data for ``str($1)``."""
+    every_event: bool = False
+    """The events lane has no threshold and no cap."""
 
 
 # --- what a bpftrace run says -----------------------------------------------------------------------------------------

@@ -53,7 +53,7 @@ class Replay:
         self._lock = threading.Lock()
         self._speed = speed
         self._paused = False
-        self._now_ns = recording.start_ns
+        self._start_ns = self._now_ns = _first_tick_ns(recording)
         self._looked = clock()
         self._end_ns = recording.end_ns
         self.note = recording.problem or ("" if recording.ended else "cut off: its end is missing")
@@ -64,7 +64,12 @@ class Replay:
         with self._lock:
             self._advance()
             paused = self._paused
-            return Position(self._recording.start_ns, self._end_ns, self._now_ns, self._speed, paused, self.note)
+            return Position(self._start_ns, self._end_ns, self._now_ns, self._speed, paused, self.note)
+
+    @property
+    def covered_s(self) -> float:
+        """How much time the figures of the shown moment cover."""
+        return self._players[0].figures.store.span_s(None)
 
     def pause(self, paused: bool) -> None:
         """Stop or go on."""
@@ -72,27 +77,29 @@ class Replay:
             self._advance()
             self._paused = paused
 
-    def set_speed(self, speed: float) -> None:
-        """Seconds of the recording in a second."""
+    def faster(self, steps: int) -> float:
+        """So many steps of SPEEDS faster or slower; the speed."""
         with self._lock:
             self._advance()
-            self._speed = speed
+            speeds = sorted({*SPEEDS, self._speed})
+            self._speed = speeds[min(max(speeds.index(self._speed) + steps, 0), len(speeds) - 1)]
+            return self._speed
 
     def seek(self, unix_ns: int) -> None:
         """Go to a moment, or to the nearest end."""
         with self._lock:
             self._looked = self._clock()
-            self._now_ns = min(max(unix_ns, self._recording.start_ns), self._end_ns)
+            self._now_ns = min(max(unix_ns, self._start_ns), self._end_ns)
 
     def step(self, seconds: float) -> None:
         """Go on or back."""
         self.seek(self.position.now_ns + int(seconds * 1e9))
 
-    def snapshot(self, window_s: float | None) -> Snapshot:
-        """The figures of the moment that is shown."""
+    def snapshot(self, window_s: float | None, until_unix_ns: int | None = None) -> Snapshot:
+        """The figures of the moment that is shown, or of one in the ten minutes before it."""
         with self._lock:
             self._advance()
-            return self._at(window_s)
+            return self._at(window_s, until_unix_ns)
 
     def at(self, unix_ns: int, window_s: float | None) -> Snapshot:
         """The figures as they were at a moment."""
@@ -103,7 +110,7 @@ class Replay:
     def ticks(self) -> Iterator[int]:
         """Go from the beginning to the end, tick by tick of the main track; the number of ticks so far."""
         self.pause(True)
-        self.seek(self._recording.start_ns)
+        self.seek(self._start_ns)
         try:
             for frame in self._recording.all_frames(self._players[0].track):
                 if frame.part is not None:
@@ -121,7 +128,7 @@ class Replay:
         if not self._paused:
             self._now_ns = min(self._now_ns + int((self._looked - looked) * self._speed * 1e9), self._end_ns)
 
-    def _at(self, window_s: float | None) -> Snapshot:
+    def _at(self, window_s: float | None, until_unix_ns: int | None = None) -> Snapshot:
         while True:
             try:
                 for player in self._players:
@@ -130,14 +137,14 @@ class Replay:
             except Damaged as error:
                 self._cut(error)
         shown = [each for each in self._players if each.alive(self._now_ns)] or self._players[:1]
-        parts = [player.figures.snapshot(window_s, self._now_ns) for player in shown]
+        parts = [player.figures.snapshot(window_s, self._now_ns, until_unix_ns) for player in shown]
         return merged(parts[0], parts[1:], [script for part in parts[1:] for script in part.scripts])
 
     def _cut(self, error: Damaged) -> None:
         """The frames from here on cannot be read: the recording ends in front of them."""
         self.note = f"not readable from here on: {error}"
         self._end_ns = min(self._end_ns, *(player.good_ns for player in self._players))
-        self._end_ns = max(self._end_ns, self._recording.start_ns)
+        self._end_ns = max(self._end_ns, self._start_ns)
         self._now_ns = min(self._now_ns, self._end_ns)
         for player in self._players:
             player.cut(self._end_ns)
@@ -216,6 +223,16 @@ class _Player:
         self.figures.store.take_earlier(part, found.first_ns, found.last_seen_ns, found.ticks)
         self.figures.take(_labelled(Frame(0, None, found.status)))
         self._place = behind
+
+
+def _first_tick_ns(recording: Recording) -> int:
+    """When the first figures came: nobody wants to see again how bpftrace compiles."""
+    track = next(track for track in recording.tracks.values() if track.blocks)
+    try:
+        frames = recording.frames(track, track.blocks[0])
+    except Damaged:
+        return recording.start_ns
+    return next((frame.unix_ns for frame in frames if frame.part is not None), recording.start_ns)
 
 
 _UNKNOWN = Overhead()

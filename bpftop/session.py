@@ -16,6 +16,7 @@ from bpftop.model import (
     Attached,
     Lost,
     Message,
+    Names,
     Process,
     Program,
     Snapshot,
@@ -129,6 +130,11 @@ class Session:
                 break
             time.sleep(0.02)
         return self._store.ticks > 0
+
+    @property
+    def covered_s(self) -> float:
+        """How much time the figures cover."""
+        return self._store.span_s(None)
 
     def wait_tick(self, timeout_s: float = 5.0) -> bool:
         """Wait until two more ticks have come: everything that has happened before is in the figures. True when so."""
@@ -322,6 +328,11 @@ class Session:
     def origin(self) -> Origin:
         """Where the figures come from."""
         return self._figures.origin
+
+    @property
+    def names(self) -> Names:
+        """What keys are called."""
+        return self._figures.names
 
     def tap(self, tap: Tap) -> Known:
         """Hand every change of the figures to ``tap`` from now on, first the state of this moment."""

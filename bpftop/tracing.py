@@ -16,11 +16,17 @@ if TYPE_CHECKING:
 
 @contextmanager
 def traced(
-    target: Target, host: Host, rescan: Callable[[], Target], scripts: Callable[[Target], Sequence[Script]]
+    target: Target,
+    host: Host,
+    rescan: Callable[[], Target],
+    scripts: Callable[[Target], Sequence[Script]],
+    ready: Callable[[Session], object] = id,
+    every_event: bool = False,
 ) -> Iterator[Session]:
     """A session on the target with real bpftrace. The host has been prepared; ``rescan`` resolves the target again.
 
-    ``scripts`` for a target: attach points in a process's own files change with the process.
+    ``scripts`` for a target: attach points in a process's own files change with the process. ``ready`` gets the session
+    before it reads anything; ``every_event``: no single event is held back.
     """
     from bpftop.scripts import compose
     from bpftop.tracer.supervisor import BpftraceSource
@@ -28,9 +34,9 @@ def traced(
     path = bpftrace_path(host)
 
     def renew(target: Target) -> BpftraceSource:
-        return BpftraceSource(compose(scripts(target), target), bpftrace_path=str(path))
+        return BpftraceSource(compose(scripts(target), target, every_event), bpftrace_path=str(path))
 
-    program = compose(scripts(target), target)
+    program = compose(scripts(target), target, every_event)
     source = BpftraceSource(program, bpftrace_path=str(path))
     source.start()  # it compiles and attaches while numpy and the rest of us are imported
     try:
@@ -43,6 +49,7 @@ def traced(
         source.kill()
         source.wait(1.0)
         raise
+    ready(session)
     with running(session):
         yield session
 

@@ -23,6 +23,14 @@ def count(n: float) -> str:
     return f"{n / 1e12:.3g}T"
 
 
+def size(octets: float) -> str:
+    """Bytes: ``840 B``, ``12.3 kB``, ``1.84 MB``."""
+    for limit, divisor, unit in ((1e3, 1, "B"), (1e6, 1e3, "kB"), (1e9, 1e6, "MB")):
+        if octets < limit * 0.9995:
+            return f"{octets:.0f} B" if divisor == 1 else f"{_three(octets / divisor)} {unit}"
+    return f"{octets / 1e9:.3g} GB"
+
+
 def rate(per_s: float) -> str:
     """Events per second: ``0.5/s``, ``12.3k/s``; one a minute is ``0.02/s``, not nothing."""
     if 0 < per_s < 0.095:

@@ -7,10 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from bpftop import wire
 from bpftop.figures import Declared, Figures, Frame, Known, Origin, Status, Tap
 from bpftop.model import History, Overhead, Snapshot, State, TracerStatus
 from bpftop.scripts import catalog, compose
+from bpftop.stats.buckets import BUCKETS, CLIENT_SHIFT
 from bpftop.stats.keys import KeyNames
+from bpftop.stats.tick import TickData
 from bpftop.tracer.assemble import Assembler
 from bpftop.tracer.decode import decode_line
 from bpftop.tracer.simulate import Telling, comm_of, device_of, scenario_of, simulated_target
@@ -110,9 +113,12 @@ class StoryRun:
             for message in decode_line(line):
                 tick = self._assembler.take(message)
                 if tick is not None:
-                    frame = Frame(self.unix_ns, self.figures.ingest(tick), self._changed())
-                    for tap in self._taps:
-                        tap(frame)
+                    self._tick(tick)
+
+    def _tick(self, tick: TickData) -> None:
+        frame = Frame(self.unix_ns, self.figures.ingest(tick), self._changed())
+        for tap in self._taps:
+            tap(frame)
 
     def _changed(self) -> Status | None:
         """Every ten seconds another cost, as measured live."""
@@ -123,3 +129,45 @@ class StoryRun:
 
     def snapshot(self, window_s: float | None) -> Snapshot:
         return self.figures.snapshot(window_s, self.unix_ns)
+
+
+class ChanceRun(StoryRun):
+    """The same without traffic: ticks of chance, as fast as the store takes them."""
+
+    def __init__(self, seed: int = 1, clients: int = 5, entries: int = 60) -> None:
+        super().__init__(seed=seed, scripts=("requests", "http"))
+        self._chance = np.random.default_rng(seed)
+        self._clients, self._entries = clients, entries
+        self._counts = np.zeros(len(self.declared.measures) * BUCKETS, np.int64)
+
+    def run(self, seconds: int) -> None:
+        for _ in range(seconds):
+            self.seconds += 1
+            self._tick(self._made(10**12 + self.seconds * 10**9))
+
+    def _made(self, boot_ns: int) -> TickData:
+        chance, size = self._chance, self._entries
+        measure = chance.integers(0, len(self.declared.measures), size)
+        bucket = np.minimum(np.abs(chance.normal(900, 60, size)).astype(np.int64), BUCKETS - 1)
+        np.add.at(self._counts, measure * BUCKETS + bucket, chance.poisson(20, size))
+        there = np.flatnonzero(self._counts)
+        keys = (there // BUCKETS + 1) << wire.MEASURE_SHIFT | there % BUCKETS
+        client = np.array([wire.client_code(f"10.0.{n >> 8}.{n & 255}") for n in range(self._clients)], np.uint64)
+        low = (1 << wire.CLIENT_MEASURE_SHIFT | bucket[:, None] >> CLIENT_SHIFT).astype(np.uint64)
+        by_client = ((client[None, :] << np.uint64(wire.CLIENT_SHIFT)) | low).reshape(-1)
+        event = (
+            1,
+            (boot_ns - int(chance.integers(1, 10**9)), int(chance.integers(1, 10**8)), 7, int(client[0]), 80, 9),
+        )
+        return TickData(
+            boot_ns,
+            keys.astype(np.uint64),
+            self._counts[there],
+            by_client,
+            chance.integers(1, 9, len(by_client)),
+            names={(1 << 47) + self.seconds: (int.from_bytes(b"GET /a/%d" % self.seconds, "little"), *[0] * 7)}
+            if self.seconds % 9 == 0
+            else {},
+            sent={1: self.seconds},
+            records=(event,),
+        )

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import FrameType
 
 from bpftop import __version__
 from bpftop.cli import simulation, words
-from bpftop.cli.parser import parse, with_verb
+from bpftop.cli.parser import VERBS, parse, with_verb
 from bpftop.errors import BpftopError, UsageError
 from bpftop.text import safe
 
+_VERBS = {verb: (verb, verb) for verb in VERBS} | {
+    "demo": ("watch", "demo"), "scripts": ("scripts", "listing"), "script": ("scripts", "show"),
+}  # fmt: skip
 INTERRUPTED = 128 + signal.SIGINT
 BROKEN_PIPE = 128 + signal.SIGPIPE
 
@@ -108,33 +112,9 @@ def _run(given: list[str], ours_alone: bool) -> int:
 
 def _verb(options: argparse.Namespace) -> int:
     # Each verb is imported when it is wanted: the screen, numpy and the tracer cost half a second together.
-    if options.verb in ("watch", "demo"):
-        from bpftop.cli import watch
-
-        return watch.demo(options) if options.verb == "demo" else watch.watch(options)
-    if options.verb == "report":
-        from bpftop.cli import report
-
-        return report.report(options)
-    if options.verb == "serve":
-        from bpftop.cli import serve
-
-        return serve.serve(options)
-    if options.verb == "compare":
-        from bpftop.cli import compare
-
-        return compare.compare(options)
-    if options.verb == "run":
-        from bpftop.cli import run
-
-        return run.run(options)
-    if options.verb == "doctor":
-        from bpftop.cli import doctor
-
-        return doctor.doctor(options)
-    from bpftop.cli import scripts
-
-    return scripts.show(options) if options.verb == "script" else scripts.listing()
+    module, function = _VERBS[options.verb]
+    run: Callable[[argparse.Namespace], int] = getattr(importlib.import_module(f"bpftop.cli.{module}"), function)
+    return run(options)
 
 
 def _nothing() -> int:

@@ -11,6 +11,7 @@ import sys
 from bpftop import people
 from bpftop.cli.host import narrate
 from bpftop.errors import HostError, UsageError
+from bpftop.recording.files import is_recording
 
 
 def divide(options: argparse.Namespace) -> int | None:
@@ -20,6 +21,8 @@ def divide(options: argparse.Namespace) -> int | None:
     other process, where nothing is traced or this is not root. Raises UsageError for an impossible ``--user``.
     """
     if not hasattr(options, "user") or getattr(options, "simulate", None):
+        return None
+    if options.verb == "report" and options.target and is_recording(options.target):
         return None
     if os.geteuid() != 0:
         if options.user:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
 from bpftop.cli.host import host_of
@@ -17,15 +17,26 @@ if TYPE_CHECKING:
     from bpftop.session import Session
 
 
-def growing(session: Session, options: argparse.Namespace) -> Ensemble:
-    """The session, and every script of the catalog that it does not run yet, ready to be started."""
+def growing(session: Session, options: argparse.Namespace, ready: Callable[[Session, str], object]) -> Ensemble:
+    """The session, and every script of the catalog that it does not run yet, ready to be started.
+
+    ``ready`` gets each new session before it is started, and the name of its script.
+    """
     from bpftop.ensemble import Ensemble
 
+    def announced(new: Session, name: str) -> Session:
+        ready(new, name)
+        return new
+
     if options.link is not None:
-        return Ensemble(session, lambda name, _: _supervised(options, name), options.opened.offers)
+        return Ensemble(session, lambda name, _: announced(_supervised(options, name), name), options.opened.offers)
     host = host_of(options.bpftrace, *options.words)
     running = {script.name for script in session.snapshot(10.0).scripts}
-    return Ensemble(session, lambda name, target: _session(name, target, host), offers(running, host))
+
+    def make(name: str, target: Target) -> Session:
+        return announced(_session(name, target, host), name)
+
+    return Ensemble(session, make, offers(running, host))
 
 
 def offers(running: Collection[str], host: Host) -> tuple[ScriptStatus, ...]:

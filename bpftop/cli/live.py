@@ -36,26 +36,33 @@ def live(
     say_absent: Callable[[str], None] = narrate,
     made: Callable[[SimulatedSource], object] = id,
     meanwhile: Callable[[], None] = lambda: None,
+    ready: Callable[[Session], object] = id,
 ) -> Iterator[Session]:
     """A session on the target of ``options``, started; stopped on the way out. Raises BpftopError.
 
     ``say`` gets what stays true, ``say_absent`` what is true until the target runs, ``made`` a simulation's source;
-    ``meanwhile`` is called while the supervisor, where there is one, looks for the target and starts bpftrace.
+    ``meanwhile`` is called while the supervisor, where there is one, looks for the target and starts bpftrace;
+    ``ready`` gets the session before anything is counted.
     """
     if options.simulate:
-        with simulated(options, made) as session:
+        with simulated(options, made, ready) as session:
             yield session
     elif options.link is not None:
-        with supervised(options, say, say_absent, meanwhile) as session:
+        with supervised(options, say, say_absent, meanwhile, ready) as session:
             yield session
     else:
         plan = planned(options, say, say_absent)
-        with traced(plan.target, plan.host, plan.rescan, plan.scripts) as session:
+        every = getattr(options, "every_event", False)
+        with traced(plan.target, plan.host, plan.rescan, plan.scripts, ready, every) as session:
             yield session
 
 
 @contextmanager
-def simulated(options: argparse.Namespace, made: Callable[[SimulatedSource], object] = id) -> Iterator[Session]:
+def simulated(
+    options: argparse.Namespace,
+    made: Callable[[SimulatedSource], object] = id,
+    ready: Callable[[Session], object] = id,
+) -> Iterator[Session]:
     """A session on a scenario, without a kernel; ``made`` gets its source. A report is told exactly its duration."""
     require_numpy()
     from bpftop.scripts import compose
@@ -70,7 +77,7 @@ def simulated(options: argparse.Namespace, made: Callable[[SimulatedSource], obj
         )
     scenario = simulate.scenario_of(options.simulate or DEFAULT, options.seed)
     target = simulate.simulated_target(scenario)
-    program = compose(list(wanted(options).values()), target)
+    program = compose(list(wanted(options).values()), target, getattr(options, "every_event", False))
     source = simulate.SimulatedSource(
         program,
         scenario,
@@ -81,6 +88,7 @@ def simulated(options: argparse.Namespace, made: Callable[[SimulatedSource], obj
     )
     made(source)
     session = Session(source, program, target, comm_of=simulate.comm_of(scenario), device_of=simulate.device_of)
+    ready(session)
     with running(session):
         yield session
 
@@ -91,6 +99,7 @@ def supervised(
     say: Callable[[str], None],
     say_absent: Callable[[str], None],
     meanwhile: Callable[[], None] = lambda: None,
+    ready: Callable[[Session], object] = id,
 ) -> Iterator[Session]:
     """A session whose bpftrace is the supervisor's child; what it found is kept as ``options.opened``."""
     opened, source = _opened(options, meanwhile)
@@ -102,6 +111,7 @@ def supervised(
         say_absent(sentence)
     say_default_costs(opened.program.scripts, narrate)
     session = supervised_session(options.link, opened, source, options.rights, follow=True)
+    ready(session)
     with running(session):
         yield session
 
@@ -136,12 +146,17 @@ def supervised_session(
 
 
 @contextmanager
-def demo(options: argparse.Namespace, meanwhile: Callable[[], None] = lambda: None) -> Iterator[tuple[Session, str]]:
+def demo(
+    options: argparse.Namespace,
+    meanwhile: Callable[[], None] = lambda: None,
+    ready: Callable[[Session], object] = id,
+) -> Iterator[tuple[Session, str]]:
     """A session on the demo, and a sentence for the screen when it is simulated and nobody asked for that."""
     if not options.simulate and options.link is not None:
         opened, source = _opened(options, meanwhile)
         if source is not None and not isinstance(opened, str):
             session = supervised_session(options.link, opened, source, options.rights, follow=True)
+            ready(session)
             with running(session):
                 yield session, ""
             return
@@ -149,12 +164,12 @@ def demo(options: argparse.Namespace, meanwhile: Callable[[], None] = lambda: No
     else:
         why = "" if options.simulate else cannot_trace(options)
     if options.simulate or why:
-        with simulated(options) as session:
+        with simulated(options, ready=ready) as session:
             yield session, f"simulation: {why}" if why else ""
         return
     from bpftop.demo import start_demo
 
     with start_demo() as server:
         plan = planned_demo(options, server.port)
-        with traced(plan.target, plan.host, plan.rescan, plan.scripts) as session:
+        with traced(plan.target, plan.host, plan.rescan, plan.scripts, ready) as session:
             yield session, ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,7 +13,10 @@ from bpftop.cli.groups import TARGETS, Parser, names, percentage, seconds, whole
 from bpftop.cli.printing import FORMATS
 from bpftop.errors import UsageError
 
-VERBS = ("watch", "report", "serve", "compare", "run", "scripts", "script", "demo", "doctor")
+VERBS = (
+    *("watch", "report", "record", "replay", "serve", "compare", "run"),
+    *("scripts", "script", "demo", "doctor"),
+)
 GLOBAL = ("-h", "--help", "--version")
 
 
@@ -67,6 +71,8 @@ def _parsers() -> dict[str, Parser]:
     return {
         "watch": _watch(),
         "report": _report(),
+        "record": _record(),
+        "replay": _replay(),
         "serve": _serve(),
         "compare": _compare(),
         "run": _run(),
@@ -123,6 +129,49 @@ def _serve() -> Parser:
     groups.attach(parser)
     groups.source(parser)
     return parser
+
+
+def _record() -> Parser:
+    parser = Parser(
+        "bpftop record",
+        usage="bpftop record TARGET [TIME] [-o FILE.bpftop | -o FILE.csv] [OPTIONS]",
+        description="Record everything, to be replayed (FILE.bpftop), or single events as CSV (FILE.csv, or stdout). "
+        "Ends after TIME, or at ctrl+c.",
+    )
+    groups.target(parser)
+    parser.add_argument("time", metavar="TIME", nargs="?", help="how long: 60, 90s, 5min; else until ctrl+c")
+    parser.add_argument("-d", "--duration", type=seconds, metavar="TIME", help="the same")
+    parser.add_argument(
+        "-o", "--output", type=Path, metavar="FILE", help="a new file, .bpftop or .csv; default: stdout"
+    )
+    parser.add_argument("--csv", action="store_true", help="CSV on a terminal too")
+    parser.add_argument(
+        "--every-event", action="store_true", help="send every single event, not only slow ones: dear on a busy server"
+    )
+    groups.choice(parser)
+    groups.attach(parser)
+    groups.source(parser)
+    return parser
+
+
+def _replay() -> Parser:
+    parser = Parser(
+        "bpftop replay",
+        description="Show a recording on the screen it was recorded from: every pane, every window, any moment. "
+        "No root, no bpftrace. For text, JSON and CSV: bpftop report FILE.bpftop",
+    )
+    parser.add_argument("file", metavar="FILE.bpftop", nargs="?", help="what bpftop record, or R on the screen, wrote")
+    parser.add_argument("--speed", type=speed, default=1.0, metavar="N", help="so many times as fast: 4x; default: 1x")
+    groups.screen(parser)
+    return parser
+
+
+def speed(text: str) -> float:
+    """``4x``, ``0.5`` as a number."""
+    match = re.fullmatch(r"(\d{1,4}(?:\.\d{1,3})?)\s*x?", text.strip(), re.ASCII)
+    if not match or not 0.01 <= float(match[1]) <= 3600:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a speed such as 4x or 0.5x")
+    return float(match[1])
 
 
 def _compare() -> Parser:

@@ -31,12 +31,14 @@ class Plan:
     """Resolves the target again."""
     scripts: Callable[[Target], Sequence[Script]]
     """For a target: attach points in a process's own files change with the process."""
+    every_event: bool = False
+    """No single event is held back."""
 
     def program(self, target: Target) -> Program:
         """The scripts composed for the target. Raises BpftopError."""
         from bpftop.scripts import compose
 
-        return compose(self.scripts(target), target)
+        return compose(self.scripts(target), target, self.every_event)
 
     def source(self, program: Program) -> BpftraceSource:
         """bpftrace on the program, not started."""
@@ -77,7 +79,7 @@ def planned(options: argparse.Namespace, say: Say, say_absent: Say, say_cost: Sa
     def rescan() -> Target:
         return target if options.target is None else resolve(spec)
 
-    return Plan(target, host, rescan, scripts)
+    return Plan(target, host, rescan, scripts, getattr(options, "every_event", False))
 
 
 def planned_demo(options: argparse.Namespace, port: int) -> Plan:

@@ -43,8 +43,10 @@ def report(options: argparse.Namespace) -> int:
         raise UsageError("an interval is between 1 s and 5 min", "bpftop report --help")
     _check(options)
     out = Printer(options)
+    if options.target and _is_recording(options.target):
+        return _of_recording(options, out)
     with ctrl_c() as stop, live(options, say_absent=_say_waiting, made=out.simulates) as session:
-        attached = _wait_until_live(session, stop)
+        attached = wait_until_live(session, stop)
         if attached:
             _measure(session, options, stop, out)
         session.stop()
@@ -68,6 +70,21 @@ def _check(options: argparse.Namespace) -> None:
         raise UsageError("--measure is for --format hgrm; the others have all measures", "bpftop report --help")
 
 
+def _is_recording(word: str) -> bool:
+    from bpftop.recording.files import is_recording
+
+    return is_recording(word)
+
+
+def _of_recording(options: argparse.Namespace, out: Printer) -> int:
+    from bpftop.cli import replay
+
+    final = replay.report(options, out)
+    sys.stdout.flush()
+    judge(final)
+    return 0
+
+
 def _say_waiting(why: str) -> None:
     narrate(f"{why}; waiting for it")
 
@@ -87,7 +104,7 @@ def _measure(session: Session, options: argparse.Namespace, stop: threading.Even
             return
 
 
-def _wait_until_live(session: Session, stop: threading.Event) -> bool:
+def wait_until_live(session: Session, stop: threading.Event) -> bool:
     """True with the first tick; False when the user stopped waiting. Raises HostError when bpftrace fails."""
     said = False
     while not stop.is_set():

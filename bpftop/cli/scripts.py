@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from bpftop.model import Script
 
 
-def listing() -> int:
+def listing(_options: argparse.Namespace) -> int:
     """Print every script, what it measures, and whether this host can run it."""
     from bpftop.scripts.catalog import shipped
 

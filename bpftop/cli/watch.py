@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,9 +13,11 @@ from bpftop.cli.growing import growing
 from bpftop.cli.live import demo as demo_session
 from bpftop.cli.live import given_target, live
 from bpftop.cli.look import screen_options
+from bpftop.cli.recording import LiveRecorder, recording
 
 if TYPE_CHECKING:
     from bpftop.compare.model import Run
+    from bpftop.ensemble import Ensemble
     from bpftop.model import Snapshot
     from bpftop.session import Session
 
@@ -24,15 +27,28 @@ def watch(options: argparse.Namespace) -> int:
     _need_terminal(given_target(options))
     said: list[str] = []
     absent: list[str] = []
-    with live(options, said.append, absent.append, meanwhile=_import_screen) as session:
-        return _show(session, options, " · ".join(said), "".join(absent))
+    with (
+        recording() as recorder,
+        live(options, said.append, absent.append, meanwhile=_import_screen, ready=recorder.attach) as session,
+    ):
+        return _show(session, options, recorder, " · ".join(said), "".join(absent))
 
 
 def demo(options: argparse.Namespace) -> int:
     """Show the demo until the user leaves; the exit code."""
     _need_terminal("TARGET")
-    with demo_session(options, _import_screen) as (session, banner):
-        return _show(session, options, banner)
+    with recording() as recorder, demo_session(options, _import_screen, recorder.attach) as (session, banner):
+        return _show(session, options, recorder, banner)
+
+
+def _both(session: Session | Ensemble, recorder: LiveRecorder) -> Callable[[], None]:
+    """End bpftrace, then the file."""
+
+    def end() -> None:
+        session.stop()
+        recorder.close()
+
+    return end
 
 
 def _import_screen() -> None:
@@ -53,7 +69,7 @@ def _baseline(path: Path | None) -> Run | None:
     return read_run(path)
 
 
-def _show(session: Session, options: argparse.Namespace, banner: str, absent: str = "") -> int:
+def _show(session: Session, options: argparse.Namespace, recorder: LiveRecorder, banner: str, absent: str = "") -> int:
     from bpftop.export.snapshot_csv import write_snapshot
     from bpftop.ui.app import run
 
@@ -72,10 +88,12 @@ def _show(session: Session, options: argparse.Namespace, banner: str, absent: st
     )  # fmt: skip
     if options.simulate or session.snapshot(10.0).tracer.source != "bpftrace":
         session.exclude(options.exclude)
-        return run(session, save=save, options=ui, on_forced=session.stop)
-    whole = growing(session, options)
+        recorder.into(directory, session)
+        return run(session, save=save, options=ui, on_forced=_both(session, recorder), recorder=recorder)
+    whole = growing(session, options, recorder.attach)
+    recorder.into(directory, whole)
     whole.exclude(options.exclude)
     try:
-        return run(whole, save=save, options=ui, on_forced=whole.stop)
+        return run(whole, save=save, options=ui, on_forced=_both(whole, recorder), recorder=recorder)
     finally:
         whole.stop()

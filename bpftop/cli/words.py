@@ -16,8 +16,10 @@ bpftop: live request latency of a server, per client, counted in the kernel.
 commands
   watch TARGET       the live screen; `bpftop TARGET` is short for it
   report TARGET      measure for a while, then print: text, JSON, CSV and more
+  record TARGET      into a file to be replayed, or single events as CSV
+  replay FILE        show a recording on the screen; report FILE prints it
   serve TARGET       for Prometheus to scrape, or to OpenTelemetry
-  compare BASE NOW   two reports or CSV files, and whether it got slower
+  compare BASE NOW   two recordings, reports or CSV files: did it get slower?
   run FILE.bt        any bpftrace program, on a live screen or to stdout
   scripts            what can be measured, and whether this host can
   script NAME        print a script as plain bpftrace

@@ -33,7 +33,7 @@ class Run:
 
     path: str
     kind: str
-    """``samples``, ``snapshot`` or ``report``."""
+    """``samples``, ``snapshot``, ``report`` or ``recording``."""
     measures: Mapping[str, Histogram]
     """By name, in the order of the file. A single sample of v ns is a bucket from v to v + 1."""
     notes: tuple[str, ...] = ()

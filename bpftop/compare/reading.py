@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 from bpftop.compare.model import Run
+from bpftop.compare.recordings import read_recording
 from bpftop.compare.reports import read_report
 from bpftop.compare.samples import COLUMN, read_samples
 from bpftop.compare.snapshots import read_snapshot, snapshot_stem
 from bpftop.errors import FileError
+from bpftop.recording.files import is_recording
 from bpftop.text import safe
 
 _LONGEST_HEADER = 1 << 16
@@ -19,8 +21,10 @@ _HINT = "bpftop report nginx -d 30 --format json > FILE"
 
 
 def read_run(path: Path) -> Run:
-    """The distributions in a file: a CSV of samples, a file of a snapshot, or a report as JSON. Raises FileError."""
+    """The distributions in a file: recording, CSV of samples, snapshot, report as JSON. Raises FileError."""
     shown = safe(str(path))
+    if is_recording(path):
+        return read_recording(path)
     if stem := snapshot_stem(path):
         return read_snapshot(stem)
     try:

@@ -31,7 +31,7 @@ def remarks(comparison: Comparison) -> Iterator[str]:
     """What a reader should know besides the figures: one sentence each."""
     for side, run in (("baseline", comparison.base), ("current", comparison.current)):
         yield from (f"{side}: {note}" for note in run.notes)
-        if run.facts.get("source", "bpftrace") != "bpftrace":
+        if run.facts.get("source", "bpftrace") not in ("bpftrace", "replay"):
             yield f"{side}: from {run.facts['source']}, not from a kernel"
     targets = [run.facts.get("target", "") for run in (comparison.base, comparison.current)]
     # A process id is another after each start; that tells nothing.

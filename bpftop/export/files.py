@@ -21,6 +21,8 @@ _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EACCES}
 """What a file system without hard links answers."""
 MODE = 0o644
+PRIVATE_MODE = 0o600
+"""Of what has the addresses of all clients in it."""
 
 
 class NameTaken(FileError):
@@ -95,6 +97,24 @@ def replace(path: Path, text: str) -> None:
         except BaseException:
             _remove(folder, [hidden] if hidden else [])
             raise
+
+
+def open_new(path: Path) -> int:
+    """Create a file that is written as time goes on, for its owner only; its descriptor. Raises FileError."""
+    path = Path(os.path.abspath(path))
+    with _directory(path.parent) as folder:
+        try:
+            fd = os.open(path.name, _CREATE, PRIVATE_MODE, dir_fd=folder)
+        except OSError as error:
+            raise _explained(path, error) from error
+        try:
+            _give_to_caller(fd, folder)
+            os.fchmod(fd, PRIVATE_MODE)
+        except BaseException as error:
+            os.close(fd)
+            _remove(folder, [path.name])
+            raise (_explained(path, error) if isinstance(error, OSError) else error) from error
+    return fd
 
 
 @contextlib.contextmanager

@@ -43,7 +43,9 @@ def _summary(snapshot: Snapshot) -> Iterator[str]:
     moment = datetime.fromtimestamp(snapshot.unix_ns / 1e9, UTC)
     yield f"{safe(target.name, 30)}  {units.span(snapshot.window.span_s)} to {moment:%Y-%m-%d %H:%M:%S} UTC"
     yield f"processes {pids or 'none'} · ports {ports or 'none'}"[:WIDTH]
-    if snapshot.tracer.source != "bpftrace":
+    if snapshot.tracer.source == "replay":
+        yield "from a recording"
+    elif snapshot.tracer.source != "bpftrace":
         yield f"{safe(snapshot.tracer.source, 40)}: these figures are not from a kernel"
     main = _main(snapshot)
     if main is None:

@@ -14,10 +14,10 @@ from enum import IntEnum
 from typing import BinaryIO
 
 from bpftop.recording.codec import Damaged
+from bpftop.recording.files import FAMILY
 
 MAGIC = b"bpftop recording 1\n"
 """The version of the format is in here: a file of another one is refused, in words."""
-FAMILY = b"bpftop recording "
 _HEAD = struct.Struct("<4sBBHQQI")
 _CRC = struct.Struct("<I")
 _MARK = b"BLK\n"
@@ -98,7 +98,7 @@ def scan(file: BinaryIO) -> Scanned:
 
 
 def _no_magic(magic: bytes) -> str:
-    if not magic.startswith(FAMILY):
+    if not magic.startswith(FAMILY) or len(magic) < len(MAGIC):
         return "is no recording of bpftop, or was cut in its first bytes"
     version = magic[len(FAMILY) :].decode("ascii", "replace").strip()
     return f"has format {version[:8]!r}, this bpftop reads format 1: it was made by another version"

@@ -9,19 +9,23 @@ from typing import Any
 
 import numpy as np
 
+from bpftop import wire
 from bpftop.figures import Frame, Status
 from bpftop.model import Accounting, Counts
 from bpftop.recording import told
 from bpftop.recording.codec import Damaged, pack, seal, unpack, unseal
 from bpftop.recording.table import pack_tables, tables_of
 from bpftop.recording.told import Told
-from bpftop.stats.buckets import BUCKETS
-from bpftop.stats.tick import Named, Slice
+from bpftop.stats.buckets import BUCKETS, CLIENT_BUCKETS
+from bpftop.stats.tick import Keys, Named, Slice
 
 TIMES, COUNTS, CLIENTS, EVENTS, WORDS = 1, 2, 3, 4, 5
 MAX_FRAMES = 4096
 _PART, _FINAL, _OVERFLOWED = 1, 2, 4
 _ACCOUNTS = 6
+_LATEST = 1 << 62
+"""ns since 1970: the year 2116."""
+_MOST = 1 << 60
 Records = tuple[tuple[int, tuple[int, ...]], ...]
 
 
@@ -89,9 +93,12 @@ def decode(payload: bytes, measures: int) -> list[Frame]:
         *(np.cumsum(each).tolist() for each in columns[1:3]),
         columns[3].tolist(),
     )
-    accounts = np.cumsum(np.array(columns[4:]), axis=1).T.tolist()
+    accounts = np.cumsum(np.array(columns[4:]), axis=1)
+    if (accounts < 0).any() or (accounts > _MOST).any() or not all(0 <= t <= _LATEST for t in (*unix, *boot, *spans)):
+        raise Damaged("a block has impossible times or accounts")
+    accounts = accounts.T.tolist()
     counts = _counts(sections, size, measures)
-    clients = list(tables_of(unpack(sections.get(CLIENTS, b"")), size))
+    clients = _clients(sections, size, measures)
     records = _records(sections.get(EVENTS, b""), size)
     statuses, names = words_of(sections.get(WORDS, b""), size)
     frames = []
@@ -100,7 +107,7 @@ def decode(payload: bytes, measures: int) -> list[Frame]:
             boot[i], spans[i], *counts[i], *clients[i], bool(flags[i] & _OVERFLOWED), records[i],
             Accounting(*accounts[i]), names.get(i, Named()), bool(flags[i] & _FINAL),
         ) if flags[i] & _PART else None  # fmt: skip
-        frames.append(Frame(max(unix[i], 0), part, statuses.get(i)))
+        frames.append(Frame(unix[i], part, statuses.get(i)))
     return frames
 
 
@@ -111,6 +118,16 @@ def _counts(sections: dict[int, bytes], size: int, measures: int) -> list[tuple[
         if len(places) and not 0 <= places[0] <= places[-1] < measures * BUCKETS:
             raise Damaged("a count belongs to no measure")
         found.append((places, counts))
+    return found
+
+
+def _clients(sections: dict[int, bytes], size: int, measures: int) -> list[tuple[Keys, Counts]]:
+    found = list(tables_of(unpack(sections.get(CLIENTS, b"")), size))
+    for keys, _ in found:
+        measure = (keys >> np.uint64(wire.CLIENT_MEASURE_SHIFT)) & np.uint64(wire.CLIENT_MEASURE_MASK)
+        bucket = keys & np.uint64(wire.CLIENT_BUCKET_MASK)
+        if len(keys) and (measure.min() < 1 or measure.max() > measures or bucket.max() >= CLIENT_BUCKETS):
+            raise Damaged("a count by key belongs to no measure")
     return found
 
 
@@ -127,7 +144,10 @@ def _records(data: bytes, size: int) -> list[Records]:
             raise Damaged("a stream of events lacks a column")
         if any(len(field) != lengths.sum() for field in fields):
             raise Damaged("a stream of events has columns of different lengths")
-        rows = zip(np.cumsum(fields[0]).tolist(), *(field.tolist() for field in fields[1:]), strict=True)
+        times = np.cumsum(fields[0])
+        if len(times) and not 0 <= times.min() <= times.max() <= _LATEST:
+            raise Damaged("an event has an impossible time")
+        rows = zip(times.tolist(), *(field.tolist() for field in fields[1:]), strict=True)
         for place, length in enumerate(lengths.tolist()):
             found[place] += [(stream, numbers) for numbers in islice(rows, length)]
     return [tuple(each) for each in found]

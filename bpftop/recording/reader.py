@@ -11,30 +11,16 @@ from typing import BinaryIO
 
 from bpftop.errors import FileError
 from bpftop.figures import Frame
-from bpftop.recording.blocks import FAMILY, Block, Kind, Scanned, scan
+from bpftop.recording.blocks import Block, Kind, Scanned, scan
 from bpftop.recording.codec import Damaged
-from bpftop.recording.frames import Records, decode, earlier
+from bpftop.recording.frames import MAX_FRAMES, Records, decode, earlier
 from bpftop.recording.header import Header, Track, header_of, track_of
 from bpftop.recording.sums import Sum, Summing, difference, sum_of
 from bpftop.stats.events import SIZE
 from bpftop.stats.tick import Named
 from bpftop.text import safe
 
-SUFFIX = ".bpftop"
 _MAX_TRACKS = 64
-
-
-def is_recording(path: str | os.PathLike[str]) -> bool:
-    """Whether a file begins like one, or has the name of one."""
-    if os.fspath(path).endswith(SUFFIX):
-        return True
-    try:
-        if not os.path.isfile(path):
-            return False
-        with open(path, "rb") as file:
-            return file.read(len(FAMILY)) == FAMILY
-    except (OSError, ValueError):
-        return False
 
 
 @dataclass(slots=True)
@@ -107,7 +93,12 @@ class Recording:
             raise Damaged("a block belongs to no track")
         elif block.kind is Kind.FRAMES:
             last = track.blocks[-1].last_unix_ns if track.blocks else 0
-            if not 0 < block.frames <= 4096 or block.first_unix_ns > block.last_unix_ns or block.first_unix_ns < last:
+            if (
+                not 0 < block.frames <= MAX_FRAMES
+                or not 0 < block.last_unix_ns < 1 << 62
+                or block.first_unix_ns > block.last_unix_ns
+                or block.first_unix_ns < last
+            ):
                 raise Damaged("its times go backwards")
             track.blocks.append(block)
         elif block.kind is Kind.SUM:

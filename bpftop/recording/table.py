@@ -11,6 +11,7 @@ from bpftop.model import Counts
 from bpftop.recording.codec import MAX_RAW, Damaged, pack
 
 _DENSE, _SPARSE = 1, 0
+_MOST = 1 << 50
 _MAX_CELLS = MAX_RAW // 2
 
 Pair = tuple[NDArray[np.generic], Counts]
@@ -54,6 +55,7 @@ def _dense(columns: Iterator[Counts], frames: int) -> Iterator[tuple[NDArray[np.
     if len(flat) != len(keys) * frames:
         raise Damaged("a table has too few cells")
     _check(keys)
+    _check_counts(flat)
     cells = flat.reshape(len(keys), frames)
     for place in range(frames):
         there = np.flatnonzero(cells[:, place])
@@ -66,6 +68,7 @@ def _sparse(columns: Iterator[Counts], frames: int) -> Iterator[tuple[NDArray[np
         raise Damaged("a table has impossible lengths")
     if int(lengths.sum()) != len(steps) or len(steps) != len(counts):
         raise Damaged("a table has columns of different lengths")
+    _check_counts(counts)
     at = 0
     for length in lengths.tolist():
         keys = _summed(steps[at : at + length])
@@ -79,6 +82,11 @@ def _column(columns: Iterator[Counts]) -> Counts:
     if found is None:
         raise Damaged("a table lacks a column")
     return found
+
+
+def _check_counts(counts: Counts) -> None:
+    if len(counts) and not 0 <= counts.min() <= counts.max() <= _MOST:
+        raise Damaged("a table has impossible counts")
 
 
 def _check(keys: NDArray[np.uint64]) -> None:

@@ -31,6 +31,7 @@ _SCRIPT = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}", re.ASCII)
 _MAX_TEXT = 1 << 20
 _MANY = 100_000
 _U64 = 1 << 64
+_FAR = 1 << 61
 
 
 def dump(value: object) -> bytes:
@@ -181,7 +182,10 @@ def status_to(status: Status) -> dict[str, Any]:
 
 def status_of(told: Told) -> Status:
     """Target, tracer, cost and clocks. Raises Damaged."""
-    started, offset = [each.whole(most=(1 << 63) - 1) for each in told["clock"].each()[:2]] or (0, 0)
+    clock = [each.whole(-_FAR, _FAR) for each in told["clock"].each()]
+    if len(clock) != 2:
+        raise Damaged("the clock has not two numbers")
+    started, offset = clock
     return Status(_target(told["target"]), _tracer(told["tracer"]), _overhead(told["overhead"]), started, offset)
 
 

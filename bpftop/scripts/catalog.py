@@ -79,7 +79,8 @@ def load_script(path: Path) -> Script:
     return parse_script(text, path.stem, str(path))
 
 
-def library() -> dict[str, str]:
-    """The text of the shared parts, ``bt/lib/*.bt``, by name."""
-    folder = script_folder() / "lib"
-    return {path.stem: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.bt"))}
+def library(every_event: bool = False) -> dict[str, str]:
+    """The text of the shared parts, ``bt/lib/*.bt``, by name; those of ``bt/every`` in their place when asked for."""
+    folders = ("lib", "every") if every_event else ("lib",)
+    paths = {path.stem: path for folder in folders for path in (script_folder() / folder).glob("*.bt")}
+    return {name: path.read_text(encoding="utf-8") for name, path in sorted(paths.items())}

@@ -26,8 +26,11 @@ _ANY_NET = macros.Macro("net_of", ("$sk",), "(uint64)0", is_statement=False)
 """For kernels without BTF: where struct net keeps its number is not known there, so a port counts in any namespace."""
 
 
-def compose(scripts: Sequence[Script], target: Target) -> Program:
-    """One program for all ``scripts`` on ``target``. Raises ScriptError when they don't fit together."""
+def compose(scripts: Sequence[Script], target: Target, every_event: bool = False) -> Program:
+    """One program for all ``scripts`` on ``target``. Raises ScriptError when they don't fit together.
+
+    ``every_event``: each single event is sent, whatever it costs.
+    """
     measures = tuple(measure for script in scripts for measure in script.measures)
     measures += tuple(counter for script in scripts for counter in script.counters)
     streams = tuple(stream for script in scripts for stream in script.streams)
@@ -36,7 +39,7 @@ def compose(scripts: Sequence[Script], target: Target) -> Program:
         raise ScriptError("two scripts declare a measure or stream of the same name")
     if len(measures) > wire.MAX_MEASURES:
         raise ScriptError(f"at most {wire.MAX_MEASURES} measures fit in one program, not {len(measures)}")
-    library, shared = _shared()
+    library, shared = _shared(every_event)
     if not has_types():
         shared["net_of"] = _ANY_NET
     parts = []
@@ -51,13 +54,13 @@ def compose(scripts: Sequence[Script], target: Target) -> Program:
     text = "\n\n".join((_title(scripts, target), _begin(target, len(streams)), body, filter_and_tick))
     text = merge_probes(f"{text}\n\n{_end(text)}\n")
     text = place_numbers(place_offsets(re.sub(r"\n{3,}", "\n\n", text)))
-    return Program(text, tuple(scripts), measures, streams, _argv(target))
+    return Program(text, tuple(scripts), measures, streams, _argv(target), every_event)
 
 
-def _shared() -> tuple[str, dict[str, macros.Macro]]:
+def _shared(every_event: bool) -> tuple[str, dict[str, macros.Macro]]:
     """The shared probes as text, and the shared macros. A part of macros only leaves no text."""
     texts, found = [], {}
-    for name, part in shared_parts().items():
+    for name, part in shared_parts(every_event).items():
         text, own = macros.extract(part)
         found.update(own)
         if "{" in text:

@@ -30,6 +30,8 @@ _HARMLESS = (
     "couldn't set RLIMIT_MEMLOCK",  # needs CAP_SYS_RESOURCE; unused by kernels since 5.11
     "Addrspace mismatch",  # bpftrace issue 3829
 )
+EVENT_PAGES = "1024"
+"""Event buffer of each CPU, in pages of 4 KB, when every event is sent; bpftrace's own is 64."""
 
 
 def harmless(line: str) -> bool:
@@ -88,7 +90,9 @@ class BpftraceSource:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 pass_fds=(script,),
-                env=_environment() | told_types(modules=self._settings is not None) | dict(self._settings or {}),
+                env=_environment(self._program)
+                | told_types(modules=self._settings is not None)
+                | dict(self._settings or {}),
                 cwd=self._cwd,
                 start_new_session=True,
                 preexec_fn=_confined(os.getpid(), self._capabilities()),
@@ -153,7 +157,7 @@ class BpftraceSource:
                 os.killpg(self._child.pid, number)
 
 
-def _environment() -> dict[str, str]:
+def _environment(program: Program) -> dict[str, str]:
     """A fixed environment: nothing of the caller's reaches a root process."""
     keys = str(map_keys())
     return {
@@ -161,7 +165,7 @@ def _environment() -> dict[str, str]:
         "LANG": "C.UTF-8",
         "BPFTRACE_MAP_KEYS_MAX": keys,  # up to 0.23
         "BPFTRACE_MAX_MAP_KEYS": keys,  # 0.20 and newer
-    }
+    } | ({"BPFTRACE_PERF_RB_PAGES": EVENT_PAGES} if program.every_event else {})
 
 
 def _confined(parent: int, kept: frozenset[int] | None) -> Callable[[], None]:

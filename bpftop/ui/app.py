@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import partial
 
 from textual.app import SystemCommand
@@ -11,7 +12,7 @@ from textual.screen import Screen
 
 from bpftop.model import ScriptStatus, Snapshot
 from bpftop.ui.bundle import headline_rows, save_bundle, screen_picture, screen_text
-from bpftop.ui.options import SnapshotSource, UiOptions
+from bpftop.ui.options import Player, RecordControl, SnapshotSource, UiOptions
 from bpftop.ui.screen import MainScreen
 from bpftop.ui.shell import INTERNAL_ERROR, Shell, run_app
 
@@ -27,9 +28,11 @@ FIRST_FIGURES_S = 0.2
 class BpftopApp(Shell):
     """Pulls a snapshot at an interval and hands it to the screen."""
 
-    def __init__(self, session: SnapshotSource, *, save: Save, options: UiOptions) -> None:
+    def __init__(
+        self, session: SnapshotSource, *, save: Save, options: UiOptions, recorder: RecordControl | None = None
+    ) -> None:
         super().__init__(options)
-        self._session, self._save = session, save
+        self._session, self._save, self._recorder = session, save, recorder
         self._eager = True
         """Nothing has been seen yet: look more often, so that the first figures come without delay."""
 
@@ -42,7 +45,9 @@ class BpftopApp(Shell):
         """The first figures at once, then at the interval."""
         self._event_loop = asyncio.get_running_loop()
         first = self._session.snapshot(self._options.window_s)
-        self.push_screen(MainScreen(self._options, first))
+        main = MainScreen(self._options, first)
+        main.view = replace(main.view, position=self.player.position if self.player is not None else None)
+        self.push_screen(main)
         self._eager = not _has_figures(first)
         refresh_s = self._options.refresh_s
         self.poll_every(min(refresh_s, FIRST_FIGURES_S) if self._eager else refresh_s)
@@ -52,7 +57,11 @@ class BpftopApp(Shell):
         main = self.main
         if main is not None and main.is_mounted and not main.view.paused:
             snapshot = self._session.snapshot(main.view.window_s)
-            main.take(snapshot)
+            main.take(
+                snapshot,
+                self.player.position if self.player is not None else None,
+                self._recorder.progress if self._recorder is not None else None,
+            )
             if self._eager and _has_figures(snapshot):
                 self._eager = False
                 self.poll_every(main.refresh_s)
@@ -60,6 +69,21 @@ class BpftopApp(Shell):
     def snapshot(self, window_s: float | None, until_unix_ns: int | None = None) -> Snapshot:
         """The figures of now, or of a moment of the last ten minutes."""
         return self._session.snapshot(window_s, until_unix_ns)
+
+    @property
+    def player(self) -> Player | None:
+        """The session, when it plays a recording."""
+        return self._session if isinstance(self._session, Player) else None
+
+    @property
+    def can_record(self) -> bool:
+        """Whether there is something to record."""
+        return self._recorder is not None
+
+    def record(self) -> None:
+        """Begin or end a recording."""
+        if self._recorder is not None:
+            self.save_in_thread(self._recorder.toggle)
 
     def reset(self) -> bool:
         """Forget all figures; False, with a word about it, where that cannot be."""
@@ -115,6 +139,13 @@ def _has_figures(snapshot: Snapshot) -> bool:
     return snapshot.ticks > 2 or any(m.summary.count for m in snapshot.measures.values())
 
 
-def run(session: SnapshotSource, *, save: Save, options: UiOptions, on_forced: Callable[[], None] | None = None) -> int:
+def run(
+    session: SnapshotSource,
+    *,
+    save: Save,
+    options: UiOptions,
+    on_forced: Callable[[], None] | None = None,
+    recorder: RecordControl | None = None,
+) -> int:
     """Show the screen until the user leaves, as ``run_app`` does; the exit code."""
-    return run_app(lambda chosen: BpftopApp(session, save=save, options=chosen), options, on_forced)
+    return run_app(lambda chosen: BpftopApp(session, save=save, options=chosen, recorder=recorder), options, on_forced)

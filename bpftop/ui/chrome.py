@@ -11,6 +11,7 @@ from bpftop import units
 from bpftop.model import Snapshot, State
 from bpftop.ui import words
 from bpftop.ui.canvas import Canvas
+from bpftop.ui.options import Position
 from bpftop.ui.paint import Line, Role, Span, ends, fit, line
 from bpftop.ui.pin import box_words, when
 from bpftop.ui.safe import safe
@@ -34,12 +35,18 @@ def status(view: View, width: int) -> Line:
     left = [Span(f" {state.value.upper()} ", _BADGES[state])]
     if view.paused:
         left = [Span(" PAUSED ", "badge-info"), Span(f" {_clock(view)}", "strong")]
+    if view.position is not None:
+        left = _played(view.position)
+    if view.recording is not None and view.recording.active:
+        left += [Span(" "), Span(f" REC {units.size(view.recording.size)} ", "badge-bad")]
     if snapshot.tracer.source != "bpftrace":
         left += [Span(" "), Span(f" {safe(snapshot.tracer.source, 20).upper()} ", "badge-warn")]
     left += [Span(f" {words.name_of(target)}", "strong")]
     processes = len(target.processes)
     extra = [f"{processes} process{'es' * (processes != 1)}"] if processes else []
     extra += [words.ports(target)] if target.ports else []
+    if view.position is not None:
+        extra = [f"{_time(view.position.start_ns)} to {_time(view.position.end_ns)}", *extra]
     right = line(*(_pinned(view.box, width) if view.box else _window(view)), *_rate(snapshot), Span(" "))
     while extra and line(*left, Span("".join(f" · {each}" for each in extra))).cells + right.cells + 1 > width:
         extra.pop()
@@ -47,11 +54,27 @@ def status(view: View, width: int) -> Line:
     return ends(line(*left), right, width, "chrome")
 
 
+def _played(position: Position) -> list[Span]:
+    """How a replay goes, and at which moment it is, in local time."""
+    state: tuple[str, Role] = ("PLAYING", "badge-good")
+    if position.at_end:
+        state = ("END", "badge-warn")
+    elif position.paused:
+        state = ("PAUSED", "badge-info")
+    speed = f" {position.speed:g}x" if position.speed != 1 and not position.paused and not position.at_end else ""
+    spans = [Span(f" {state[0]} ", state[1]), Span(f" {_time(position.now_ns)}", "strong"), Span(speed)]
+    return spans
+
+
+def _time(unix_ns: int) -> str:
+    return time.strftime("%H:%M:%S", time.localtime(unix_ns / 1e9))
+
+
 def _clock(view: View) -> str:
     """The moment at which the view stands still, in local time."""
     snapshot = view.snapshot
     ended = snapshot.histories[0].unix_ns[-1:] if snapshot.histories else ()
-    return time.strftime("%H:%M:%S", time.localtime((ended[0] if ended else snapshot.unix_ns) / 1e9))
+    return _time(ended[0] if ended else snapshot.unix_ns)
 
 
 def _pinned(box: Box, width: int) -> list[Span]:

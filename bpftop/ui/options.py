@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from bpftop.model import Snapshot
 
@@ -26,6 +26,95 @@ class SnapshotSource(Protocol):
 
         ``until_unix_ns``: as they were at a moment of the last ten minutes.
         """
+        ...
+
+
+class Position(Protocol):
+    """Where a replay is. Times are Unix times in ns."""
+
+    @property
+    def now_ns(self) -> int:
+        """The moment that is shown."""
+        ...
+
+    @property
+    def start_ns(self) -> int:
+        """The first one."""
+        ...
+
+    @property
+    def end_ns(self) -> int:
+        """The last one."""
+        ...
+
+    @property
+    def speed(self) -> float:
+        """Seconds in a second."""
+        ...
+
+    @property
+    def paused(self) -> bool:
+        """It stands still."""
+        ...
+
+    @property
+    def at_end(self) -> bool:
+        """Nothing follows."""
+        ...
+
+
+@runtime_checkable
+class Player(SnapshotSource, Protocol):
+    """A source that plays a recording."""
+
+    @property
+    def position(self) -> Position:
+        """Where it is."""
+        ...
+
+    def pause(self, paused: bool) -> None:
+        """Stop or go on."""
+
+    def seek(self, unix_ns: int) -> None:
+        """Go to a moment, or to the nearest end."""
+
+    def step(self, seconds: float) -> None:
+        """Go on or back."""
+
+    def faster(self, steps: int) -> float:
+        """So many steps faster or slower; the speed."""
+        ...
+
+
+class RecordingState(Protocol):
+    """How far a recording is."""
+
+    @property
+    def active(self) -> bool:
+        """It is being written."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """Bytes in the file."""
+        ...
+
+    @property
+    def problem(self) -> str:
+        """Why it ended by itself."""
+        ...
+
+
+class RecordControl(Protocol):
+    """Starts and ends recordings."""
+
+    @property
+    def progress(self) -> RecordingState:
+        """Of the last one."""
+        ...
+
+    def toggle(self) -> str:
+        """Begin one or end it; what happened, in a sentence. Raises BpftopError."""
         ...
 
 

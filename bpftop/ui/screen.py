@@ -16,7 +16,7 @@ from bpftop.ui.filterbar import FilterBar
 from bpftop.ui.framed import Framed, TooSmall
 from bpftop.ui.help import Help, HelpText
 from bpftop.ui.opening import Opening
-from bpftop.ui.options import WINDOWS_S, UiOptions
+from bpftop.ui.options import WINDOWS_S, Position, RecordingState, UiOptions
 from bpftop.ui.panes.lists import ListPane
 from bpftop.ui.safe import safe
 from bpftop.ui.view import Baseline, Box, View
@@ -33,6 +33,7 @@ class MainScreen(Opening, inherit_bindings=False):
         Binding("minus", "window(-1)", "Shorter window", show=False, tooltip="shorter window"),
         Binding("e", "save", "Save CSV", tooltip="save what is shown as CSV files"),
         Binding("E", "bundle", "Save incident", show=False, tooltip="save a folder: summary to paste, CSV, the screen"),
+        Binding("R", "record", "Record", show=False, tooltip="record, from ten minutes ago on; again: end it"),
         Binding("escape", "unpin", "No filter", show=False, tooltip="take the filter back"),
         Binding(
             "b", "baseline", "Baseline", show=False, tooltip="keep these figures to compare with; again: forget them"
@@ -76,10 +77,12 @@ class MainScreen(Opening, inherit_bindings=False):
         self.fit_panes()
         self.show()
 
-    def take(self, snapshot: Snapshot) -> None:
+    def take(
+        self, snapshot: Snapshot, position: Position | None = None, recording: RecordingState | None = None
+    ) -> None:
         """A new snapshot; while paused the old one stays."""
         if not self.view.paused:
-            self.view = replace(self.view, snapshot=snapshot)
+            self.view = replace(self.view, snapshot=snapshot, position=position, recording=recording)
             self.fit_panes()
             self.show()
 
@@ -88,6 +91,11 @@ class MainScreen(Opening, inherit_bindings=False):
         self.status.show(self.view)
         self.accounts.show(self.view)
         self.show_pane()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """A key that does nothing here is not in the help: the speed of what is live."""
+        known = {"speed": self.player is not None, "record": self.bpftop.can_record, "reset": self.player is None}
+        return known[action] if action in known else super().check_action(action, parameters)
 
     def action_window(self, step: int) -> None:
         """A longer (1) or shorter (-1) window."""
@@ -148,6 +156,10 @@ class MainScreen(Opening, inherit_bindings=False):
         """The cumulative curve over the bars, or not."""
         self.view = replace(self.view, curve=not self.view.curve)
         self.show()
+
+    def action_record(self) -> None:
+        """Begin a recording, or end it."""
+        self.bpftop.record()
 
     def action_save(self) -> None:
         """Save the snapshot on the screen."""

@@ -10,6 +10,7 @@ from textual.binding import Binding, BindingType
 from bpftop.model import Snapshot
 from bpftop.ui.confirm import Confirm
 from bpftop.ui.framed import Framed
+from bpftop.ui.options import Player
 from bpftop.ui.view import View
 
 if TYPE_CHECKING:
@@ -35,6 +36,10 @@ class Scrubbing(Framed, inherit_bindings=False):
         Binding("right_curly_bracket", "step(10)", "10 s later", show=False, tooltip="ten seconds on"),
         Binding("home", "oldest", "Oldest", show=False, tooltip="to the oldest second kept, ten minutes at most"),
         Binding("end", "live", "Live", show=False, tooltip="back to now"),
+        Binding("left_parenthesis", "step(-60)", "Earlier", show=False, tooltip="a minute back (pauses)"),
+        Binding("right_parenthesis", "step(60)", "Later", show=False, tooltip="a minute on"),
+        Binding("comma", "speed(-1)", "Slower", show=False, tooltip="play slower"),
+        Binding("full_stop", "speed(1)", "Faster", show=False, tooltip="play faster"),
         Binding("r", "reset", "Reset", show=False, tooltip="forget all figures and begin again (asks first)"),
     ]
     view: View
@@ -48,21 +53,36 @@ class Scrubbing(Framed, inherit_bindings=False):
         """Draw the view."""
         raise NotImplementedError
 
+    @property
+    def player(self) -> Player | None:
+        """What plays a recording; None when this is live."""
+        return self.bpftop.player
+
     def action_pause(self) -> None:
         """Freeze or go on."""
-        if self.view.paused:
+        if self.player is not None:
+            self.player.pause(not self.player.position.paused)
+            self.bpftop.poll()
+        elif self.view.paused:
             self.action_live()
         else:
             self.view = replace(self.view, paused=True)
             self.show()
 
     def action_live(self) -> None:
-        """Back to now."""
+        """Back to now; of a recording: to its end."""
+        if self.player is not None:
+            self.player.seek(self.player.position.end_ns)
         self.view = replace(self.view, paused=False, until_unix_ns=None)
         self.bpftop.poll()
 
     def action_step(self, seconds: int) -> None:
         """So many seconds back or on; from a live screen: from its newest second."""
+        if self.player is not None:
+            self.player.pause(True)
+            self.player.step(seconds)
+            self.bpftop.poll()
+            return
         kept = moments(self.bpftop.snapshot(self.view.window_s))
         if not kept:
             self.notify("nothing has been counted yet", timeout=3)
@@ -74,10 +94,21 @@ class Scrubbing(Framed, inherit_bindings=False):
         self.look(kept[min(max(place, 0), len(kept) - 1)] + _MARGIN_NS)
 
     def action_oldest(self) -> None:
-        """The oldest second kept."""
+        """The oldest second kept; of a recording: its beginning, and it plays."""
+        if self.player is not None:
+            self.player.seek(self.player.position.start_ns)
+            self.player.pause(False)
+            self.bpftop.poll()
+            return
         kept = moments(self.bpftop.snapshot(self.view.window_s))
         if kept:
             self.look(kept[0] + _MARGIN_NS)
+
+    def action_speed(self, steps: int) -> None:
+        """Play faster or slower."""
+        if self.player is not None:
+            self.notify(f"playing at {self.player.faster(steps):g}x", timeout=2)
+            self.bpftop.poll()
 
     def look(self, until_unix_ns: int) -> None:
         """Stand still at a moment."""

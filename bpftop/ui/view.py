@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bpftop.model import MeasureSnapshot, SlowRequest, Snapshot, State
+from bpftop.ui.options import Position, RecordingState
 
 HEADLINE = "request_latency"
 """The measure that the screen opens with, when a script observes it."""
@@ -66,6 +67,10 @@ class View:
     paused: bool = False
     until_unix_ns: int | None = None
     """The moment of the past at which the view stands still; None: now, or where it was paused."""
+    position: Position | None = None
+    """Where a replay is; None: this is no replay."""
+    recording: RecordingState | None = None
+    """How far a recording is; None: nothing can be recorded here."""
     window_s: float | None = 60.0
     """The window asked for; the snapshot may still show the one before."""
     banner: str = ""

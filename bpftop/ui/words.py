@@ -210,6 +210,14 @@ def notice(view: View, width: int) -> list[Line]:
     if view.banner:
         lines += wrapped(safe(view.banner), width, "warn")[:2]
     detail = safe(tracer.detail)
+    if view.recording is not None and view.recording.problem and not view.recording.active:
+        lines += wrapped(f"the recording has ended: {safe(view.recording.problem)}", width, "bad")[:2]
+    if view.position is not None and view.position.at_end:
+        lines += wrapped(
+            "the end of the recording: these are its last figures ([ a second back, Home plays it again)", width, "warn"
+        )[:2]
+        if tracer.state is State.STOPPED:
+            return lines
     if tracer.state is State.FAILED:
         lines += wrapped(f"failed: {detail or 'bpftrace ended'}", width, "bad")[:3]
         lines += [line(Span("try: ", "dim"), Span(safe(tracer.hint, width - 5), "accent"))] if tracer.hint else []
