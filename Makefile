@@ -6,6 +6,7 @@
 #   make test-servers         nginx, Apache, Redis, PostgreSQL ... one by one; writes docs/servers.md
 #   make test-bpftraces       the scripts on every bpftrace that Debian ships; writes docs/bpftrace.md
 #   make test-kernels         the scripts on Debian's kernels from 5.10 on, under QEMU; writes docs/kernels.md
+#   make incidents            incidents on a real nginx and what the overview says of them; writes docs/incidents.md
 #   make check                ruff, mypy, import layers, the dialect of bt/
 #   make bench                what it costs nginx; bench-scripts: script by script
 #   make screenshots | clean
@@ -24,7 +25,7 @@ PACKAGES_TEST := bpftrace nginx wrk tmux curl strace build-essential:gcc procps:
 PACKAGES_SERVERS := php-fpm:$(notdir $(firstword $(wildcard /usr/sbin/php-fpm*) php-fpm)) openssl default-jdk-headless:javac
 SYSTEM_PATH := $(PATH):/usr/sbin:/sbin
 
-.PHONY: run test test-servers test-bpftraces test-kernels check bench bench-scripts screenshots clean host-run host-test
+.PHONY: run test test-servers test-bpftraces test-kernels incidents check bench bench-scripts screenshots clean host-run host-test
 .DEFAULT_GOAL := run
 
 run: $(VENV)/run.stamp host-run
@@ -43,6 +44,9 @@ test-bpftraces: $(VENV)/dev.stamp host-test
 
 test-kernels: $(VENV)/dev.stamp host-test
 	$(BIN)/python -m tests.kernels $(or $(ARGS),--write)
+
+incidents: $(VENV)/dev.stamp host-test
+	$(BIN)/python -m tests.incidents $(or $(ARGS),--write)
 
 check: $(VENV)/dev.stamp
 	$(BIN)/ruff check .

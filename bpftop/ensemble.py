@@ -158,10 +158,11 @@ class _Member:
 
 def merged(main: Snapshot, parts: Sequence[Snapshot], scripts: Sequence[ScriptStatus]) -> Snapshot:
     """One snapshot: target, window and tracer of the main one; figures, events, accounts and costs of all."""
-    measures, counters = dict(main.measures), dict(main.counters)
+    measures, counters, recent = dict(main.measures), dict(main.counters), dict(main.recent)
     for part in parts:
         measures.update(part.measures)
         counters.update(part.counters)
+        recent.update(part.recent)
     everything = [main, *parts]
     events = joined_late(event for each in everything for event in each.slow) if parts else ()
     return replace(
@@ -173,6 +174,8 @@ def merged(main: Snapshot, parts: Sequence[Snapshot], scripts: Sequence[ScriptSt
         overhead=_costs([each.overhead for each in everything]),
         scripts=(*main.scripts, *scripts),
         histories=tuple(history for each in everything for history in each.histories),
+        recent=recent,
+        recent_slow=tuple(event for each in everything for event in each.recent_slow),
     )
 
 

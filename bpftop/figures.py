@@ -19,8 +19,9 @@ from bpftop.model import (
     Window,
 )
 from bpftop.stats.keys import KeyNames
+from bpftop.stats.levels import NOW_S
 from bpftop.stats.moments import Moment, Moments
-from bpftop.stats.store import Store
+from bpftop.stats.store import RECENT_SLOW, Store
 from bpftop.stats.tick import Named, Slice, TickData
 from bpftop.units import span
 
@@ -151,6 +152,8 @@ class Figures:
             quiet_s=0.0 if past else max(0.0, (unix_ns - offset - seen) / 1e9),
             counters=store.counters(window_s, until),
             histories=(store.history(window_s, offset, until),),
+            recent=store.recent(until),
+            recent_slow=store.slow(float(NOW_S), offset, until, RECENT_SLOW),
         )
 
     def _scripts(self) -> tuple[ScriptStatus, ...]:

@@ -449,6 +449,37 @@ class SlowRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class Recent:
+    """One measure in the last ten seconds, beside its own level in the calm seconds before.
+
+    A state begins when 3 of the last 5 seconds are bad and ends after 5 good ones; each is its age in seconds, at
+    most 600, None when it is not so.
+    """
+
+    now: Summary
+    before: Summary
+    """Of up to 60 calm seconds before; count 0 while too little is known."""
+    limit_ns: int
+    """From here on an observation is slow: in a state far beyond the level, otherwise the slowest 1 %."""
+    slow: int
+    """How many of ``now`` are."""
+    rows: tuple[ClientRow, ...] = ()
+    """The keys with the most slow ones, then those with the most observations and the most time: some of each."""
+    risen_s: float | None = None
+    """p99 has risen far beyond its level."""
+    late_s: float | None = None
+    """A queue that nobody sees in a server that keeps up, whatever its level was."""
+    busier_s: float | None = None
+    """Observations come at a multiple of their rate."""
+    fewer_s: float | None = None
+    """Few observations come, or none, where many came."""
+    tail_s: float | None = None
+    """p99 is long and a multiple of the median."""
+    earlier_per_s: Mapping[str, float] = field(default_factory=dict)
+    """While ``busier_s``: the rate of each of ``rows`` in the 50 s before."""
+
+
+@dataclass(frozen=True, slots=True)
 class Accounting:
     """produced = shown + suppressed + lost + rejected, since the start, over all event streams."""
 
@@ -516,6 +547,10 @@ class Snapshot:
     """What the scripts only count, by name."""
     histories: tuple[History, ...] = ()
     """The seconds behind the figures, for heat maps; one for each bpftrace that runs."""
+    recent: Mapping[str, Recent] = field(default_factory=dict)
+    """Every measure in the last ten seconds, whatever the window."""
+    recent_slow: tuple[SlowRequest, ...] = ()
+    """Like ``slow``, of the last ten seconds, at most 100 of each stream."""
 
     @property
     def missed(self) -> int | None:

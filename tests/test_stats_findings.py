@@ -1,73 +1,268 @@
-"""What stands out, and above all what does not."""
+"""The verdict: the true cause from measured rows, nothing without them, and no wavering."""
 
 from __future__ import annotations
 
-import numpy as np
-import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from bpftop.model import ClientRow, SlowRequest, Summary, Trend
-from bpftop.stats.findings import culprit, risen
+import pytest
+
+from bpftop.model import ClientRow, Process, Recent, ScriptStatus, SlowRequest, Snapshot, State, Summary
+from bpftop.stats.clause import Place
+from bpftop.stats.findings import Verdict, judge
+from bpftop.stats.stages import ACCEPT, READ, REQUEST, RESPONSE, UPSTREAM, stages
 from tests.snapshots import measure, snapshot
 
 MS = 1_000_000
+KEYS = {
+    UPSTREAM: "peer", "loop_stall": "tid", "loop_wait": "tid", "disk_latency": "device", "syscall_latency": "syscall",
+    "run_queue_latency": "tid", "route_latency": "route",
+}  # fmt: skip
 
 
-def trend(p99_ms: list[float]) -> Trend:
-    """One second after the other, the last one now."""
-    p99 = np.array(p99_ms) * 1e6
-    age = np.arange(len(p99), dtype=np.float64)[::-1]
-    return Trend(age, np.full(len(p99), 100.0), p99 / 2, p99)
+def summary(n: int, mean_ms: float, p99_ms: float) -> Summary:
+    p99 = int(p99_ms * MS)
+    return Summary(n, n / 10, int(mean_ms * MS), p99, p99, p99, p99, p99 * 2, int(n * mean_ms * MS))
 
 
-def test_a_risen_p99_is_said_with_how_much() -> None:
-    assert risen(trend([5.0] * 60 + [40.0] * 10)) == pytest.approx(8)
+def row(name: str, n: int, slow: int, mean_ms: float = 1.0, p99_ms: float = 500.0) -> ClientRow:
+    return ClientRow(
+        name, n, n / 10, int(mean_ms * MS), int(p99_ms * MS), int(p99_ms * MS), int(n * mean_ms * MS), slow
+    )
 
 
-def test_one_bad_second_is_no_change_and_one_good_one_does_not_end_it() -> None:
-    assert risen(trend([5.0] * 65 + [90.0] * 4)) is None
-    assert risen(trend([5.0] * 60 + [40.0, 40.0, 40.0, 5.0, 40.0, 5.0, 40.0, 40.0, 40.0, 5.0])) == pytest.approx(8)
+def calm(mean_ms: float = 1.0) -> Recent:
+    return Recent(summary(1000, mean_ms, 4.0), summary(6000, mean_ms, 4.0), 4 * MS, 10, (row("10.0.0.1", 500, 5),))
 
 
-def test_too_little_is_no_news() -> None:
-    assert risen(trend([5.0] * 8 + [50.0] * 10)) is None
-    assert risen(trend([])) is None
-    assert risen(trend([float("nan")] * 60 + [40.0] * 10)) is None
+def worse(mean_ms: float, rows: Sequence[ClientRow] = (), slow: int = 100, n: int = 1000, known: bool = True) -> Recent:
+    before = summary(6000, 1.0, 4.0) if known else Summary(0, 0.0)
+    return Recent(summary(n, mean_ms, 500.0), before, 40 * MS, slow, tuple(rows), risen_s=6.0)
 
 
-@settings(deadline=None)
-@given(st.integers(0, 10_000))
-def test_a_steady_server_is_left_alone(seed: int) -> None:
-    """p99 of each second from 200 log-normal latencies of one distribution, five minutes of them."""
-    rng = np.random.default_rng(seed)
-    p99 = np.quantile(rng.lognormal(1.0, 0.8, (300, 200)), 0.99, axis=1)
-    assert all(risen(trend(p99[: now + 1].tolist())) is None for now in range(0, 300, 7))
+def script(name: str, state: State = State.LIVE) -> ScriptStatus:
+    return ScriptStatus(name, name.capitalize(), state)
 
 
-def slow(client: str, n: int, latency_ms: int = 500) -> list[SlowRequest]:
-    return [SlowRequest(i, "request", latency_ms * MS, client) for i in range(n)]
+def scene(
+    recent: Mapping[str, Recent],
+    events: Sequence[SlowRequest] = (),
+    scripts: Sequence[ScriptStatus] = (),
+    workers: int = 2,
+) -> Snapshot:
+    """Read queue and request latency as they always are, but for what ``recent`` says."""
+    everything = {READ: calm(0.1), REQUEST: calm(), **recent}
+    measures = {}
+    for name, each in everything.items():
+        found = measure(name, each.now)
+        measures[name] = replace(found, measure=replace(found.measure, key=KEYS.get(name, "client")))
+    made = snapshot(measures)
+    processes = tuple(Process(pid, 1, "nginx") for pid in range(11, 12 + workers))
+    target = replace(made.target, processes=processes)
+    return replace(made, recent=everything, recent_slow=tuple(events), scripts=tuple(scripts), target=target)
 
 
-def shown(counts: dict[str, int]) -> object:
-    rows = tuple(ClientRow(name, n, n / 10, MS, MS, MS) for name, n in counts.items())
-    total = sum(counts.values())
-    return measure(summary=Summary(total, total / 10, MS, MS, MS, 400 * MS, 450 * MS, 500 * MS), clients=rows)
+def said(verdict: Verdict) -> list[str]:
+    return [each.text for each in verdict.clauses]
+
+
+def request(pid: int, queue_ms: int = 400, client: str = "10.0.0.1") -> SlowRequest:
+    return SlowRequest(1, "request", (queue_ms + 1) * MS, client, {"read_queue_ns": queue_ms * MS, "pid": pid})
+
+
+def test_nothing_was_observed() -> None:
+    assert judge(snapshot({})) == Verdict()
+
+
+def test_all_is_well() -> None:
+    verdict = judge(scene({}))
+    assert not verdict.trouble
+    assert said(verdict) == ["nothing stands out: request latency p99 4.00 ms over all, n 1,000"]
+    assert verdict.clauses[0].evidence == "last 10 s: p99 4.00 ms, n 1,000; level: p99 4.00 ms, n 6,000"
+    young = judge(scene({REQUEST: replace(calm(), before=Summary(0, 0.0))}))
+    assert said(young)[0].startswith("nothing stands out yet: ")
+
+
+def test_a_slow_upstream_without_and_with_the_script_that_tells() -> None:
+    off = scene({REQUEST: worse(100.0)}, scripts=[script("upstream", State.OFF), script("eventloop", State.OFF)])
+    symptom, where, offer = judge(off).clauses
+    assert symptom.text == "request latency p99 500 ms, 125× its level before"
+    assert symptom.evidence.startswith("100 of 1,000 in the last 10 s over 40.0 ms; for 6 s; level: p99 4.00 ms")
+    assert symptom.place == Place("latency", REQUEST)
+    assert where.text == "time is in the server, after the read: 100 %"
+    assert (offer.text, offer.place) == ("to know more: start upstream", Place("start", "", "", "upstream"))
+    rows = [row("10.1.0.9:80", 90, 90, 1000.0), row("10.1.0.8:80", 200, 0, 2.0, 4.0)]
+    on = scene({REQUEST: worse(100.0), UPSTREAM: worse(310.0, rows, 90, n=290)}, scripts=[script("upstream")])
+    found = judge(on).clauses[-1]
+    assert found.text == "it waits for upstream 10.1.0.9:80: p99 500 ms"
+    assert found.place == Place("script", UPSTREAM, "10.1.0.9:80", "upstream")
+    assert "n 90; p99 of others up to 4.00 ms" in found.evidence
+
+
+def test_an_upstream_that_explains_little_is_not_blamed() -> None:
+    rows = [row("10.1.0.9:80", 90, 9, 100.0)]
+    verdict = judge(scene({REQUEST: worse(100.0), UPSTREAM: worse(100.0, rows, 9, n=90)}, scripts=[script("upstream")]))
+    assert not any("upstream" in text for text in said(verdict))
 
 
 @pytest.mark.parametrize(
-    ("events", "counts", "guilty"),
+    ("rows", "guilty"),
     [
-        ([*slow("10.0.0.7", 46), *slow("10.0.0.1", 4)], {"10.0.0.7": 100, "10.0.0.1": 900}, ("10.0.0.7", 0.92, 50)),
-        ([*slow("10.0.0.7", 46), *slow("10.0.0.1", 4)], {"10.0.0.7": 900, "10.0.0.1": 100}, None),
-        ([*slow("10.0.0.7", 25), *slow("10.0.0.1", 25)], {"10.0.0.7": 100, "10.0.0.1": 900}, None),
-        (slow("10.0.0.7", 9), {"10.0.0.7": 100, "10.0.0.1": 900}, None),
-        (slow("10.0.0.7", 50, latency_ms=300), {"10.0.0.7": 100, "10.0.0.1": 900}, None),
+        ([row("10.0.0.7", 100, 92), row("10.0.0.1", 900, 8)], "92 % of the slow ones from 10.0.0.7"),
+        ([row("10.0.0.7", 700, 92), row("10.0.0.1", 300, 8)], ""),
+        ([row("10.0.0.7", 100, 50), row("10.0.0.1", 900, 50)], ""),
+        ([row("10.0.0.7", 100, 92)], ""),
+        ([row("others", 100, 92), row("10.0.0.1", 900, 8)], ""),
     ],
-    ids=["one of ten", "most of the traffic", "two alike", "too few", "not slower than p99"],
+    ids=["one of ten", "most of the traffic", "two alike", "the only one", "others are nobody"],
 )
-def test_the_client_behind_the_slow_requests(
-    events: list[SlowRequest], counts: dict[str, int], guilty: tuple[str, float, int] | None
-) -> None:
-    found = culprit(snapshot(slow=events), shown(counts))  # type: ignore[arg-type]
-    assert (found and (found.client, found.share, found.events)) == guilty
+def test_the_client_behind_the_slow_requests(rows: list[ClientRow], guilty: str) -> None:
+    verdict = judge(scene({REQUEST: worse(100.0, rows)}))
+    assert [text for text in said(verdict) if "slow ones" in text] == ([guilty] if guilty else [])
+    if guilty:
+        found = verdict.clauses[-1]
+        assert found.place == Place("clients", REQUEST, "10.0.0.7/32")
+        assert found.evidence.startswith("92 of 100 over 40.0 ms in the last 10 s; it has 10 % of all 1,000; its p99")
+
+
+def test_too_few_slow_ones_blame_nobody() -> None:
+    rows = [row("10.0.0.7", 10, 7), row("10.0.0.1", 90, 0)]
+    assert not any("slow ones" in text for text in said(judge(scene({REQUEST: worse(100.0, rows, 7, n=100)}))))
+
+
+def test_once_named_a_client_needs_less_to_stay_named() -> None:
+    clear = scene({REQUEST: worse(100.0, [row("10.0.0.7", 100, 70), row("10.0.0.1", 900, 30)])})
+    less = scene({REQUEST: worse(100.0, [row("10.0.0.7", 100, 50), row("10.0.0.1", 900, 50)])})
+    gone = scene({REQUEST: worse(100.0, [row("10.0.0.7", 100, 40), row("10.0.0.1", 900, 60)])})
+    first = judge(clear)
+    assert any("10.0.0.7" in text for text in said(first))
+    assert not any("10.0.0.7" in text for text in said(judge(less)))
+    second = judge(less, first.named)
+    assert any("50 % of the slow ones from 10.0.0.7" in text for text in said(second))
+    assert not any("10.0.0.7" in text for text in said(judge(gone, second.named)))
+
+
+def test_a_worker_that_reads_late_by_single_requests() -> None:
+    events = [*[request(12)] * 18, *[request(13)] * 2, *[request(13, queue_ms=1)] * 40]
+    found = judge(scene({READ: worse(50.0)}, events)).clauses[2]
+    assert found.text == "worker 12 reads late"
+    assert (
+        found.evidence
+        == "18 of 20 single requests of the last 10 s that waited over 40.0 ms, 90 % of their waiting; up to 400 ms"
+    )
+    assert found.place == Place("slow", "", "pid=12")
+
+
+def test_workers_that_read_late_alike() -> None:
+    events = [*[request(12)] * 11, *[request(13)] * 9]
+    assert "workers 12, 13 read late alike" in said(judge(scene({READ: worse(50.0)}, events)))
+    few = [*[request(12)] * 4, *[request(13)] * 3]
+    assert not any("read late" in text for text in said(judge(scene({READ: worse(50.0)}, few))))
+
+
+def test_a_busy_event_loop_and_the_call_in_it() -> None:
+    stall = worse(80.0, [row("nginx 12", 120, 90, 80.0), row("nginx 13", 900, 0, 0.1)], 90)
+    wait = replace(calm(), rows=(row("nginx 12", 120, 0, 3.0), row("nginx 13", 900, 0, 10.0)))
+    event = SlowRequest(1, "stall", 500 * MS, "", {"tid": 12, "in_syscall_ns": 490 * MS}, {"syscall": "fsync"})
+    verdict = judge(scene({READ: worse(50.0), "loop_stall": stall, "loop_wait": wait}, [event]))
+    found = verdict.clauses[2]
+    assert found.text == "worker nginx 12 is busy, 500 ms a turn in fsync"
+    assert found.evidence.startswith("96 % of its time in the last 10 s")
+    assert found.place == Place("script", "loop_stall", "nginx 12", "eventloop")
+
+
+def test_a_disk_and_the_call_that_waits_for_it() -> None:
+    disk = worse(50.0, [row("sda read", 190, 90, 50.0)], 90, n=190)
+    assert "disk" not in " ".join(said(judge(scene({READ: worse(50.0), "disk_latency": calm()}))))
+    calls = worse(5.0, [row("pread64", 190, 90, 52.0), row("writev", 1000, 0, 0.01)], 90)
+    verdict = judge(scene({READ: worse(50.0), "disk_latency": disk, "syscall_latency": calls}))
+    assert said(verdict)[2:] == ["it waits for the disk sda read: p99 500 ms", "in pread64: p99 500 ms"]
+    fast = replace(disk, before=summary(6000, 50.0, 500.0), risen_s=None)
+    verdict = judge(scene({READ: worse(50.0), "disk_latency": fast, "syscall_latency": calls}))
+    assert said(verdict)[2:] == ["in pread64: p99 500 ms"], "a disk as slow as ever is no news"
+    noisy = replace(disk, before=summary(6000, 1.0, 500.0), risen_s=None)
+    verdict = judge(scene({READ: worse(50.0), "disk_latency": noisy}))
+    assert said(verdict)[2:] == ["it waits for the disk sda read: p99 500 ms"], "its mean has risen, not its tail"
+
+
+def test_threads_without_a_cpu() -> None:
+    queue = worse(20.0, [row("nginx 12", 1000, 90, 20.0)], 90)
+    verdict = judge(scene({READ: worse(30.0), "run_queue_latency": queue}))
+    assert said(verdict)[2] == "its threads wait for a CPU: p99 500 ms"
+
+
+def test_the_accept_queue_is_not_counted_twice() -> None:
+    """Data that comes with a connection waits for the accept: it is in both measures."""
+    accept = worse(300.0, n=500)
+    verdict = judge(scene({ACCEPT: accept, READ: worse(160.0)}))
+    assert said(verdict)[:2] == [
+        "accept queue latency p99 500 ms, 125× its level before", "time is in the accept queue: 93 %"
+    ]  # fmt: skip
+
+
+def test_two_stages_share_the_time() -> None:
+    verdict = judge(scene({READ: worse(55.0), REQUEST: worse(50.0)}))
+    assert said(verdict)[1] == "time is in the read queue: 52 %, the server, after the read: 48 %"
+
+
+def test_sending() -> None:
+    everything = {REQUEST: calm(), RESPONSE: worse(80.0)}
+    verdict = judge(scene(everything, scripts=[script("tcp", State.OFF)]))
+    assert said(verdict)[1:] == ["time is in sending: 99 %", "to know more: start tcp"]
+
+
+def test_a_queue_that_was_always_bad() -> None:
+    late = replace(worse(50.0, known=False), risen_s=None, late_s=12.0)
+    symptom = judge(scene({READ: late})).clauses[0]
+    assert symptom.text == "read queue latency p99 500 ms"
+    assert symptom.evidence == "100 of 1,000 in the last 10 s over 40.0 ms; for 12 s"
+
+
+def test_more_requests_and_whose() -> None:
+    rows = (row("10.0.0.7", 9000, 0), row("10.0.0.1", 500, 0))
+    busier = replace(
+        calm(), now=summary(10_000, 1.0, 4.0), busier_s=4.0, rows=rows,
+        earlier_per_s={"10.0.0.7": 10.0, "10.0.0.1": 50.0},
+    )  # fmt: skip
+    busier = replace(busier, before=replace(busier.before, rate_per_s=100.0))
+    verdict = judge(scene({REQUEST: busier}))
+    assert said(verdict) == ["10× as many requests: 1000/s", "99 % of the new ones from 10.0.0.7"]
+    assert verdict.clauses[1].place == Place("clients", REQUEST, "10.0.0.7/32")
+
+
+def test_no_answers_any_more() -> None:
+    silent = replace(calm(), now=Summary(0, 0.0), fewer_s=9.0)
+    silent = replace(silent, before=replace(silent.before, rate_per_s=180.0))
+    verdict = judge(replace(scene({REQUEST: silent}), quiet_s=8.0))
+    assert said(verdict) == ["no request was answered for 8 s, before: 180/s"]
+    few = replace(silent, now=replace(summary(200, 1.0, 4.0), rate_per_s=20.0))
+    assert said(judge(scene({REQUEST: few}))) == ["fewer requests are answered: 20/s, before: 180/s"]
+
+
+def test_a_tail_is_a_finding_only_with_somebody_behind_it() -> None:
+    tail = replace(calm(), limit_ns=300 * MS, slow=100, tail_s=9.0)
+    assert not judge(scene({REQUEST: tail})).trouble
+    owned = replace(tail, rows=(row("10.0.0.7", 100, 97), row("10.0.0.1", 900, 3)))
+    assert said(judge(scene({REQUEST: owned}))) == [
+        "the slowest 1 % take over 300 ms", "97 % of the slow ones from 10.0.0.7"
+    ]  # fmt: skip
+
+
+def test_a_route() -> None:
+    routes = worse(100.0, [row("GET /reports", 50, 95), row("GET /", 950, 5)])
+    verdict = judge(scene({REQUEST: worse(100.0), "route_latency": routes}))
+    assert said(verdict)[-1] == "95 % of the slow ones are GET /reports"
+    assert verdict.clauses[-1].place == Place("script", "route_latency", "GET /reports", "http")
+
+
+def test_stages_add_up_and_count_a_wait_once() -> None:
+    found = stages(
+        {
+            ACCEPT: summary(10, 3.0, 5),
+            READ: summary(100, 1.0, 5),
+            REQUEST: summary(100, 2.0, 5),
+            RESPONSE: summary(99, 3.0, 5),
+        }
+    )
+    assert found == {ACCEPT: 30 * MS, READ: 70 * MS, REQUEST: 200 * MS, RESPONSE: 97 * MS}
+    assert RESPONSE not in stages({REQUEST: summary(100, 2.0, 5), RESPONSE: summary(100, 2.01, 5)})

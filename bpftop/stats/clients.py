@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import islice
 
 import numpy as np
@@ -225,24 +225,13 @@ def client_rows(
 
     ``everything`` (buckets,) are the global counts of the measure: what clients do not account for is in ``others``.
     """
-    keys, counts = of_measure(keyed, measure)
-    clients, starts = np.unique(keys >> _SHIFT, return_index=True)
-    if not len(clients):
-        return ()
     slow_from = slow_bucket(everything)
-    n = np.add.reduceat(counts, starts)
-    index = bucket_of_key(keys)
-    p50, p99 = (buckets.client_middle(index[grouped_ranks(counts, starts, q)]) for q in (0.5, 0.99))
-    top = buckets.client_middle(index[np.append(starts[1:], len(index)) - 1])
-    total = np.add.reduceat(counts * buckets.client_middle(index), starts)
-    slow = np.add.reduceat(np.where(index >= slow_from, counts, 0), starts)
-    order = np.argsort(-n, kind="stable")
-    rows = []
-    for i in order[clients[order] != wire.OTHERS][:SHOWN].tolist():
-        figures = (int(column[i]) for column in (p50, p99, top, total, slow, clients))
-        rows.append(ClientRow(name(int(clients[i])), int(n[i]), n[i] / span_s, *figures))
+    found = by_key(keyed, measure, slow_from)
+    if found is None:
+        return ()
+    rows = [found.row(i, name, span_s) for i in found.busiest()[:SHOWN].tolist()]
     rest = int(everything.sum()) - sum(row.count for row in rows)
-    if rest > 0 and (keyed.incomplete or len(clients) > len(rows)):
+    if rest > 0 and (keyed.incomplete or len(found.codes) > len(rows)):
         slow_rest = max(slow_count(everything, slow_from) - sum(row.slow or 0 for row in rows), 0)
         rows.append(ClientRow(OTHERS, rest, rest / span_s, None, None, None, slow=slow_rest))
     return tuple(rows)
@@ -251,3 +240,46 @@ def client_rows(
 def bare(row: ClientRow) -> ClientRow:
     """A row of a counter: it has no times."""
     return replace(row, p50_ns=None, p99_ns=None, max_ns=None, total_ns=None, slow=None)
+
+
+@dataclass(frozen=True, slots=True)
+class ByKey:
+    """The figures of one measure by key, in columns of one shape (keys,); ``others`` may be among them."""
+
+    codes: Keys
+    n: Counts
+    p50: Counts
+    p99: Counts
+    top: Counts
+    total: Counts
+    slow: Counts
+
+    def busiest(self) -> NDArray[np.intp]:
+        """Their positions by count, largest first, without ``others``."""
+        order: NDArray[np.intp] = np.argsort(-self.n, kind="stable")
+        kept: NDArray[np.intp] = order[self.codes[order] != wire.OTHERS]
+        return kept
+
+    def row(self, i: int, name: Callable[[int], str], span_s: float) -> ClientRow:
+        """One of them."""
+        figures = (int(column[i]) for column in (self.p50, self.p99, self.top, self.total, self.slow, self.codes))
+        return ClientRow(name(int(self.codes[i])), int(self.n[i]), self.n[i] / span_s, *figures)
+
+
+def by_key(keyed: Keyed, measure: int, slow_from: int) -> ByKey | None:
+    """One measure (id from 1); slow is what lies in this client's bucket or above. None without observations."""
+    keys, counts = of_measure(keyed, measure)
+    codes, starts = np.unique(keys >> _SHIFT, return_index=True)
+    if not len(codes):
+        return None
+    index = bucket_of_key(keys)
+    p50, p99 = (buckets.client_middle(index[grouped_ranks(counts, starts, q)]) for q in (0.5, 0.99))
+    return ByKey(
+        codes,
+        np.add.reduceat(counts, starts),
+        p50,
+        p99,
+        buckets.client_middle(index[np.append(starts[1:], len(index)) - 1]),
+        np.add.reduceat(counts * buckets.client_middle(index), starts),
+        np.add.reduceat(np.where(index >= slow_from, counts, 0), starts),
+    )

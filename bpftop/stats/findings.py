@@ -1,66 +1,162 @@
-"""What stands out in a snapshot: a p99 that has risen, a client that most slow requests come from. Measured only.
+"""What stands out, and where to look: clauses in plain words, each from measured figures and with its evidence.
 
-Both need enough behind them to be said at all, and compare with the run's own figures, so that a healthy server is left
-alone: a server that is always slow is slow, not worse.
+The states (risen, late, busier, tail) and their hysteresis are in ``levels``; here the time is followed from the stage
+of a request that it is in to the client, worker, upstream, disk or system call behind it, as far as scripts run that
+tell. What no script measures is never guessed: a clause then offers to start the one that would tell.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-import numpy as np
+from bpftop import units
+from bpftop.model import Snapshot
+from bpftop.stats.causes import MOST, Case, behind, offered, who
+from bpftop.stats.clause import Clause, Place, clause
+from bpftop.stats.levels import FIRE
+from bpftop.stats.stages import REQUEST, Excess, excesses
 
-from bpftop.model import MeasureSnapshot, Snapshot, Trend
-
-RECENT_S, BEFORE_S = 10.0, 70.0
-"""The last seconds are compared with those before them, up to this age."""
-RISEN = 2.0
-ENOUGH_SECONDS = 5
-ENOUGH_EVENTS = 10
-MOST = 0.6
-"""The share of the slow requests from which on they are one client's."""
+__all__ = ["Clause", "Place", "Verdict", "judge"]
 
 
 @dataclass(frozen=True, slots=True)
-class Culprit:
-    """One client that most of the slow requests come from."""
+class Verdict:
+    """The clauses, the most important first, and whether anything stands out."""
 
-    client: str
-    share: float
-    """Of the slow requests."""
-    events: int
-    """How many slow requests this rests on."""
+    clauses: tuple[Clause, ...] = ()
+    trouble: bool = False
+
+    @property
+    def named(self) -> frozenset[str]:
+        """What the next verdict is to be given, so that it does not waver."""
+        return frozenset(each.key for each in self.clauses)
 
 
-def risen(trend: Trend) -> float | None:
-    """How many times its earlier level p99 has now; None when it has not risen, or when too little is known.
+def judge(snapshot: Snapshot, named: Collection[str] = ()) -> Verdict:
+    """The verdict on the last ten seconds. ``named``: the keys of the clauses before; what was said needs less to stay.
 
-    Medians of the seconds: one bad second is no change, and one good second does not end it.
+    Empty when nothing has been observed yet.
     """
-    known = ~np.isnan(trend.p99_ns)
-    recent = trend.p99_ns[known & (trend.age_s < RECENT_S)]
-    before = trend.p99_ns[known & (trend.age_s >= RECENT_S) & (trend.age_s < BEFORE_S)]
-    if len(recent) < ENOUGH_SECONDS or len(before) < 2 * ENOUGH_SECONDS:
-        return None
-    level = float(np.median(before))
-    ratio = float(np.median(recent)) / level if level > 0 else 0.0
-    # Beyond what its seconds swing by themselves, too: a p99 of few requests jumps about.
-    swing = float(np.quantile(before, 0.9)) / level if level > 0 else np.inf
-    return ratio if ratio >= max(RISEN, swing * 1.2) else None
+    case = Case(snapshot, frozenset(named))
+    found = excesses(snapshot.recent)
+    said = _trouble(case, found) if found else _tail(case)
+    said += _busier(case) + _fewer(case)
+    if said:
+        return Verdict(tuple(said), trouble=True)
+    calm = _calm(snapshot)
+    return Verdict((calm,) if calm else ())
 
 
-def culprit(snapshot: Snapshot, shown: MeasureSnapshot, event: str = "request") -> Culprit | None:
-    """The client of most requests slower than p99 that came one by one, when it is not simply most of the traffic."""
-    limit = shown.summary.p99_ns
-    if limit is None or shown.summary.count < ENOUGH_EVENTS:
+def _trouble(case: Case, found: Sequence[Excess]) -> list[Clause]:
+    worst, *others = found
+    said = [_symptom(case, worst), _where(worst, others)]
+    return [*said, *behind(case, worst), *who(case, worst.measure), *offered(case, worst)]
+
+
+def _symptom(case: Case, worst: Excess) -> Clause:
+    """How slow the stage is, and what it was."""
+    recent = case.recent[worst.measure]
+    title = case.title(worst.measure)
+    now, before = recent.now, recent.before
+    said = [(f"{title} p99 ", False), (units.duration(now.p99_ns), True)]
+    evidence = f"{recent.slow:,} of {now.count:,} in the last 10 s over {units.duration(recent.limit_ns)}"
+    for state_s in (recent.risen_s, recent.late_s):
+        if state_s is not None:
+            evidence += f"; for {units.span(state_s)}"
+            break
+    if recent.risen_s is not None and before.p99_ns and now.p99_ns:
+        said += [(", ", False), (f"{_times(now.p99_ns / before.p99_ns)} its level before", True)]
+        evidence += f"; level: p99 {units.duration(before.p99_ns)}, n {before.count:,} in calm seconds before"
+    return clause("slow", worst.measure, said, evidence, Place("latency", worst.measure))
+
+
+def _times(ratio: float) -> str:
+    return f"{ratio:.1f}×" if ratio < 9.95 else f"{ratio:,.0f}×"
+
+
+def _where(worst: Excess, others: Sequence[Excess]) -> Clause:
+    """The stage of most of the excess; a second one in trouble when the first has not most of the time."""
+    said = [("time is in ", False), (worst.words, True), (f": {units.percent(worst.share)}", False)]
+    if others and worst.share < MOST:
+        said += [(", ", False), (others[0].words, True), (f": {units.percent(others[0].share)}", False)]
+    evidence = (
+        f"{units.duration(worst.total_ns)} of {units.duration(worst.whole_ns)} that all requests of the last 10 s took "
+        f"together, n {worst.count:,}"
+    )
+    return clause("stage", worst.measure, said, evidence, Place("latency", worst.measure))
+
+
+def _tail(case: Case) -> list[Clause]:
+    """Nothing has changed, but a few requests are far slower than most: worth a word when somebody is behind it."""
+    recent = case.recent.get(REQUEST)
+    if recent is None or recent.tail_s is None:
+        return []
+    found = who(case, REQUEST)
+    if not found:
+        return []
+    said = [("the slowest 1 % take over ", False), (units.duration(recent.limit_ns), True)]
+    evidence = f"{recent.slow:,} of {recent.now.count:,} in the last 10 s; p50 {units.duration(recent.now.p50_ns)}"
+    return [clause("tail", REQUEST, said, evidence, Place("latency", REQUEST)), *found]
+
+
+def _busier(case: Case) -> list[Clause]:
+    """More requests than before, and whose."""
+    recent = case.recent.get(REQUEST)
+    if recent is None or recent.busier_s is None:
+        return []
+    now, before = recent.now.rate_per_s, recent.before.rate_per_s
+    said = [(f"{_times(now / before)} as many requests", True), (f": {units.rate(now)}", False)]
+    evidence = f"before: {units.rate(before)}; for {units.span(recent.busier_s)}, n {recent.now.count:,} in 10 s"
+    clauses = [clause("busier", REQUEST, said, evidence, Place("latency", REQUEST))]
+    more = {row.client: row.rate_per_s - recent.earlier_per_s.get(row.client, 0.0) for row in recent.rows}
+    client = max(more, key=lambda each: more[each], default="")
+    share = min(more[client] / max(now - before, 1e-9), 1.0) if client else 0.0
+    if len(more) > 1 and share >= case.most("client", client):
+        said = [(units.percent(share), True), (" of the new ones from ", False), (client, True)]
+        was = units.rate(recent.earlier_per_s.get(client, 0.0))
+        own = next(row for row in recent.rows if row.client == client)
+        evidence = f"{units.rate(own.rate_per_s)} instead of {was}, n {own.count:,} in 10 s"
+        clauses.append(clause("client", client, said, evidence, Place("clients", REQUEST, case.network(client))))
+    return clauses
+
+
+def _fewer(case: Case) -> list[Clause]:
+    """Fewer requests are answered than before, or none: nobody asks, or the server does not answer."""
+    recent = case.recent.get(REQUEST)
+    if recent is None or recent.fewer_s is None:
+        return []
+    before, quiet_s = recent.before.rate_per_s, case.snapshot.quiet_s
+    said = [("fewer requests are answered: ", False), (f"{units.rate(recent.now.rate_per_s)}", True)]
+    if not recent.now.count or quiet_s >= FIRE:
+        said = [("no request was answered for ", False), (units.span(quiet_s), True)]
+    said.append((f", before: {units.rate(before)}", False))
+    evidence = (
+        f"for {units.span(recent.fewer_s)}; n {recent.now.count:,} in 10 s. Nobody asks, or the server is stuck: "
+    )
+    evidence += "requests that wait are counted when they are read"
+    return [clause("fewer", REQUEST, said, evidence, Place("latency", REQUEST))]
+
+
+def _calm(snapshot: Snapshot) -> Clause | None:
+    """How it is when nothing stands out."""
+    found = [each for each in snapshot.measures.values() if each.summary.count]
+    shown = next((each for each in found if each.measure.name == REQUEST), found[0] if found else None)
+    if shown is None:
         return None
-    clients = Counter(each.client for each in snapshot.slow if each.event == event and each.latency_ns >= limit)
-    events = sum(clients.values())
-    if events < ENOUGH_EVENTS:
-        return None
-    name, n = clients.most_common(1)[0]
-    row = next((row for row in shown.clients if row.client == name), None)
-    of_all = row.count / shown.summary.count if row else 0.0
-    share = n / events
-    return Culprit(name, share, events) if share >= MOST and share >= 2 * of_all else None
+    name, summary = shown.measure.name, shown.summary
+    recent = snapshot.recent.get(name)
+    known = recent is not None and recent.before.count > 0
+    said = [
+        ("nothing stands out" if known else "nothing stands out yet", False),
+        (f": {shown.measure.title.lower()} p99 ", False),
+        (units.duration(summary.p99_ns), True),
+        (f" over {snapshot.window.label}, n {summary.count:,}", False),
+    ]
+    evidence = "no level is known yet: it takes 15 s and 100 requests"
+    if recent is not None and known:
+        evidence = (
+            f"last 10 s: p99 {units.duration(recent.now.p99_ns)}, n {recent.now.count:,}; level: "
+            f"p99 {units.duration(recent.before.p99_ns)}, n {recent.before.count:,}"
+        )
+    return clause("calm", name, said, evidence, Place("latency", name))

@@ -18,6 +18,7 @@ from bpftop.model import (
     History,
     Measure,
     MeasureSnapshot,
+    Recent,
     SlowRequest,
 )
 from bpftop.stats import buckets
@@ -27,11 +28,14 @@ from bpftop.stats.exclude import Excluded
 from bpftop.stats.joined import JOINED, joined
 from bpftop.stats.keys import KeyNames
 from bpftop.stats.ledger import Ledger
+from bpftop.stats.levels import NOW_S, Levels
 from bpftop.stats.quantiles import histogram, summarize
+from bpftop.stats.recent import recent
 from bpftop.stats.series import GlobalSeries
 from bpftop.stats.tick import Keys, Named, Slice, TickData
 
 SLOW_SHOWN = 300
+RECENT_SLOW = 100
 
 
 class Store:
@@ -50,6 +54,7 @@ class Store:
         self._map_keys = map_keys
         self._series = GlobalSeries(len(measures))
         self._clients = ClientSeries()
+        self._levels = Levels([measure.name for measure in measures])
         self._names = names or KeyNames(comm_of)
         self._by_route = frozenset(i for i, measure in enumerate(measures, 1) if measure.key == "route")
         self._by_client = frozenset(i for i, measure in enumerate(measures, 1) if measure.key == "client")
@@ -76,6 +81,7 @@ class Store:
         self._forgotten += self._series.total.sum(axis=1)
         self._series.forget()
         self._clients = ClientSeries()
+        self._levels = Levels([measure.name for measure in self._measures])
         self._rings = [EventRing(len(stream.fields)) for stream in self._streams]
         self._first_ns = self._last_ns = boot_ns
 
@@ -103,6 +109,7 @@ class Store:
         if len(tick.counts_keys) or not self._series.begun:
             # Once a run has counted anything, every tick brings its counts: without them the print was lost.
             self.settled_ns = tick.boot_ns
+        self._levels.take(tick.boot_ns, span_ns / 1e9, new, self._series.window(NOW_S)[0])
         names = self._learn(tick)
         self.excluded.learn(tick.addresses)
         keys = self._names.routes.grouped(tick.client_keys, self._by_route)
@@ -130,6 +137,7 @@ class Store:
         new = np.zeros((len(self._measures), buckets.BUCKETS), np.int64)
         new.reshape(-1)[part.places] = part.counts
         self._series.add_new(part.boot_ns, part.span_ns / 1e9, new)
+        self._levels.take(part.boot_ns, part.span_ns / 1e9, new, self._series.window(NOW_S)[0])
         if len(part.places):
             self.last_seen_ns = part.boot_ns
         self.settled_ns = part.boot_ns
@@ -240,6 +248,11 @@ class Store:
             out[measure.name] = MeasureSnapshot(measure, summarize(mine, span), histogram(mine), rows, trend, slow)
         return out
 
+    def recent(self, until_ns: int | None = None) -> dict[str, Recent]:
+        """All latencies over the last ten seconds beside their levels, by name."""
+        levels, skip = self._levels.at(until_ns), self._series.later(until_ns)
+        return recent(self._measures, self._series, self._clients, levels, self._names.name, skip)
+
     def counters(self, length_s: float | None, until_ns: int | None = None) -> dict[str, CounterSnapshot]:
         """All counters over a window, as ``measures``."""
         span, out = self._divisor(length_s, until_ns), {}
@@ -284,12 +297,14 @@ class Store:
             names=self._names,
         )
 
-    def slow(self, length_s: float | None, unix_offset_ns: int, until_ns: int | None = None) -> tuple[SlowRequest, ...]:
+    def slow(
+        self, length_s: float | None, unix_offset_ns: int, until_ns: int | None = None, most: int = SLOW_SHOWN
+    ) -> tuple[SlowRequest, ...]:
         """The slowest events of each stream inside a window, slowest first. ``unix_offset_ns``: unix - boot time."""
         end_ns = self._end_ns(until_ns)
         since = 0 if length_s is None else end_ns - int(self.span_s(length_s, until_ns) * 1e9)
         until = None if end_ns == self._last_ns else end_ns
-        picked = [ring.slowest(since, SLOW_SHOWN, until) for ring in self._rings]
+        picked = [ring.slowest(since, most, until) for ring in self._rings]
         twice = [place for place, stream in enumerate(self._streams) if stream.name in JOINED]
         if len(twice) > 1:  # one script's slowest need not be the other's: both halves of each row
             moments = np.concatenate([picked[place][:, 0] for place in twice])

@@ -19,14 +19,14 @@ from bpftop.ui.view import View
 IN_CELL = "In cell"
 
 
-def client_columns(total: int, longest: int, *, brief: bool = False) -> list[Column[ClientRow]]:
-    """The columns of a client table; ``brief`` for a corner of the overview."""
+def client_columns(total: int, longest: int) -> list[Column[ClientRow]]:
+    """The columns of a client table."""
     grow = max(min(longest, 39) - 15, 0)
     columns: list[Column[ClientRow]] = [
         Column("Client", 15, lambda row: safe(row.client, 64), left=True, grow=grow, ends=True),
-        Column("Count", 6, lambda row: units.count(row.count), rank=2 if brief else 0),
+        Column("Count", 6, lambda row: units.count(row.count)),
         Column("Rate", 7, lambda row: units.rate(row.rate_per_s), rank=4),
-        Column("p50", 7, lambda row: Span(units.duration(row.p50_ns), "p50"), rank=5 if brief else 1),
+        Column("p50", 7, lambda row: Span(units.duration(row.p50_ns), "p50"), rank=1),
         Column("p99", 7, lambda row: words.p99(row, "p99")),
         Column("Max", 7, lambda row: units.duration(row.max_ns), rank=3),
         Column("Share", 6, lambda row: words.share(row.count / total), rank=6),

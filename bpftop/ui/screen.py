@@ -10,10 +10,12 @@ from textual.binding import Binding, BindingType
 from textual.widgets import ContentSwitcher
 
 from bpftop.model import Snapshot
+from bpftop.stats.clause import Place
 from bpftop.ui.baseline import baseline_of_run
 from bpftop.ui.chrome import Accounts, Keys, Status
 from bpftop.ui.filterbar import FilterBar
 from bpftop.ui.framed import Framed, TooSmall
+from bpftop.ui.going import go_to
 from bpftop.ui.help import Help, HelpText
 from bpftop.ui.opening import Opening
 from bpftop.ui.options import WINDOWS_S, Position, RecordingState, UiOptions
@@ -118,6 +120,10 @@ class MainScreen(Opening, inherit_bindings=False):
         """All panes show only this piece of the heat map; None shows all again."""
         self.view = replace(self.view, box=box)
         self.show()
+
+    def go_to(self, place: Place) -> None:
+        """Open the pane that a clause of the verdict speaks of."""
+        go_to(self, place)
 
     def action_baseline(self) -> None:
         """Keep the figures of this window to compare with, or forget them."""

@@ -5,14 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from bpftop import units
-from bpftop.model import ClientRow, MeasureSnapshot, Snapshot, State, Summary, Target
-from bpftop.stats.findings import culprit, risen
+from bpftop.model import ClientRow, State, Summary, Target
 from bpftop.ui.paint import Line, Role, Span, line, wrapped
 from bpftop.ui.safe import safe
-from bpftop.ui.view import headline
 
 if TYPE_CHECKING:
     from bpftop.ui.view import View
@@ -31,12 +27,6 @@ KEY_TITLES: Mapping[str, str] = {
 ENOUGH_P99 = 100
 """Fewer observations than this, and p99 is the maximum or nearly so: drawn dim."""
 ENOUGH_P999 = 1000
-STAGES: Mapping[str, str] = {
-    "accept_queue_latency": "accept queue",
-    "read_queue_latency": "read queue",
-    "request_latency": "processing",
-}
-"""Measures that follow one another in the life of a request, so that their times add up."""
 NOUNS: Mapping[str, str] = {
     "request_latency": "requests",
     "response_time": "responses",
@@ -67,11 +57,6 @@ def noun(measure: str) -> str:
     return NOUNS.get(measure, "observations")
 
 
-def per_second(shown: MeasureSnapshot) -> str:
-    """``12.3k requests/s``."""
-    return f"{units.rate(shown.summary.rate_per_s).removesuffix('/s')} {noun(shown.measure.name)}/s"
-
-
 def name_of(target: Target) -> str:
     """The target's name, harmless."""
     return safe(target.name or target.spec, 32)
@@ -85,72 +70,6 @@ def doubtful(value: str, n: int, enough: int, role: Role = "") -> Span:
 def p99(summary: Summary | ClientRow, role: Role = "") -> Span:
     """The p99 of a summary or of a client."""
     return doubtful(units.duration(summary.p99_ns), summary.count, ENOUGH_P99, role)
-
-
-def verdict(snapshot: Snapshot) -> list[list[Span]]:
-    """The answer in clauses: how slow, how many, for whom, and where the time goes."""
-    shown = headline(snapshot)
-    if shown is None or not shown.summary.count:
-        return []
-    summary = shown.summary
-    figures = [
-        Span(f"{shown.measure.title.lower()} p99 "),
-        p99(summary, "p99"),
-        Span(", p50 "),
-        Span(units.duration(summary.p50_ns), "p50"),
-    ]
-    clauses = [figures, [Span(per_second(shown), "strong")]]
-    ratio, guilty = risen(shown.trend), culprit(snapshot, shown)
-    if ratio is not None:
-        clauses.append([Span("p99 is "), Span(f"{ratio:.1f}×", "warn"), Span(" its level of the minute before")])
-    slowest = slowest_client(shown)
-    if guilty is not None:
-        said = f" of the {guilty.events:,} slowest requests from "
-        clauses.append([Span(units.percent(guilty.share), "warn"), Span(said), Span(safe(guilty.client, 40), "warn")])
-    elif slowest is not None:
-        clauses.append([Span(f"slowest client {safe(slowest.client, 40)} p99 "), p99(slowest, "warn")])
-    parts = stages(snapshot)
-    if parts:
-        label, _, share = max(parts, key=lambda part: part[2])
-        clauses.append([Span("most time: "), Span(f"{label} {units.percent(share)}", "strong")])
-    return clauses
-
-
-def slowest_client(shown: MeasureSnapshot) -> ClientRow | None:
-    """The client with the highest p99 among those seen often enough; None when there is nobody to compare with."""
-    rows = [row for row in shown.clients if row.client != OTHERS and row.p99_ns is not None]
-    known = [row for row in rows if row.count >= ENOUGH_P99] or [row for row in rows if row.count >= 10]
-    if len(rows) < 2 or not known:
-        return None
-    return max(known, key=lambda row: row.p99_ns or 0)
-
-
-def stages(snapshot: Snapshot) -> list[tuple[str, float, float]]:
-    """(label, total ns, share) of each stage in the life of the requests seen, in their order.
-
-    Totals come from the histograms, bucket middles times counts: within 0.8 % of the true sums. Sending is what the
-    response time has beyond the request latency, shown when it is more than that error can explain.
-    """
-    totals = {
-        label: total_ns(snapshot.measures[name])
-        for name, label in STAGES.items()
-        if name in snapshot.measures and snapshot.measures[name].summary.count
-    }
-    response = snapshot.measures.get("response_time")
-    if response is not None and "processing" in totals:
-        sending = total_ns(response) - totals["processing"]
-        if sending > 0.02 * totals["processing"]:
-            totals["sending"] = sending
-    whole = sum(totals.values())
-    if len(totals) < 2 or whole <= 0:
-        return []
-    return [(label, total, total / whole) for label, total in totals.items()]
-
-
-def total_ns(shown: MeasureSnapshot) -> float:
-    """The time of all observations together."""
-    hist = shown.histogram
-    return float(np.dot((hist.low_ns + hist.high_ns - 1) / 2, hist.counts.astype(np.float64)))
 
 
 def waiting(view: View) -> list[Line]:

@@ -17,6 +17,7 @@ from bpftop.model import (
     MeasureSnapshot,
     Overhead,
     Process,
+    Recent,
     ScriptStatus,
     SlowRequest,
     Snapshot,
@@ -84,7 +85,8 @@ def summary(values_ns: NDArray[np.int64], span_s: float = 60.0) -> Summary:
         return Summary(0, 0.0)
     quantiles = (0.5, 0.9, 0.95, 0.99, 0.999)
     p50, p90, p95, p99, p999 = (int(np.quantile(values_ns, q, method="inverted_cdf")) for q in quantiles)
-    return Summary(values_ns.size, values_ns.size / span_s, p50, p90, p95, p99, p999, int(values_ns.max()))
+    figures = (p50, p90, p95, p99, p999, int(values_ns.max()), int(values_ns.sum()))
+    return Summary(values_ns.size, values_ns.size / span_s, *figures)
 
 
 def trend(measure: str, points: int = 60, seed: int = 7) -> Trend:
@@ -107,11 +109,12 @@ def clients(count: int, total: int, others: int = 0) -> tuple[ClientRow, ...]:
     rows = []
     for i, n in enumerate(counts.tolist()):
         name = f"127.0.{i // 250}.{i % 250 + 1}" if i % 5 != 4 else f"2001:db8::{i:x}"
-        slow = 30 if i == 2 else 1
-        p99 = int(1_700_000 * (1 + i / count)) * slow
-        rows.append(ClientRow(name, n, n / 60, 200_000 + 1000 * i, p99, p99 * 2))
+        times = 30 if i == 2 else 1
+        p99 = int(1_700_000 * (1 + i / count)) * times
+        slow = total // 160 if i == 2 else total // 400 // count
+        rows.append(ClientRow(name, n, n / 60, 200_000 + 1000 * i, p99, p99 * 2, slow=slow))
     if others:
-        rows.append(ClientRow("others", others, others / 60, 230_000, 2_500_000, 9_000_000))
+        rows.append(ClientRow("others", others, others / 60, 230_000, 2_500_000, 9_000_000, slow=0))
     return tuple(rows)
 
 
@@ -119,7 +122,15 @@ def measured(measure: Measure, n: int = 12_000, client_count: int = 12, others: 
     """One measure with everything."""
     values = samples(measure.name, n)
     rows = clients(client_count, n, others) if n else ()
-    return MeasureSnapshot(measure, summary(values), histogram(values), rows, trend(measure.name))
+    slow = sum(row.slow or 0 for row in rows)
+    return MeasureSnapshot(measure, summary(values), histogram(values), rows, trend(measure.name), slow)
+
+
+def recent(measure: Measure, n: int = 2_000) -> Recent:
+    """The last ten seconds, as calm as the minute before."""
+    now, before = summary(samples(measure.name, n, 8), 10.0), summary(samples(measure.name, 6 * n), 60.0)
+    rows = tuple(replace(row, rate_per_s=row.count / 10) for row in clients(5, n))
+    return Recent(now, before, now.p99_ns or 0, sum(row.slow or 0 for row in rows), rows)
 
 
 def history(n: int = 12_000, seconds: int = 60, seed: int = 11) -> History:
@@ -188,7 +199,32 @@ def live(n: int = 12_000, client_count: int = 12, others: int = 40) -> Snapshot:
         ticks=90,
         quiet_s=0.2,
         histories=(history(n),) if n else (),
+        recent={each.name: recent(each) for each in MEASURES} if n else {},
     )
+
+
+def troubled() -> Snapshot:
+    """One client's requests wait to be read, by one of two workers; a script that would tell more is on offer."""
+    calm = live()
+    queue = calm.recent["read_queue_latency"]
+    values = samples("read_queue_latency", 2_000, 8)
+    values[:200] = 400_000_000 + np.arange(200) * 1_000_000
+    now = summary(values, 10.0)
+    guilty = ClientRow("127.0.0.3", 260, 26.0, 300_000_000, 590_000_000, 600_000_000, slow=184)
+    rows = (guilty, *(replace(row, slow=4) for row in queue.rows if row.client != "127.0.0.3"))
+    worse = replace(queue, now=now, limit_ns=20_000_000, slow=200, rows=rows, risen_s=7.0)
+    events = tuple(
+        SlowRequest(
+            NOON - i * 40_000_000, "request", 600_000_000 - i * 1_000_000, "127.0.0.3" if i % 12 else "127.0.0.1",
+            {"read_queue_ns": 590_000_000 - i * 1_000_000, "client_port": 40_000 + i, "pid": 4243 if i % 10 else 4244},
+        )
+        for i in range(60)
+    )  # fmt: skip
+    offer = ScriptStatus("eventloop", "Event loop", State.OFF, 0, "Enter starts it", "Event loop", ("loop_stall",))
+    return replace(
+        calm, recent={**calm.recent, "read_queue_latency": worse}, recent_slow=events, slow=(*events, *calm.slow),
+        scripts=(*calm.scripts, offer),
+    )  # fmt: skip
 
 
 CALLS = Measure(

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from bpftop.model import ClientRow, Histogram, Overhead, SlowRequest, Summary, Trend
+from bpftop.model import ClientRow, Histogram, Overhead, Summary, Trend
 from bpftop.stats import buckets
 from bpftop.ui import chrome, words
 from bpftop.ui.clienttable import client_columns
 from bpftop.ui.histogram import Look, histogram, percentiles
+from bpftop.ui.overview import measures_table
 from bpftop.ui.paint import Line, Span, ascii_only, beside, ends, fit, joined, line, wrapped
 from bpftop.ui.panes.clients import Clients
-from bpftop.ui.panes.overview import measures_table
 from bpftop.ui.panes.scripts import cost_lines
 from bpftop.ui.plot import latency_lines
 from bpftop.ui.safe import safe
@@ -257,41 +257,6 @@ def test_limits_and_ticks_are_round() -> None:
 # --- sentences
 
 
-def test_the_verdict_is_built_from_the_figures() -> None:
-    said = " · ".join("".join(span.text for span in clause) for clause in words.verdict(builders.live()))
-    assert said == (
-        "request latency p99 4.97 ms, p50 212 µs · 200 requests/s · slowest client 127.0.0.3 p99 59.5 ms"
-        " · most time: processing 61 %"
-    )
-
-
-def test_no_verdict_without_observations() -> None:
-    assert words.verdict(builders.empty()) == []
-
-
-def test_one_client_alone_is_not_the_slowest() -> None:
-    shown = builders.measured(builders.MEASURES[1], client_count=1, others=0)
-    assert words.slowest_client(shown) is None
-
-
-def test_a_rare_client_is_not_the_slowest() -> None:
-    """One slow request of a client seen once says nothing about the client."""
-    shown = builders.measured(builders.MEASURES[1])
-    rare = replace(shown.clients[0], client="192.0.2.1", count=1, p99_ns=10**10)
-    found = words.slowest_client(replace(shown, clients=(*shown.clients, rare)))
-    assert found is not None
-    assert found.client == "127.0.0.3"
-
-
-def test_stages_add_up_to_the_time_of_all_observations() -> None:
-    snapshot = builders.live()
-    stages = words.stages(snapshot)
-    assert [label for label, _, _ in stages] == ["accept queue", "read queue", "processing", "sending"]
-    assert sum(share for _, _, share in stages) == pytest.approx(1)
-    truth = builders.samples("read_queue_latency").sum()
-    assert {label: total for label, total, _ in stages}["read queue"] == pytest.approx(truth, rel=0.008)
-
-
 def test_a_little_is_not_written_as_nothing() -> None:
     assert words.share(0) == "0 %"
     assert words.share(1e-6) == "<0.1 %"
@@ -355,8 +320,11 @@ def test_tabs_get_shorter_before_they_are_cut() -> None:
 
 def test_every_measure_has_its_row() -> None:
     lines = measures_table(View(builders.live()), 80)
-    assert " ".join(text(lines)[2].split()) == "› Request latency 200/s 12.0k 212 µs 4.97 ms 12.8 ms 20.7 ms"
-    assert len(lines) == 6
+    figures = "12.0k 212 µs 420 µs 535 µs 4.97 ms 12.8 ms 20.7 ms"
+    assert " ".join(text(lines)[2].split()).startswith(f"› Request {figures} ")
+    wide = measures_table(View(builders.live()), 100)
+    assert " ".join(text(wide)[2].split()) == f"› Request latency 200/s {figures}"
+    assert len(lines) == len(wide) == 6
 
 
 def test_a_baseline_is_drawn_behind_with_its_counts_scaled() -> None:
@@ -455,19 +423,3 @@ def test_bucket_rule_is_the_stores() -> None:
     hist = builders.histogram(values)
     assert int(hist.counts.sum()) == 100
     assert set(hist.low_ns.tolist()) == set(buckets.lower_edge(buckets.bucket_of(values)).tolist())
-
-
-def test_the_verdict_names_a_change_and_the_client_behind_it() -> None:
-    calm = builders.live()
-    shown = calm.measures["request_latency"]
-    p99 = np.array([5e6] * 60 + [40e6] * 10)
-    trend = Trend(np.arange(70.0)[::-1], np.full(70, 200.0), p99 / 8, p99)
-    events = tuple(SlowRequest(builders.NOON, "request", 90_000_000 + i, "127.0.0.3") for i in range(40))
-    measures = {**calm.measures, "request_latency": replace(shown, trend=trend)}
-    said = " · ".join(
-        "".join(span.text for span in clause)
-        for clause in words.verdict(replace(calm, measures=measures, slow=(*events, *calm.slow)))
-    )
-    assert "p99 is 8.0× its level of the minute before" in said
-    assert "slowest requests from 127.0.0.3" in said
-    assert "slowest client" not in said

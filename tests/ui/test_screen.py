@@ -51,9 +51,9 @@ def row(screen: str, words: str) -> list[str]:
 
 def test_the_overview_answers() -> None:
     screen = screen_text(builders.live())
-    assert "request latency p99 4.97 ms, p50 212 µs · 200 requests/s" in screen
-    assert "slowest client 127.0.0.3 p99 59.5 ms · most time: processing 61 %" in screen
-    assert " ".join(row(screen, "Read queue")) == "Read queue latency 200/s 12.0k 40.2 µs 895 µs 2.50 ms 5.06 ms"
+    assert "nothing stands out: request latency p99 4.97 ms over 1 min, n 12,000" in screen
+    figures = "Read queue 12.0k 40.2 µs 79.6 µs 102 µs 895 µs 2.50 ms 5.06 ms"
+    assert " ".join(row(screen, "Read queue ")).startswith(figures)
     assert row(screen, " LIVE ")[:3] == ["LIVE", "nginx", "·"]
     assert row(screen, "lost")[:2] == ["lost", "0"]
 
@@ -74,9 +74,9 @@ def test_new_figures_come_at_the_interval() -> None:
 
 def test_a_wide_screen_shows_more() -> None:
     screen = screen_text(builders.live(), size=(160, 50))
-    for words in ("Where the time goes", "Slowest requests", "Histogram", "p90", "p95", "p99 over time", "← p50"):
+    for words in ("Where the time goes", "Slowest requests", "Workers", "p90", "p95", "p99 over time", "Rate"):
         assert words in screen
-    assert "61 %    4.17 s" in screen
+    assert "6.11 s  ░ 20 % █ 68 % ▄ 11 %" in screen
 
 
 def test_the_latency_pane_has_every_observation() -> None:
@@ -171,7 +171,7 @@ def test_after_a_failure_the_last_figures_stay() -> None:
     assert "try: bpftop doctor" in screen
     assert "tracepoint not found: sock:sk_data_ready" in screen
     assert "request latency p99 4.97 ms" in screen
-    assert "Connection duration" in screen
+    assert "Connection " in screen
 
 
 def test_a_stall_is_said() -> None:
@@ -207,7 +207,14 @@ def test_no_measures_at_all() -> None:
 
 def test_digits_and_tab_open_panes() -> None:
     screens = shots(builders.live(), ["2", "tab", "tab", "tab", "tab", "tab", "shift+tab"])
-    expected = ["bars linear", "a column is 1 s", "12 clients", "40 slow requests", "Own cost", "Slowest clients"]
+    expected = [
+        "bars linear",
+        "a column is 1 s",
+        "12 clients",
+        "40 slow requests",
+        "Own cost",
+        "Clients of the slowest",
+    ]
     expected.append("Own cost")
     assert [words in screen for words, screen in zip(expected, screens, strict=True)] == [True] * 7
 
@@ -355,8 +362,8 @@ def test_a_wide_clients_pane_shows_one_client_in_every_measure() -> None:
 def test_maximise_shows_the_chart_alone() -> None:
     _, large, again = shots(builders.live(), ["1", "m", "m"])
     assert "Read queue latency" not in large
-    assert "Slowest clients" not in large
-    assert "Slowest clients" in again
+    assert "Clients of the slowest" not in large
+    assert "Clients of the slowest" in again
 
 
 @pytest.mark.parametrize("fails", [False, True])

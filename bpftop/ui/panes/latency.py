@@ -10,9 +10,9 @@ from textual.binding import Binding, BindingType
 
 from bpftop.model import MeasureSnapshot
 from bpftop.ui.histogram import Look, histogram, percentiles
+from bpftop.ui.overview import chart
 from bpftop.ui.paint import EMPTY, Line, Span, beside, fit, line
 from bpftop.ui.panes.base import MeasurePane
-from bpftop.ui.panes.overview import chart
 from bpftop.ui.pin import box_words, when
 from bpftop.ui.safe import safe
 from bpftop.ui.view import View

@@ -79,6 +79,10 @@ class ScriptPane(Startable, ListPane[ClientRow]):
         self._chosen_figure = names[(names.index(current.measure.name) + step) % len(names)]
         self._go(0)
 
+    def choose(self, figure: str) -> None:
+        """Show the table of this figure, when it is one of this script."""
+        self._chosen_figure = figure
+
     def rows(self, view: View) -> Sequence[ClientRow]:
         """The keys of the chosen figure."""
         found = self.figure(view)

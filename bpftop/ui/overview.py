@@ -1,0 +1,155 @@
+"""The parts of the overview: all measures, the chart, the clients of the slow requests, the workers."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from dataclasses import dataclass
+
+import numpy as np
+
+from bpftop import units
+from bpftop.model import ClientRow, MeasureSnapshot, Snapshot
+from bpftop.ui import words
+from bpftop.ui.paint import Line, Role, Span, line
+from bpftop.ui.plot import MIN_HEIGHT, latency_lines
+from bpftop.ui.safe import safe
+from bpftop.ui.table import Column, bar, table
+from bpftop.ui.view import View
+
+_SHORT = {"Response time": "Response", "Connection duration": "Connection"}
+_DENSE = 100
+"""Below this width the columns are close together and the titles short."""
+
+
+def measures_table(view: View, width: int) -> list[Line]:
+    """One row a measure; the chosen one is marked."""
+    chosen, dense = view.shown, width < _DENSE
+    few, fewer = words.ENOUGH_P99, words.ENOUGH_P999
+
+    def title(row: MeasureSnapshot) -> Span:
+        here, name = row is chosen, row.measure.title
+        name = _SHORT.get(name, name).removesuffix(" latency") if dense else name
+        return Span(("› " if here else "  ") + safe(name, 14 if dense else 40), "strong" if here else "")
+
+    def figure(name: str, field: str, enough: int, rank: int = 0, role: Role = "") -> Column[MeasureSnapshot]:
+        def cell(row: MeasureSnapshot) -> Span:
+            value: int | None = getattr(row.summary, field)
+            return words.doubtful(units.duration(value), row.summary.count, enough, role)
+
+        return Column(name, 7, cell, rank=rank)
+
+    columns: list[Column[MeasureSnapshot]] = [
+        Column("  Measure", 14 if dense else 22, title, left=True, grow=2 if dense else 8),
+        Column("n", 5 if dense else 6, lambda row: units.count(row.summary.count)),
+        figure("p50", "p50_ns", 1, role="p50"),
+        figure("p90", "p90_ns", 1, 3),
+        figure("p95", "p95_ns", 1, 4),
+        figure("p99", "p99_ns", few, role="p99"),
+        figure("p99.9", "p999_ns", fewer, 2),
+        figure("Max", "max_ns", 1),
+        Column("p99 trend" if dense else "p99 over time", 9 if dense else 14, lambda row: "", left=True, rank=5,
+               grow=0 if dense else 40, draw=spark),
+    ]  # fmt: skip
+    if not dense:
+        columns.insert(1, Column("Rate", 7, lambda row: units.rate(row.summary.rate_per_s), rank=1))
+    return table(columns, list(view.snapshot.measures.values()), width, gap=1 if dense else 2)
+
+
+def spark(row: MeasureSnapshot, width: int) -> tuple[Span, ...]:
+    """The p99 of the last points, one cell each, on the row's own log scale."""
+    values = row.trend.p99_ns[-width:]
+    usable = np.isfinite(values) & (values > 0)
+    if not usable.any():
+        return (Span(" " * width),)
+    logs = np.log10(np.where(usable, values, 1.0))
+    low = float(logs[usable].min())
+    scale = max(float(logs[usable].max()) - low, 0.3)
+    marks = "▁▂▃▄▅▆▇"
+    cells = (
+        marks[min(int((each - low) / scale * 6.99), 6)] if good else " "
+        for each, good in zip(logs, usable, strict=True)
+    )
+    return (Span("".join(cells).rjust(width), "bar"),)
+
+
+def chart(shown: MeasureSnapshot, view: View, width: int, height: int) -> list[Line]:
+    """p50 and p99 over time under a heading that says which line is which."""
+    if height < MIN_HEIGHT + 1:
+        return []
+    window = view.snapshot.window
+    heading = line(
+        Span(safe(shown.measure.title, max(width - 12, 8)), "strong"), Span("  p99", "p99"), Span("  p50", "p50")
+    )
+    span_s = window.length_s if window.length_s is not None else math.inf
+    return [heading, *latency_lines(shown.trend, span_s, width, height - 1)]
+
+
+def clients(shown: MeasureSnapshot, width: int, height: int) -> list[Line]:
+    """The clients with the most slow requests, with their share of them."""
+    rows = [row for row in shown.clients if row.client != words.OTHERS and row.count]
+    rows.sort(key=lambda row: (row.slow or 0, row.count), reverse=True)
+    if not rows:
+        return [line(Span("Clients", "strong")), line(Span("no client figures", "dim"))]
+    limit = units.duration(shown.summary.p99_ns)
+    heading = line(Span("Clients of the slowest 1 %", "strong"), Span(f"  from {limit} on, n {shown.slow:,}", "dim"))
+    columns = _client_columns(shown, max(len(row.client) for row in rows))
+    return [heading, *table(columns, rows[: max(height - 2, 0)], width)]
+
+
+def _client_columns(shown: MeasureSnapshot, longest: int) -> list[Column[ClientRow]]:
+    slow, total = max(shown.slow, 1), max(shown.summary.count, 1)
+    return [
+        Column("Client", 15, lambda row: safe(row.client, 39), left=True, grow=max(min(longest, 39) - 15, 0)),
+        Column("Of slow", 7, lambda row: Span(words.share(min((row.slow or 0) / slow, 1.0)), "strong")),
+        Column("Of all", 6, lambda row: words.share(min(row.count / total, 1.0)), rank=1),
+        Column("p99", 7, lambda row: words.p99(row, "p99")),
+        Column("p50", 7, lambda row: Span(units.duration(row.p50_ns), "p50"), rank=2),
+        Column("Count", 6, lambda row: units.count(row.count), rank=3),
+        Column("Max", 7, lambda row: units.duration(row.max_ns), rank=4),
+        Column(
+            "", 8, lambda row: "", rank=5, grow=24,
+            draw=lambda row, n: (Span(bar(min((row.slow or 0) / slow, 1.0), n), "bar"),),
+        ),
+    ]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """One process in the single requests of the window."""
+
+    pid: int
+    requests: int
+    longest_wait_ns: int
+    longest_ns: int
+
+
+def workers_of(snapshot: Snapshot) -> list[Worker]:
+    """The processes that answered the single slow requests, the most first."""
+    found: dict[int, list[tuple[int, int]]] = defaultdict(list)
+    for each in snapshot.slow:
+        if each.event == "request" and "pid" in each.fields:
+            found[each.fields["pid"]].append((each.fields.get("read_queue_ns", 0), each.latency_ns))
+    rows = [
+        Worker(pid, len(seen), max(wait for wait, _ in seen), max(whole for _, whole in seen))
+        for pid, seen in found.items()
+    ]
+    return sorted(rows, key=lambda row: -row.requests)
+
+
+def workers(snapshot: Snapshot, width: int, height: int) -> list[Line]:
+    """Which worker the slow requests went through; nothing without single requests or room."""
+    rows = workers_of(snapshot)
+    if not rows or height < 3:
+        return []
+    total = sum(row.requests for row in rows)
+    names = {process.pid: process.comm for process in snapshot.target.processes}
+    columns: list[Column[Worker]] = [
+        Column("Worker", 14, lambda row: safe(f"{names.get(row.pid, '')} {row.pid}".strip(), 24), left=True, grow=10),
+        Column("Slow", 5, lambda row: f"{row.requests:,}"),
+        Column("Share", 6, lambda row: words.share(row.requests / total)),
+        Column("Longest wait", 12, lambda row: units.duration(row.longest_wait_ns)),
+        Column("Longest", 8, lambda row: units.duration(row.longest_ns), rank=1),
+    ]
+    heading = line(Span("Workers", "strong"), Span(f"  of the {total:,} slow requests seen one by one", "dim"))
+    return [heading, *table(columns, rows[: height - 2], width)]

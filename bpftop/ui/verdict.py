@@ -1,0 +1,48 @@
+"""The verdict as lines: clauses that can be chosen, and what the chosen one rests on."""
+
+from __future__ import annotations
+
+from bpftop.stats.clause import Clause, Place
+from bpftop.stats.findings import Verdict
+from bpftop.ui.paint import Line, Role, Span, ends, joined, line, wrapped
+from bpftop.ui.safe import safe
+
+LONGEST = 64
+"""Of a word of others inside a clause."""
+_PANES = {"latency": "Latency", "clients": "Clients", "slow": "Slow requests"}
+
+
+def verdict_lines(verdict: Verdict, chosen: str, width: int) -> list[Line]:
+    """The clauses in as few lines as they need; the chosen one on the cursor's ground."""
+    return joined([_spans(each, verdict.trouble, each.key == chosen) for each in verdict.clauses], width)
+
+
+def evidence_lines(clause: Clause, width: int, most: int = 2) -> list[Line]:
+    """What the clause rests on, and where Enter leads."""
+    way = line(Span("Enter ", "accent"), Span(_way(clause.place), "dim"))
+    rows = wrapped(safe(clause.evidence, 400), width, "dim")
+    if rows[-1].cells + way.cells + 2 > width:
+        rows = wrapped(safe(clause.evidence, 400), max(width - way.cells - 2, 20), "dim")
+    *above, last = rows[:most]
+    if len(rows) > most:
+        last = line(*last.spans, Span(" …", "dim"))
+    return [*above, ends(last, way, width)]
+
+
+def _spans(clause: Clause, trouble: bool, chosen: bool) -> list[Span]:
+    fill: Role = "cursor" if chosen else ""
+    return [Span(safe(text, LONGEST), _role(clause, trouble, stressed), fill) for text, stressed in clause.words]
+
+
+def _role(clause: Clause, trouble: bool, stressed: bool) -> Role:
+    if clause.place.pane == "start":
+        return "accent" if stressed else "dim"
+    if not stressed:
+        return ""
+    return "warn" if trouble else "strong"
+
+
+def _way(place: Place) -> str:
+    if place.pane == "start":
+        return f"start {place.script}"
+    return _PANES.get(place.pane) or place.script

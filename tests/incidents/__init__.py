@@ -1,0 +1,1 @@
+"""Incidents of known cause on a real nginx, and what the verdict says of them."""

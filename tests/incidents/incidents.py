@@ -1,0 +1,141 @@
+"""The incidents: what happens, and what the verdict must say of it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+
+from tests.incidents.scene import ABUSER, BACKLOG, CLOSED, Scene
+from tests.load import load_in_background
+
+SLOW_S = 0.4
+READS_PER_S = 16
+LONGEST_S = 40
+
+
+@dataclass(frozen=True)
+class Incident:
+    """One of them."""
+
+    name: str
+    what: str
+    """For the table in the docs."""
+    happens: Callable[[Scene], AbstractContextManager[None]]
+    always: Callable[[Scene], tuple[str, ...]]
+    """Words that the clauses must hold with the scripts that always run."""
+    scripts: Callable[[Scene], tuple[str, ...]]
+    """And with those that tell more."""
+
+
+@contextmanager
+def _slow_backend(scene: Scene) -> Iterator[None]:
+    backend = scene.backends[2]
+    before, backend.delay_s = backend.delay_s, SLOW_S
+    try:
+        yield
+    finally:
+        backend.delay_s = before
+
+
+@contextmanager
+def _extra(scene: Scene, path: str, rate: int, close: bool = False) -> Iterator[None]:
+    with load_in_background(
+        scene.port, rate * LONGEST_S, connections=12, sources=[ABUSER], rate_per_s=rate, paths=[path], close=close
+    ):
+        yield
+
+
+@contextmanager
+def _stopped(pids: list[int], stopped_s: float, running_s: float) -> Iterator[None]:
+    """The processes stop and go on, again and again."""
+    over = threading.Event()
+
+    def cycle() -> None:
+        while not over.is_set():
+            for pid in pids:
+                os.kill(pid, signal.SIGSTOP)
+            over.wait(stopped_s)
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
+            over.wait(running_s)
+
+    thread = threading.Thread(target=cycle, name="stop and go")
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+@contextmanager
+def _storm(scene: Scene) -> Iterator[None]:
+    """More connections than the accept queue holds, and workers that take them in too late."""
+    with ExitStack() as stack:
+        stack.enter_context(
+            load_in_background(
+                scene.port, 150 * LONGEST_S, connections=2 * BACKLOG, sources=CLOSED, rate_per_s=150,
+                paths=["/fixed"], close=True,
+            )
+        )  # fmt: skip
+        stack.enter_context(_stopped(scene.workers, 0.7, 0.1))
+        yield
+
+
+@contextmanager
+def _throttled(scene: Scene) -> Iterator[None]:
+    scene.disk.limit(READS_PER_S)
+    try:
+        yield
+    finally:
+        scene.disk.limit(0)
+
+
+INCIDENTS = (
+    Incident(
+        "slow upstream",
+        f"one of three backends answers after {SLOW_S * 1000:.0f} ms instead of 2 ms",
+        _slow_backend,
+        lambda scene: ("request latency p99", "time is in the server, after the read", "start upstream"),
+        lambda scene: (f"waits for upstream 127.0.0.1:{scene.backends[2].port}",),
+    ),
+    Incident(
+        "abusive client, slow requests",
+        "a client asks for what takes 300 ms, 25 times a second",
+        lambda scene: _extra(scene, "/heavy/", 25),
+        lambda scene: ("request latency p99", f"of the slow ones from {ABUSER}"),
+        lambda scene: (f"of the slow ones from {ABUSER}", f"waits for upstream 127.0.0.1:{scene.backends[3].port}"),
+    ),
+    Incident(
+        "abusive client, many requests",
+        "a client sends 1,500 requests a second, all others together 180",
+        lambda scene: _extra(scene, "/fixed", 1500),
+        lambda scene: ("as many requests", f"of the new ones from {ABUSER}"),
+        lambda scene: ("as many requests", f"of the new ones from {ABUSER}"),
+    ),
+    Incident(
+        "stalled worker",
+        "one of two workers stands still for 0.8 s, again and again (SIGSTOP, SIGCONT)",
+        lambda scene: _stopped(scene.workers[:1], 0.8, 0.1),
+        lambda scene: ("read queue", f"worker {scene.workers[0]}"),
+        lambda scene: ("read queue", str(scene.workers[0])),
+    ),
+    Incident(
+        "full accept queue",
+        f"200 connections a second, a backlog of {BACKLOG}, and workers that stand still for 0.7 of 0.8 s",
+        _storm,
+        lambda scene: ("accept queue latency p99", "time is in the accept queue"),
+        lambda scene: ("accept queue latency p99", "time is in the accept queue"),
+    ),
+    Incident(
+        "slow disk",
+        f"the disk gives {READS_PER_S} reads a second (throttled below the file system)",
+        _throttled,
+        lambda scene: ("start ",),
+        lambda scene: (f"waits for the disk {scene.disk.device} read", "pread64"),
+    ),
+)

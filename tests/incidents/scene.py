@@ -1,0 +1,96 @@
+"""The scene of all incidents: an nginx with two workers, backends and a disk, under a load that is always there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from bpftop.ensemble import merged
+from bpftop.model import ScriptStatus, Snapshot, State
+from bpftop.scripts import catalog, compose
+from bpftop.session import Session
+from bpftop.target import resolve
+from tests.incidents.backends import Backend, running_backends
+from tests.incidents.slow_disk import SlowDisk, slow_disk
+from tests.kernel.watching import Nginx, free_port, running_nginx, source_for, started
+from tests.load import load_in_background
+
+DEFAULT = ("requests", "connections")
+MORE = ("upstream", "eventloop", "disk", "syscalls")
+KEPT = [f"127.0.7.{i}" for i in range(1, 6)]
+"""Clients that keep their connections."""
+CLOSED = [f"127.0.8.{i}" for i in range(1, 6)]
+"""Clients that open one for each request."""
+PATHS = ["/fixed", "/pool/", "/fixed", "/fixed", "/pool/", "/fixed", "/disk/data", "/fixed"]
+ABUSER = "127.0.9.9"
+BACKLOG = 64
+_SERVERS = """
+  upstream pool {{ server 127.0.0.1:{a}; server 127.0.0.1:{b}; server 127.0.0.1:{c}; keepalive 32; }}
+  server {{
+    listen 127.0.0.1:{port} backlog={backlog};
+    location /fixed {{ return 200 "ok\\n"; }}
+    location /pool/ {{ proxy_pass http://pool/; proxy_http_version 1.1; proxy_set_header Connection ""; }}
+    location /heavy/ {{ proxy_pass http://127.0.0.1:{heavy}/; }}
+    location /disk/ {{ alias {disk}/; directio 512; output_buffers 2 4k; }}
+  }}"""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What an incident can take hold of, and the two watches: the scripts that always run, and all."""
+
+    nginx: Nginx
+    port: int
+    backends: list[Backend]
+    disk: SlowDisk
+    always: Session
+    more: Session
+    offers: tuple[ScriptStatus, ...]
+
+    @property
+    def workers(self) -> list[int]:
+        """The process ids of nginx's workers."""
+        pid = self.nginx.pid
+        return sorted(int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
+
+    def snapshot(self, scripts: bool, window_s: float = 60.0) -> Snapshot:
+        """With the scripts that tell more, or with an offer of each."""
+        always = self.always.snapshot(window_s)
+        if not scripts:
+            return replace(always, scripts=(*always.scripts, *self.offers))
+        more = self.more.snapshot(window_s)
+        return merged(always, [more], more.scripts)
+
+
+@contextmanager
+def scene(folder: Path, seconds: int) -> Iterator[Scene]:
+    """All of it, loaded for at most so many seconds."""
+    with ExitStack() as stack:
+        backends = stack.enter_context(running_backends(0.002, 0.002, 0.002, 0.3))
+        disk = stack.enter_context(slow_disk(folder))
+        port = free_port()
+        a, b, c, heavy = (each.port for each in backends)
+        servers = _SERVERS.format(port=port, backlog=BACKLOG, a=a, b=b, c=c, heavy=heavy, disk=disk.place)
+        nginx = stack.enter_context(running_nginx(folder, more=servers))
+        for sources, rate, close in ((KEPT, 120, False), (CLOSED, 60, True)):
+            load = load_in_background(
+                port, rate * seconds, connections=len(sources) * 4, close=close, sources=sources, rate_per_s=rate,
+                paths=PATHS, time_limit_s=seconds + 30,
+            )  # fmt: skip
+            stack.enter_context(load)
+        always, more = (stack.enter_context(_watching(nginx.pid, scripts)) for scripts in (DEFAULT, MORE))
+        offers = tuple(
+            ScriptStatus(name, catalog()[name].title, State.OFF, 0, "Enter starts it", catalog()[name].pane)
+            for name in (*MORE, "scheduler", "tcp", "http")
+        )
+        yield Scene(nginx, port, backends, disk, always, more, offers)
+
+
+@contextmanager
+def _watching(pid: int, scripts: tuple[str, ...]) -> Iterator[Session]:
+    target = resolve(str(pid))
+    program = compose([catalog()[name] for name in scripts], target)
+    with started(Session(source_for(target, scripts), program, target)) as session:
+        yield session

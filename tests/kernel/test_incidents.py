@@ -1,0 +1,45 @@
+"""Incidents of known cause on a real nginx: the verdict names each within ten seconds, and else nothing."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.incidents.incidents import INCIDENTS, Incident
+from tests.incidents.run import WITHIN_S, Health, healthy, settle, suffer
+from tests.incidents.scene import Scene, scene
+
+HEALTHY_S = 24
+"""In this time every level becomes known."""
+LONGEST_S = 360
+STARVED_WITHIN_S = 30.0
+
+
+@pytest.fixture(scope="module")
+def calm() -> Iterator[tuple[Scene, Health]]:
+    """A scene that has been well for a while, and what stood out in it."""
+    with tempfile.TemporaryDirectory(prefix="bpftop-incident-") as name:
+        Path(name).chmod(0o755)
+        with scene(Path(name), LONGEST_S) as found:
+            yield found, healthy(found, HEALTHY_S)
+
+
+def test_nothing_stands_out_while_all_is_well(calm: tuple[Scene, Health]) -> None:
+    """Where others take the CPUs, requests really wait; then only nobody may be blamed for it."""
+    _, health = calm
+    assert health.said == []
+    blame = ("slow ones", "waits for upstream", "new ones")
+    assert not [said for said in health.said_starved if any(words in said for words in blame)]
+
+
+@pytest.mark.parametrize("incident", INCIDENTS, ids=[each.name for each in INCIDENTS])
+def test_the_cause_is_named_within_ten_seconds(calm: tuple[Scene, Health], incident: Incident) -> None:
+    found, health = calm
+    assert settle(found), "the trouble before does not end"
+    # Where others take the CPUs everything is slow, and it takes longer until one cause stands out.
+    result = suffer(found, incident, STARVED_WITHIN_S if health.starved else WITHIN_S)
+    wanted = (incident.always(found), incident.scripts(found))
+    assert None not in result.seconds.values(), (wanted, result.said)
