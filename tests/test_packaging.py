@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from bpftop.export import otlp
+
 REPOSITORY = Path(__file__).parents[1]
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
 LAYERS_TRIALS = {
@@ -69,6 +71,7 @@ def test_what_is_asked_of_the_machine() -> None:
     project = PROJECT["project"]
     assert project["dependencies"] == ["textual>=8.2.5,<9", "numpy>=1.24", "plotext>=5.3.2,<6"]
     assert project["requires-python"] == ">=3.11"
+    assert [re.match(r"[\w-]+", need).group() for need in project["optional-dependencies"]["otlp"]] == [*otlp.PACKAGES]  # type: ignore[union-attr]
 
 
 @pytest.fixture(scope="module")

@@ -207,7 +207,7 @@ def test_without_the_extra_the_command_is_said(
     assert main(["serve", "--simulate", "--otlp", "http://127.0.0.1:4318"]) == 2
     said = capsys.readouterr().err
     assert "OTLP needs OpenTelemetry's SDK" in said
-    assert "-m pip install 'bpftop[otlp]'" in said
+    assert "-m pip install opentelemetry-sdk opentelemetry-exporter-otlp-proto-http" in said
 
 
 # --- OpenTelemetry ----------------------------------------------------------------------------------------------------

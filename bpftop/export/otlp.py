@@ -1,4 +1,4 @@
-"""Metric families over OTLP with OpenTelemetry's own SDK, an optional extra: ``pip install 'bpftop[otlp]'``."""
+"""Metric families over OTLP with OpenTelemetry's own SDK, an optional extra: ``pip install '.[otlp]'``."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from bpftop.export.metrics import PREFIX, Distribution, Family, Labels
 if TYPE_CHECKING:
     from opentelemetry.sdk.metrics import export as sdk
 
+PACKAGES = ("opentelemetry-sdk", "opentelemetry-exporter-otlp-proto-http")
+"""What the extra ``otlp`` stands for."""
 TIMEOUT_S = 5.0
 _UNITS = {"seconds": "s", "": "1"}
 
@@ -43,7 +45,7 @@ class OtlpSender:
             from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
             from opentelemetry.sdk.resources import Resource
         except ImportError as error:
-            hint = f"{shlex.quote(sys.executable)} -m pip install 'bpftop[otlp]'"
+            hint = f"{shlex.quote(sys.executable)} -m pip install {' '.join(PACKAGES)}"
             raise UsageError("OTLP needs OpenTelemetry's SDK, which is not installed", hint) from error
         self._said = _LastWords()
         logger = logging.getLogger("opentelemetry")

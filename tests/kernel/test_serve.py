@@ -42,7 +42,8 @@ def test_a_scraper_gets_every_request_once(nginx: Nginx) -> None:
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         try:
             assert process.stderr is not None
-            match = re.search(r"serving (\S+)/metrics", process.stderr.readline())
+            said = (re.search(r"serving (\S+)/metrics", line) for line in process.stderr)
+            match = next(filter(None, said), None)
             assert match
             wait_for(lambda: healthy(f"{match[1]}/healthz"), "it does not get healthy")
             for wanted in (REQUESTS, 2 * REQUESTS):
