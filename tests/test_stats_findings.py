@@ -77,7 +77,7 @@ def test_nothing_was_observed() -> None:
 def test_all_is_well() -> None:
     verdict = judge(scene({}))
     assert not verdict.trouble
-    assert said(verdict) == ["nothing stands out: request latency p99 4.00 ms over all, n 1,000"]
+    assert said(verdict) == ["nothing stands out: request latency p99 4.00 ms over 10 s, n 1,000"]
     assert verdict.clauses[0].evidence == "last 10 s: p99 4.00 ms, n 1,000; level: p99 4.00 ms, n 6,000"
     young = judge(scene({REQUEST: replace(calm(), before=Summary(0, 0.0))}))
     assert said(young)[0].startswith("nothing stands out yet: ")

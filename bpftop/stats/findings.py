@@ -11,7 +11,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from bpftop import units
-from bpftop.model import Snapshot
+from bpftop.model import Snapshot, Window
 from bpftop.stats.causes import MOST, Case, behind, offered, who
 from bpftop.stats.clause import Clause, Place, clause
 from bpftop.stats.levels import FIRE
@@ -138,6 +138,12 @@ def _fewer(case: Case) -> list[Clause]:
     return [clause("fewer", REQUEST, said, evidence, Place("latency", REQUEST))]
 
 
+def _length(window: Window) -> str:
+    """What the window really covers, in words."""
+    full = window.length_s is not None and window.span_s >= 0.95 * window.length_s
+    return window.label if full else units.span(window.span_s)
+
+
 def _calm(snapshot: Snapshot) -> Clause | None:
     """How it is when nothing stands out."""
     found = [each for each in snapshot.measures.values() if each.summary.count]
@@ -151,7 +157,7 @@ def _calm(snapshot: Snapshot) -> Clause | None:
         ("nothing stands out" if known else "nothing stands out yet", False),
         (f": {shown.measure.title.lower()} p99 ", False),
         (units.duration(summary.p99_ns), True),
-        (f" over {snapshot.window.label}, n {summary.count:,}", False),
+        (f" over {_length(snapshot.window)}, n {summary.count:,}", False),
     ]
     evidence = "no level is known yet: it takes 15 s and 100 requests"
     if recent is not None and known:

@@ -11,7 +11,7 @@ from textual.app import SystemCommand
 from textual.screen import Screen
 
 from bpftop.model import ScriptStatus, Snapshot
-from bpftop.ui.bundle import headline_rows, save_bundle, screen_picture, screen_text
+from bpftop.ui.bundle import save_bundle, screen_picture, screen_text, verdict_rows
 from bpftop.ui.options import Player, RecordControl, SnapshotSource, UiOptions
 from bpftop.ui.screen import MainScreen
 from bpftop.ui.shell import INTERNAL_ERROR, Shell, run_app
@@ -129,7 +129,7 @@ class BpftopApp(Shell):
 
     def save_incident(self, snapshot: Snapshot) -> None:
         """Write the folder of an incident: what is on the screen is taken now, the files are written in a thread."""
-        verdict = headline_rows(self.main)
+        verdict = verdict_rows(snapshot)
         text, picture = screen_text(self), screen_picture(self, f"bpftop {snapshot.target.name}")
         self.save_in_thread(partial(save_bundle, snapshot, verdict, text, picture, self._options.save_to))
 

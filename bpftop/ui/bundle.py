@@ -5,16 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from textual.app import App
 
 from bpftop.export.bundle import write_bundle
 from bpftop.model import Snapshot
+from bpftop.stats.findings import judge
 from bpftop.ui.safe import safe
-
-if TYPE_CHECKING:
-    from bpftop.ui.screen import MainScreen
 
 
 def screen_text(app: App[int]) -> str:
@@ -30,14 +27,9 @@ def screen_picture(app: App[int], title: str) -> str:
     return re.sub(r"font-family:\s*(?:Fira Code|arial)[^;]*;", "font-family: Fira Code, monospace;", svg)
 
 
-def headline_rows(main: MainScreen | None) -> list[str]:
-    """What the Overview says in words, above its tables."""
-    if main is None:
-        return []
-    overview = main.panes[0]
-    overview.view = main.view
-    rows = ["".join(span.text for span in row.spans).strip() for row in overview.lines(200, 40)]
-    return rows[: rows.index("")] if "" in rows else rows[:1]
+def verdict_rows(snapshot: Snapshot) -> list[str]:
+    """What stands out, each with what it rests on."""
+    return [f"{clause.text} ({clause.evidence})" for clause in judge(snapshot).clauses]
 
 
 def save_bundle(snapshot: Snapshot, verdict: Sequence[str], text: str, picture: str, directory: Path) -> str:
