@@ -8,10 +8,13 @@ from dataclasses import replace
 
 import pytest
 
+from bpftop import wire
 from bpftop.model import Snapshot
 from bpftop.scripts import catalog, compose
 from bpftop.session import Session
+from bpftop.stats.past import between
 from bpftop.target import resolve
+from bpftop.ui.subject import NETWORK, Subject
 from tests.kernel.watching import Nginx, counts_by_client, final, source_for, watching
 from tests.load import delay_server, loopback_addresses, run_load, socket_loop
 
@@ -24,6 +27,27 @@ def _assert_books(snapshot: Snapshot) -> None:
     books = snapshot.accounting
     assert books.produced == books.shown + books.suppressed + books.lost + books.rejected
     assert (books.lost, books.rejected, books.untracked) == (0, 0, 0)
+
+
+def _assert_parts(snapshot: Snapshot, per_client: dict[str, int]) -> None:
+    """One client alone, one network and the kept seconds together have the counts of the generator."""
+    row = next(row for row in snapshot.measures["request_latency"].clients if row.client == "::1")
+    for subject, expected in (
+        (Subject("client", row.client, row.code, "request_latency"), per_client["::1"]),
+        (Subject(NETWORK, "127.0.1.0/24", wire.client_code("127.0.1.0"), "request_latency"),
+         sum(count for client, count in per_client.items() if client.startswith("127.0.1."))),
+    ):  # fmt: skip
+        alone = subject.alone(snapshot)
+        assert alone.measures["request_latency"].summary.count == expected
+        assert alone.measures["response_time"].histogram.counts.sum() == expected
+        assert all(subject.owns(event) for event in alone.slow)
+    ends = snapshot.histories[0].unix_ns
+    middle = ends[len(ends) // 2] - 500_000_000
+    before, after = (between(snapshot, *span, "") for span in ((0, middle), (middle, ends[-1])))
+    for client, count in per_client.items():
+        parts = (row.count for each in (before, after) for row in each.measures["request_latency"].clients
+                 if row.client == client)  # fmt: skip
+        assert sum(parts) == count
 
 
 @pytest.mark.parametrize(("requests", "rate_per_s"), [(500, 400.0), (60_000, 0.0)], ids=["low rate", "saturated"])
@@ -57,6 +81,7 @@ def test_every_request_is_counted_once_for_its_client(
         assert final(session, "read_queue_latency").summary.count == requests
         snapshot = session.snapshot(None)
     _assert_books(snapshot)
+    _assert_parts(snapshot, per_client)
     assert snapshot.accounting.produced == requests + load.connections
     session_end = session.snapshot(None)
     assert session_end.measures["request_latency"].summary.count == requests
