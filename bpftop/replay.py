@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from bpftop.recording.blocks import Block
 from bpftop.recording.codec import Damaged
 from bpftop.recording.reader import Recording, TrackFile
 from bpftop.stats.devices import device_name
+from bpftop.stats.exclude import Excluded, Network
 from bpftop.stats.keys import KeyNames
 from bpftop.stats.series import KEPT_SLICES
 
@@ -70,6 +71,13 @@ class Replay:
     def covered_s(self) -> float:
         """How much time the figures of the shown moment cover."""
         return self._players[0].figures.store.span_s(None)
+
+    def exclude(self, networks: Sequence[Network]) -> None:
+        """From now on clients in these networks are in the totals and in no table."""
+        with self._lock:
+            for player in self._players:
+                player.excluded = Excluded(networks)
+                player.reset()
 
     def pause(self, paused: bool) -> None:
         """Stop or go on."""
@@ -157,6 +165,7 @@ class _Player:
         self._recording = recording
         self.track = track
         self._blocks = list(track.blocks)
+        self.excluded = Excluded(())
         self.good_ns = 2**63
         """Everything before this moment can be read, as far as is known."""
         self.reset()
@@ -168,6 +177,7 @@ class _Player:
         names.adopt(about.names)
         status = Status(Target("", TargetKind.NAME, ""), TracerStatus(State.ATTACHING), _UNKNOWN)
         self.figures = Figures(about.declared, about.origin, status, 65_536, names)
+        self.figures.store.excluded = self.excluded
         self._frames: deque[Frame] = deque()
         self._place = 0
         """Of the next block."""
@@ -244,7 +254,7 @@ def _labelled(frame: Frame) -> Frame:
         return frame
     tracer = frame.status.tracer
     source = "replay" if tracer.source == "bpftrace" else f"replay of {tracer.source}"
-    return replace(frame, status=replace(frame.status, tracer=replace(tracer, source=source)))
+    return replace(frame, status=replace(frame.status, tracer=replace(tracer, source=source, rights="")))
 
 
 def _device(code: int) -> str:

@@ -51,7 +51,7 @@ def as_replayed(live: Snapshot) -> Snapshot:
     """The snapshot that a replay has to give: only the source is another."""
     source = live.tracer.source
     shown = "replay" if source == "bpftrace" else f"replay of {source}"
-    return replace(live, tracer=replace(live.tracer, source=shown))
+    return replace(live, tracer=replace(live.tracer, source=shown, rights=""))
 
 
 class StoryRun:

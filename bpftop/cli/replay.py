@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from bpftop.cli.groups import WINDOWS
 from bpftop.cli.look import screen_options
+from bpftop.cli.watch import baseline_of
 from bpftop.errors import Inconclusive, UsageError
 
 if TYPE_CHECKING:
@@ -40,7 +41,17 @@ def replay(options: argparse.Namespace) -> int:
         from bpftop.ui.app import run
 
         banner = f"this recording is not whole: {shown.note}" if shown.note else ""
-        return run(shown, save=save, options=screen_options(options, window_s=WINDOWS[options.window], banner=banner))
+        if options.exclude:
+            banner = " · ".join(filter(None, (banner, f"not in the tables: {', '.join(map(str, options.exclude))}")))
+        shown.exclude(options.exclude)
+        ui = screen_options(
+            options,
+            window_s=WINDOWS[options.window],
+            banner=banner,
+            save_to=directory,
+            baseline=baseline_of(options.baseline),
+        )
+        return run(shown, save=save, options=ui)
 
 
 @contextmanager

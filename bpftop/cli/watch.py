@@ -61,7 +61,8 @@ def _need_terminal(target: str) -> None:
     refuse_terminal(target)
 
 
-def _baseline(path: Path | None) -> Run | None:
+def baseline_of(path: Path | None) -> Run | None:
+    """The run that the figures are held against, when one was named. Raises FileError."""
     if path is None:
         return None
     from bpftop.compare.reading import read_run
@@ -84,7 +85,7 @@ def _show(session: Session, options: argparse.Namespace, recorder: LiveRecorder,
     banner = " · ".join(filter(None, (banner, excluded)))
     ui = screen_options(
         options, window_s=WINDOWS[options.window], banner=banner, absent=absent, save_to=directory,
-        baseline=_baseline(options.baseline),
+        baseline=baseline_of(options.baseline),
     )  # fmt: skip
     if options.simulate or session.snapshot(10.0).tracer.source != "bpftrace":
         session.exclude(options.exclude)

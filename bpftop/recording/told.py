@@ -223,7 +223,7 @@ def _tracer(told: Told) -> TracerStatus:
         told["runs"].whole(0),
         told["lost_messages"].whole(0),
         told["source"].words(40),
-        told["rights"].words(),
+        told["rights"].maybe(Told.words) or "",  # not in the first recordings
     )
 
 
