@@ -127,8 +127,8 @@ class StoryRun:
         self.figures.status = replace(self._status, overhead=Overhead(250.0 + self.seconds, 1e4, 0.3, self.seconds))
         return self.figures.status
 
-    def snapshot(self, window_s: float | None) -> Snapshot:
-        return self.figures.snapshot(window_s, self.unix_ns)
+    def snapshot(self, window_s: float | None, until_unix_ns: int | None = None) -> Snapshot:
+        return self.figures.snapshot(window_s, self.unix_ns, until_unix_ns)
 
 
 class ChanceRun(StoryRun):
