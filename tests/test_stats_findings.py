@@ -248,6 +248,15 @@ def test_a_tail_is_a_finding_only_with_somebody_behind_it() -> None:
     ]  # fmt: skip
 
 
+def test_an_upstream_that_was_slow_from_the_start_on_is_behind_the_tail() -> None:
+    tail = replace(calm(100.0), limit_ns=300 * MS, slow=100, tail_s=9.0)
+    rows = (row("10.1.0.9:80", 90, 90, 1000.0), row("10.1.0.8:80", 200, 0, 2.0, 4.0))
+    slow = replace(worse(310.0, rows, 90, n=290), risen_s=None)
+    assert said(judge(scene({REQUEST: tail, UPSTREAM: slow}))) == [
+        "the slowest 1 % take over 300 ms", "it waits for upstream 10.1.0.9:80: p99 500 ms"
+    ]  # fmt: skip
+
+
 def test_a_route() -> None:
     routes = worse(100.0, [row("GET /reports", 50, 95), row("GET /", 950, 5)])
     verdict = judge(scene({REQUEST: worse(100.0), "route_latency": routes}))

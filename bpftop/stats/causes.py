@@ -133,7 +133,7 @@ def _counted(row: ClientRow, recent: Recent) -> str:
 def behind(case: Case, worst: Excess) -> list[Clause]:
     """What the stage waits for, as far as scripts run that tell: the nearest cause first."""
     if worst.measure == REQUEST:
-        found = [_upstream(case), _disk(case, worst), _call(case, worst)]
+        found = [upstream(case), _disk(case, worst), _call(case, worst)]
     elif worst.measure in (READ, ACCEPT):
         found = [_worker(case), _disk(case, worst), _call(case, worst), _cpu(case)]
     else:
@@ -141,25 +141,25 @@ def behind(case: Case, worst: Excess) -> list[Clause]:
     return [each for each in found if each is not None]
 
 
-def _upstream(case: Case) -> Clause | None:
+def upstream(case: Case) -> Clause | None:
     """The upstream that most of the server's time, or of the slow answers, is spent on."""
-    upstream, request = case.recent.get(UPSTREAM), case.recent[REQUEST]
-    if upstream is None:
+    found, request = case.recent.get(UPSTREAM), case.recent[REQUEST]
+    if found is None:
         return None
-    part = (upstream.now.total_ns or 0) / max(request.now.total_ns or 0, 1)
-    row = max(upstream.rows, key=lambda each: each.total_ns or 0, default=None)
+    part = (found.now.total_ns or 0) / max(request.now.total_ns or 0, 1)
+    row = max(found.rows, key=lambda each: each.total_ns or 0, default=None)
     if row is None:
         return None
     enough = case.most("upstream", row.client)
-    own = (row.total_ns or 0) / max(upstream.now.total_ns or 0, 1)
-    if part < enough or max(own, _share(row, upstream)) < enough:
+    own = (row.total_ns or 0) / max(found.now.total_ns or 0, 1)
+    if part < enough or max(own, _share(row, found)) < enough:
         return None
     said = [("it waits for upstream ", False), (row.client, True), (f": p99 {units.duration(row.p99_ns)}", False)]
     evidence = (
         f"upstreams: {units.percent(min(part, 1.0))} of that time in the last 10 s, {units.percent(min(own, 1.0))} of "
         f"it this one, n {row.count:,}"
     )
-    others = [each.p99_ns for each in upstream.rows if each is not row and each.p99_ns is not None]
+    others = [each.p99_ns for each in found.rows if each is not row and each.p99_ns is not None]
     evidence += f"; p99 of others up to {units.duration(max(others))}" if others else ""
     return clause("upstream", row.client, said, evidence, Place("script", UPSTREAM, row.client, "upstream"))
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from bpftop import units
 from bpftop.model import Snapshot, Window
-from bpftop.stats.causes import MOST, Case, behind, offered, who
+from bpftop.stats.causes import MOST, Case, behind, offered, upstream, who
 from bpftop.stats.clause import Clause, Place, clause
 from bpftop.stats.levels import FIRE
 from bpftop.stats.stages import REQUEST, Excess, excesses
@@ -92,7 +92,8 @@ def _tail(case: Case) -> list[Clause]:
     recent = case.recent.get(REQUEST)
     if recent is None or recent.tail_s is None:
         return []
-    found = who(case, REQUEST)
+    waits = upstream(case)
+    found = [*([waits] if waits else []), *who(case, REQUEST)]
     if not found:
         return []
     said = [("the slowest 1 % take over ", False), (units.duration(recent.limit_ns), True)]

@@ -17,10 +17,13 @@ class Backend:
     def __init__(self, delay_s: float) -> None:
         self.delay_s = delay_s
         self.port = 0
+        self.thread_id = 0
+        """Of the thread that serves it, as the kernel numbers it."""
         self._server: asyncio.Server | None = None
 
     async def listen(self) -> None:
         """Take a free port of 127.0.0.1."""
+        self.thread_id = threading.get_native_id()
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
         self.port = self._server.sockets[0].getsockname()[1]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections import deque
 from dataclasses import dataclass, field
@@ -20,29 +19,30 @@ QUIET_S = 2.0
 
 BEHIND_S = 12.0
 """What the verdict looks back at, and a little more."""
-STARVED_SHARE = 0.02
-"""Of that time, nginx or a backend waited for a CPU."""
+STARVED_SHARE = 0.05
+"""Of that time, nginx's workers and the backends waited for a CPU together."""
 
 
 class CpuWait:
     """Whether others take the CPUs: how long nginx and the backends could run and did not (by the kernel's account)."""
 
     def __init__(self, scene: Scene) -> None:
-        self._pids = (*scene.workers, os.getpid())
+        of_workers = [each for pid in scene.workers for each in Path(f"/proc/{pid}/task").iterdir()]
+        self._tasks = (*of_workers, Path(f"/proc/self/task/{scene.backends[0].thread_id}"))
         self._seen: deque[tuple[float, int]] = deque()
 
     def starved(self) -> bool:
         """Whether they waited for much of the last seconds: then everything is slow and nobody is guilty."""
-        now, waited = time.monotonic(), sum(map(_run_delay_ns, self._pids))
+        now, waited = time.monotonic(), sum(map(_run_delay_ns, self._tasks))
         self._seen.append((now, waited))
         while self._seen[0][0] < now - BEHIND_S:
             self._seen.popleft()
         return waited - self._seen[0][1] >= STARVED_SHARE * BEHIND_S * 1e9
 
 
-def _run_delay_ns(pid: int) -> int:
-    """The second number of /proc/PID/task/TID/schedstat of all threads (Documentation/scheduler/sched-stats.rst)."""
-    return sum(int(each.read_text().split()[1]) for each in Path(f"/proc/{pid}/task").glob("*/schedstat"))
+def _run_delay_ns(task: Path) -> int:
+    """The second number of schedstat: runnable and not running (Documentation/scheduler/sched-stats.rst)."""
+    return int((task / "schedstat").read_text().split()[1])
 
 
 @dataclass
