@@ -88,7 +88,7 @@ def bpftop(*words: str) -> Iterator[Terminal]:
 
 def test_a_simulation_shows_figures_saves_them_and_leaves(tmp_path: Path) -> None:
     with bpftop("demo", "--simulate", "--save", str(tmp_path)) as terminal:
-        terminal.wait(lambda text: "demo-server" in text and "Request latency" in text)
+        terminal.wait(lambda text: "demo-server" in text and "Where the time goes" in text)
         terminal.press("e")
         terminal.wait(lambda _: len(list(tmp_path.glob("*.csv"))) == 5)
         terminal.press("q")
@@ -102,7 +102,7 @@ def test_a_simulation_shows_figures_saves_them_and_leaves(tmp_path: Path) -> Non
 
 def test_a_folder_that_is_not_there_is_said_and_the_screen_lives(tmp_path: Path) -> None:
     with bpftop("nginx", "--simulate", "--save", str(tmp_path / "none")) as terminal:
-        terminal.wait(lambda text: "Request latency" in text)
+        terminal.wait(lambda text: "Where the time goes" in text)
         terminal.press("e")
         terminal.wait(lambda text: "No such file or directory" in " ".join(text.split()))
         terminal.press("q")

@@ -14,7 +14,7 @@ import pytest
 from tests.ui.ptys import child_in_terminal, restored
 
 APP = ("-m", "tests.ui.terminal_app")
-READY = "Slowest clients"
+READY = "Where the time goes"
 
 
 @pytest.mark.parametrize("keys", ["q", "\x03", "?\x03"])
