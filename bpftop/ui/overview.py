@@ -6,15 +6,13 @@ import math
 from collections import defaultdict
 from dataclasses import dataclass
 
-import numpy as np
-
 from bpftop import units
 from bpftop.model import ClientRow, MeasureSnapshot, Snapshot
 from bpftop.ui import words
 from bpftop.ui.paint import Line, Role, Span, line
 from bpftop.ui.plot import MIN_HEIGHT, latency_lines
 from bpftop.ui.safe import safe
-from bpftop.ui.table import Column, bar, table
+from bpftop.ui.table import Column, bar, sparkline, table
 from bpftop.ui.view import View
 
 _SHORT = {"Response time": "Response", "Connection duration": "Connection"}
@@ -58,19 +56,7 @@ def measures_table(view: View, width: int) -> list[Line]:
 
 def spark(row: MeasureSnapshot, width: int) -> tuple[Span, ...]:
     """The p99 of the last points, one cell each, on the row's own log scale."""
-    values = row.trend.p99_ns[-width:]
-    usable = np.isfinite(values) & (values > 0)
-    if not usable.any():
-        return (Span(" " * width),)
-    logs = np.log10(np.where(usable, values, 1.0))
-    low = float(logs[usable].min())
-    scale = max(float(logs[usable].max()) - low, 0.3)
-    marks = "▁▂▃▄▅▆▇"
-    cells = (
-        marks[min(int((each - low) / scale * 6.99), 6)] if good else " "
-        for each, good in zip(logs, usable, strict=True)
-    )
-    return (Span("".join(cells).rjust(width), "bar"),)
+    return (Span(sparkline(row.trend.p99_ns, width), "bar"),)
 
 
 def chart(shown: MeasureSnapshot, view: View, width: int, height: int) -> list[Line]:
