@@ -1,0 +1,65 @@
+"""The vocabulary: frozen values in the field's words. No behaviour beyond properties, no input or output.
+
+Units are in the names: ``_ns`` nanoseconds, ``_s`` seconds. ``boot_ns`` counts from boot (CLOCK_BOOTTIME, the clock of
+bpftrace's ``nsecs``); ``unix_ns`` counts from 1970.
+"""
+
+from __future__ import annotations
+
+from bpftop.model.figures import (
+    ClientRow,
+    CounterSnapshot,
+    Counts,
+    Histogram,
+    History,
+    Keyed,
+    MeasureSnapshot,
+    Names,
+    Summary,
+    Trend,
+)
+from bpftop.model.messages import Attached, Heartbeat, Lost, MapPrint, Message, Record, Rejected, Text, Tick, TickEnd
+from bpftop.model.scripts import KEY_KINDS, EventStream, Measure, Program, Script
+from bpftop.model.snapshot import Accounting, Overhead, Recent, SlowRequest, Snapshot, Window
+from bpftop.model.states import ScriptStatus, State, TracerStatus
+from bpftop.model.target import Process, Target, TargetKind
+
+__all__ = [
+    "KEY_KINDS",
+    "Accounting",
+    "Attached",
+    "ClientRow",
+    "CounterSnapshot",
+    "Counts",
+    "EventStream",
+    "Heartbeat",
+    "Histogram",
+    "History",
+    "Keyed",
+    "Lost",
+    "MapPrint",
+    "Measure",
+    "MeasureSnapshot",
+    "Message",
+    "Names",
+    "Overhead",
+    "Process",
+    "Program",
+    "Recent",
+    "Record",
+    "Rejected",
+    "Script",
+    "ScriptStatus",
+    "SlowRequest",
+    "Snapshot",
+    "State",
+    "Summary",
+    "Target",
+    "TargetKind",
+    "Text",
+    "Tick",
+    "TickEnd",
+    "TracerStatus",
+    "Trend",
+    "Window",
+]
