@@ -23,6 +23,7 @@ it (network order, read as a little-endian integer), or for IPv6 bit 47 and a 47
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import sys
 
@@ -77,6 +78,7 @@ def client_code(address: str) -> int:
     return int.from_bytes(ip.packed, sys.byteorder)
 
 
+@functools.lru_cache(maxsize=4096)
 def ipv4_text(code: int) -> str:
     """The dotted address of an IPv4 client code."""
     return str(ipaddress.IPv4Address(code.to_bytes(4, sys.byteorder)))

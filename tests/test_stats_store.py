@@ -407,3 +407,38 @@ def test_excluded_clients_are_in_the_totals_and_in_no_table() -> None:
     assert [slow.client for slow in store.slow(10, 0)] == ["10.0.1.9"]
     assert store.accounting.shown == 2
     assert store.accounting.lost == 0
+
+
+def test_a_row_that_is_still_slow_is_made_once_and_anew_when_a_name_has_come() -> None:
+    store = Store(MEASURES, STREAMS, 1000)
+    address = ipaddress.ip_address("2001:db8::7")
+    code = wire.client_code(str(address))
+    high, low = wire.halves(ipaddress.IPv6Address(str(address)))
+    record = (1, (3 * SECOND, 7_000_000, 1000, code, 0, 12))
+    store.ingest(TickData(3 * SECOND, records=(record,)))
+    first, again = store.slow(None, 5), store.slow(None, 5)
+    assert first[0] is again[0]
+    assert first[0].client.startswith("ipv6#")
+    store.ingest(TickData(4 * SECOND, addresses={code: (high, low)}))
+    assert store.slow(None, 5)[0].client == str(address)
+    assert store.slow(None, 6)[0].unix_ns == 3 * SECOND + 6
+
+
+def test_tables_are_those_of_the_moment_of_the_snapshot() -> None:
+    def tick(second: int, n: int) -> TickData:
+        client = wire.client_code("10.0.0.1")
+        return TickData(
+            second * SECOND,
+            counts_keys=np.array([wire.counts_key(1, 900)], np.uint64),
+            counts=np.array([n], np.int64),
+            client_keys=np.array([wire.clients_key(client, 1, 225)], np.uint64),
+            client_counts=np.array([n], np.int64),
+        )
+
+    store = Store(MEASURES, STREAMS, 1000)
+    store.ingest(tick(3, 4))
+    before = store.measures(10.0)["request_latency"]
+    store.ingest(tick(4, 9))
+    assert [(row.client, row.count) for row in before.clients] == [("10.0.0.1", 4)]
+    assert before.clients == tuple(before.clients)
+    assert before.clients[:1] == (before.clients[0],)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -79,7 +80,7 @@ def _counter(counter: CounterSnapshot) -> dict[str, Any]:
     }
 
 
-def _rows(key: str, rows: tuple[ClientRow, ...], *, timed: bool) -> dict[str, Any]:
+def _rows(key: str, rows: Sequence[ClientRow], *, timed: bool) -> dict[str, Any]:
     """``clients``, or ``keys`` with the name of their kind; nothing where a measure has no table."""
     if key == "none":
         return {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,7 +47,7 @@ def check(snapshot: Snapshot, truth: Truth) -> list[Checked]:
     return found
 
 
-def _checked(truth: Truth, observed: Observed, said: dict[str, int | None], rows: tuple[ClientRow, ...]) -> Checked:
+def _checked(truth: Truth, observed: Observed, said: dict[str, int | None], rows: Sequence[ClientRow]) -> Checked:
     timed = observed.measure.unit == "ns"
     true: dict[str, int | None] = {"count": observed.count}
     if timed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
@@ -80,7 +81,7 @@ class MeasureSnapshot:
     measure: Measure
     summary: Summary
     histogram: Histogram
-    clients: tuple[ClientRow, ...]
+    clients: Sequence[ClientRow]
     """By count, largest first; ``others`` last when there are any."""
     trend: Trend
     slow: int = 0

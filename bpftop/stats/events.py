@@ -6,9 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bpftop.model import EventStream, Measure, Names, SlowRequest
-from bpftop.stats.keys import EVENT_KINDS
+from bpftop.stats.keys import EVENT_KINDS, KeyNames
 
 SIZE = 16_384
+KNOWN_EVENTS = 2048
+"""Events kept in words."""
 _SIGN = 1 << 63
 
 
@@ -71,3 +73,29 @@ def described(stream: EventStream, measure: Measure, row: list[int], names: Name
         port = fields.pop("client_port_be") & 0xFFFF
         fields["client_port"] = port >> 8 | (port & 0xFF) << 8
     return SlowRequest(row[0] + unix_offset_ns, stream.name, row[1], client, fields, texts)
+
+
+class Described:
+    """Records in words, each of them made once: most of the slowest are still the slowest a second later."""
+
+    def __init__(self, names: KeyNames) -> None:
+        self._names = names
+        self._known: dict[tuple[str, int, bytes], SlowRequest] = {}
+        self._named = -1
+        """How much was known by name when they were made."""
+
+    def rows(
+        self, stream: EventStream, measure: Measure, rows: NDArray[np.int64], unix_offset_ns: int
+    ) -> list[SlowRequest]:
+        """The records of one stream, shape (records, fields), as ``described`` gives them."""
+        if self._named != self._names.learned or len(self._known) > KNOWN_EVENTS:
+            self._known.clear()
+            self._named = self._names.learned
+        out = []
+        for row in rows:
+            key = (stream.name, unix_offset_ns, row.tobytes())
+            event = self._known.get(key)
+            if event is None:
+                event = self._known[key] = described(stream, measure, row.tolist(), self._names, unix_offset_ns)
+            out.append(event)
+        return out

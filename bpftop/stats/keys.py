@@ -44,6 +44,8 @@ class KeyNames:
         self._addresses: dict[int, tuple[int, int]] = {}
         self._words: dict[int, Words] = {}
         self.routes = Routes()
+        self.learned = 0
+        """Changes whenever a name may have."""
         self._kinds: dict[str, Callable[[int], str]] = {
             "client": self._client,
             "peer": self._peer,
@@ -58,15 +60,19 @@ class KeyNames:
         """Take what one tick said; returns what is new of it."""
         others = {code: value for code, value in words.items() if not is_line(value)}
         new, new_words = _added(self._addresses, addresses), _added(self._words, others)
+        self.learned += bool(new or new_words or len(others) < len(words))
         return Named(new, new_words, self.routes.learn(words))
 
     def resolve(self, sort: str, codes: Iterable[int]) -> dict[int, str]:
         """Ask now for the names of processes (``sort``: ``processes``) or ``devices``; those that were found anew."""
         known, ask = (self._comms, self._comm_of) if sort == "processes" else (self._devices, self._device_of)
-        return _added(known, {code: name for code in codes if code not in known and (name := ask(code))})
+        new = _added(known, {code: name for code in codes if code not in known and (name := ask(code))})
+        self.learned += bool(new)
+        return new
 
     def adopt(self, names: Named) -> None:
         """Take names that were found elsewhere."""
+        self.learned += 1
         self._addresses.update(names.addresses)
         self._words.update(names.words)
         self._comms.update(names.processes)

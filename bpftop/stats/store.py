@@ -11,7 +11,6 @@ import numpy as np
 from bpftop import wire
 from bpftop.model import (
     Accounting,
-    ClientRow,
     CounterSnapshot,
     Counts,
     EventStream,
@@ -23,14 +22,15 @@ from bpftop.model import (
 )
 from bpftop.stats import buckets
 from bpftop.stats.clients import ClientSeries, bare, client_rows, slow_bucket, slow_count
-from bpftop.stats.events import EventRing, described
+from bpftop.stats.events import Described, EventRing
 from bpftop.stats.exclude import Excluded
-from bpftop.stats.joined import JOINED, joined
+from bpftop.stats.joined import HTTP, JOINED, joined
 from bpftop.stats.keys import KeyNames
 from bpftop.stats.ledger import Ledger
 from bpftop.stats.levels import NOW_S, Levels
 from bpftop.stats.quantiles import histogram, summarize
 from bpftop.stats.recent import recent
+from bpftop.stats.rows import Rows
 from bpftop.stats.series import GlobalSeries
 from bpftop.stats.tick import Keys, Named, Slice, TickData
 
@@ -66,6 +66,8 @@ class Store:
         }
         self._route_at = [s.fields.index("route") if "route" in s.fields else None for s in streams]
         self._rings = [EventRing(len(stream.fields)) for stream in streams]
+        self._described = Described(self._names)
+        self._by_line = any(stream.name == HTTP for stream in streams)
         self._ledger = Ledger([self._position(stream.measure) for stream in streams])
         self._forgotten = np.zeros(len(measures), np.int64)
         """What every measure counted before a reset."""
@@ -170,6 +172,7 @@ class Store:
         routes = self._names.routes
         if routes.full():
             routes.forget(self._clients.used())
+            self._names.learned += 1
         return self._names.learn(tick.addresses, tick.names)
 
     def _resolved(self, sort: str, keys: Keys) -> dict[int, str]:
@@ -265,7 +268,7 @@ class Store:
 
     def _each(
         self, length_s: float | None, unit: str, until_ns: int | None
-    ) -> Iterator[tuple[int, Measure, Counts, tuple[ClientRow, ...]]]:
+    ) -> Iterator[tuple[int, Measure, Counts, Rows]]:
         """Position, measure, counts (buckets,) and rows by key of every measure of this unit."""
         skip = self._series.later(until_ns)
         counts, _ = self._series.window(length_s, skip)
@@ -274,7 +277,8 @@ class Store:
         for position, measure in enumerate(self._measures):
             if measure.unit == unit:
                 mine, name = counts[position], partial(self._names.name, measure)
-                yield position, measure, mine, client_rows(keyed, position + 1, span, mine, name)
+                make = partial(client_rows, keyed, position + 1, span, mine.copy(), name)
+                yield position, measure, mine, Rows(make)
 
     def history(self, length_s: float | None, unix_offset_ns: int, until_ns: int | None = None) -> History:
         """Every kept second until a moment (boot time), the keys of a window that ends then, and the kept events.
@@ -309,11 +313,12 @@ class Store:
         if len(twice) > 1:  # one script's slowest need not be the other's: both halves of each row
             moments = np.concatenate([picked[place][:, 0] for place in twice])
             picked = [self._rings[at].at(moments) if at in twice else rows for at, rows in enumerate(picked)]
-        found = []
-        for stream, rows in zip(self._streams, picked, strict=True):
-            for row in rows.tolist():
-                found.append(described(stream, self._measure_of(stream), row, self._names, unix_offset_ns))
-        return tuple(sorted(joined(found), key=lambda event: -event.latency_ns))
+        found = [
+            event
+            for stream, rows in zip(self._streams, picked, strict=True)
+            for event in self._described.rows(stream, self._measure_of(stream), rows, unix_offset_ns)
+        ]
+        return tuple(sorted(joined(found) if self._by_line else found, key=lambda event: -event.latency_ns))
 
     def _measure_of(self, stream: EventStream) -> Measure:
         return self._measures[self._position(stream.measure)]

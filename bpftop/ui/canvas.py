@@ -13,7 +13,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from bpftop.ui.keys import NamedKeys
-from bpftop.ui.paint import EMPTY, ROLES, Line, Role, ascii_only
+from bpftop.ui.paint import EMPTY, ROLES, Line, Role, ascii_only, differing
 from bpftop.ui.safe import safe
 
 
@@ -111,7 +111,12 @@ class Canvas(NamedKeys, Widget):
             self._drawn_width = width
             self.refresh()
             return
-        changed = [Region(0, y, width, 1) for y, (a, b) in enumerate(zip(before, rows, strict=True)) if a != b]
+        changed = [
+            Region(start, y, end - start, 1)
+            for y, (old, new) in enumerate(zip(before, rows, strict=True))
+            if old != new
+            for start, end in differing(old, new, width)
+        ]
         if changed:
             self.refresh(*changed)
 

@@ -6,7 +6,7 @@ drawing is a pure function from values to lines, and its tests compare plain tex
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -50,11 +50,42 @@ class Line:
 
 
 EMPTY = Line()
+_CLOSE = 8
+"""Cells that are sent again rather than jumped over."""
 
 
 def line(*parts: Span | str, fill: Role = "") -> Line:
     """A line from spans and plain texts."""
     return Line(tuple(part if isinstance(part, Span) else Span(part) for part in parts), fill)
+
+
+def differing(old: Line, new: Line, width: int) -> list[tuple[int, int]]:
+    """The cells in which a row of this width changed, as (start, end); stretches that are close together are one."""
+    if old.fill != new.fill:
+        return [(0, width)]
+    there = set(_placed(old))
+    found: list[tuple[int, int]] = []
+    at = 0
+    for start, end, span in _placed(new):
+        at = end
+        if (start, end, span) not in there:
+            if found and start - found[-1][1] < _CLOSE:
+                found[-1] = found[-1][0], end
+            else:
+                found.append((start, end))
+    if old.cells > at:  # what stood behind it goes
+        found.append((at, width))
+    return [(start, min(end, width)) for start, end in found if start < width]
+
+
+def _placed(row: Line) -> Iterator[tuple[int, int, Span]]:
+    """The spans of a row, with the cells where they start and end."""
+    at = 0
+    for span in row.spans:
+        end = at + cell_len(span.text)
+        if end > at:
+            yield at, end, span
+        at = end
 
 
 def fit(row: Line, width: int) -> Line:

@@ -15,6 +15,7 @@ from typing import ClassVar
 from textual import work
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.driver import Driver
 from textual.screen import Screen
 from textual.timer import Timer
 
@@ -25,6 +26,7 @@ from bpftop.ui.leave import watching
 from bpftop.ui.options import UiOptions
 from bpftop.ui.safe import safe
 from bpftop.ui.themes import CYCLE, OURS, PLAIN_CYCLE
+from bpftop.ui.thrift import ThriftyDriver
 
 INTERNAL_ERROR = 70
 """A defect of ours: neither a verdict nor the user's words (sysexits.h, EX_SOFTWARE)."""
@@ -47,7 +49,7 @@ class Shell(App[int]):
 
     def __init__(self, options: UiOptions) -> None:
         plain = options.no_color or bool(os.environ.get("NO_COLOR"))
-        super().__init__(ansi_color=plain)
+        super().__init__(driver_class=_driver(), ansi_color=plain)
         self.animation_level = "none"
         self._options = options
         self._plain = plain
@@ -156,6 +158,11 @@ class Shell(App[int]):
         if self.crash is None and isinstance(error, Exception):
             self.crash = error
         self._close_messages_no_wait()
+
+
+def _driver() -> type[Driver] | None:
+    """Ours where Textual would take the one of Linux; None leaves the choice to it."""
+    return None if os.environ.get("TEXTUAL_DRIVER") else ThriftyDriver
 
 
 def run_app(make: Callable[[UiOptions], Shell], options: UiOptions, on_forced: Callable[[], None] | None = None) -> int:

@@ -150,7 +150,7 @@ class ScriptPane(Startable, ListPane[ClientRow]):
         return [*lines, EMPTY]
 
 
-def rows_of(figure: Figure) -> tuple[ClientRow, ...]:
+def rows_of(figure: Figure) -> Sequence[ClientRow]:
     """Its table by key."""
     return figure.clients if isinstance(figure, MeasureSnapshot) else figure.rows
 

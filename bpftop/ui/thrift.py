@@ -1,0 +1,97 @@
+"""What goes to the terminal, with the colours said only where they change: four of five bytes were colours.
+
+Rich resets all attributes after every span and names them all again for the next one.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+
+from textual.drivers.linux_driver import LinuxDriver
+
+_CODES = re.compile(r"\x1b\[([0-9;]*)m")
+_MOVE = re.compile(r"(?:\n|\x1b\[\d+;\d+H)*")
+
+
+_PLAIN = ("", "1", "2")
+_Attributes = tuple[str, str, str]
+"""Codes of the ink, of the ground, and of all else."""
+
+
+class ThriftyDriver(LinuxDriver):
+    """Textual's driver, but each write is shortened."""
+
+    def write(self, data: str) -> None:
+        """Send the same picture in fewer bytes."""
+        super().write(shortened(data))
+
+
+def shortened(data: str) -> str:
+    """Terminal output that looks the same: attributes that stay as they are between two texts are not said again.
+
+    It begins and ends without attributes, as all that Rich writes does.
+    """
+    if data.count("\x1b[0m") < 2:
+        return data
+    out: list[str] = []
+    now: _Attributes = ("", "", "")
+    wanted = now
+    parts = _CODES.split(data)
+    for index, part in enumerate(parts):
+        if index % 2:
+            wanted = _applied(wanted, part)
+            continue
+        if not part:
+            continue
+        # Where the cursor goes has nothing to do with attributes; all else is written with those that are wanted.
+        if wanted is not now and wanted != now and not (_MOVE.fullmatch(part) or _same_blank(now, wanted, part)):
+            out.append(_change(now, wanted))
+            now = wanted
+        out.append(part)
+    out.append(_change(now, wanted))
+    return "".join(out)
+
+
+def _same_blank(now: _Attributes, wanted: _Attributes, text: str) -> bool:
+    """Blanks look the same in any ink, bold or dim, on the same ground."""
+    return not text.strip(" ") and now[1] == wanted[1] and now[2] in _PLAIN and wanted[2] in _PLAIN
+
+
+@functools.lru_cache(maxsize=1024)
+def _applied(before: _Attributes, codes: str) -> _Attributes:
+    """The attributes after one sequence."""
+    ink, ground, rest = before
+    words = codes.split(";")
+    at = 0
+    while at < len(words):
+        word = words[at]
+        size = 1
+        if word in ("38", "48"):
+            size = 5 if words[at + 1 : at + 2] == ["2"] else 3
+        said = ";".join(words[at : at + size])
+        if word in ("", "0"):
+            ink = ground = rest = ""
+        elif word == "38" or _between(word, 30, 37) or word == "39" or _between(word, 90, 97):
+            ink = said
+        elif word == "48" or _between(word, 40, 47) or word == "49" or _between(word, 100, 107):
+            ground = said
+        else:
+            rest = f"{rest};{said}" if rest else said
+        at += size
+    return ink, ground, rest
+
+
+def _between(word: str, low: int, high: int) -> bool:
+    return word.isdigit() and low <= int(word) <= high
+
+
+@functools.lru_cache(maxsize=1024)
+def _change(now: _Attributes, wanted: _Attributes) -> str:
+    """The shortest sequence from one to the other."""
+    if now == wanted:
+        return ""
+    if any(old and not new for old, new in zip(now, wanted, strict=True)) or (now[2] and now[2] != wanted[2]):
+        said = ";".join(each for each in (wanted[2], wanted[0], wanted[1]) if each)
+        return f"\x1b[0;{said}m" if said else "\x1b[0m"
+    return f"\x1b[{';'.join(new for old, new in zip(now, wanted, strict=True) if new != old)}m"
