@@ -8,7 +8,7 @@
 #   make test-kernels         the scripts on Debian's kernels from 5.10 on, under QEMU; writes docs/kernels.md
 #   make incidents            incidents on a real nginx and what the overview says of them; writes docs/incidents.md
 #   make check                ruff, mypy, import layers, the dialect of bt/
-#   make bench                what it costs nginx; bench-scripts: script by script
+#   make bench                what it costs nginx; bench-scripts: script by script; bench-ui: the screen
 #   make screenshots | clean
 
 PYTHON ?= python3
@@ -25,7 +25,7 @@ PACKAGES_TEST := bpftrace nginx wrk tmux curl strace build-essential:gcc procps:
 PACKAGES_SERVERS := php-fpm:$(notdir $(firstword $(wildcard /usr/sbin/php-fpm*) php-fpm)) openssl default-jdk-headless:javac
 SYSTEM_PATH := $(PATH):/usr/sbin:/sbin
 
-.PHONY: run test test-servers test-bpftraces test-kernels incidents check bench bench-scripts screenshots clean host-run host-test
+.PHONY: run test test-servers test-bpftraces test-kernels incidents check bench bench-scripts bench-ui screenshots clean host-run host-test
 .DEFAULT_GOAL := run
 
 run: $(VENV)/run.stamp host-run
@@ -57,6 +57,9 @@ check: $(VENV)/dev.stamp
 
 bench-scripts: $(VENV)/dev.stamp host-test
 	$(BIN)/python benchmarks/scripts.py $(ARGS)
+
+bench-ui: $(VENV)/dev.stamp host-test
+	$(BIN)/python benchmarks/ui.py $(ARGS)
 
 bench: $(VENV)/dev.stamp host-test
 	$(BIN)/python benchmarks/overhead.py $(ARGS)
