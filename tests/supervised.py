@@ -18,7 +18,7 @@ from typing import Any
 from bpftop.errors import UsageError
 from bpftop.model import Program
 from bpftop.people import named
-from bpftop.supervision.drop import leave_root
+from bpftop.supervision.drop import import_everything, leave_root, may_read
 from bpftop.supervision.link import Link
 from bpftop.supervision.supervisor import HANDLED, Supervisor
 from bpftop.terminal_modes import TerminalModes
@@ -58,7 +58,10 @@ def main() -> int:
     own, other = os.getpid(), os.fork()
     if other == 0:
         ours.close()
-        leave_root(named("nobody"), own)
+        person = named("nobody")
+        if not may_read(person):
+            import_everything()
+        leave_root(person, own)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, HANDLED)
         exec(sys.argv[2], {"link": Link(theirs), "raw": theirs, "say": _say, "supervisor": own})
         os._exit(0)

@@ -55,14 +55,17 @@ def divide(options: argparse.Namespace) -> int | None:
 def _without_rights(
     options: argparse.Namespace, connection: socket.socket, person: people.Person | None, supervisor: int
 ) -> None:
-    from bpftop.supervision.drop import leave_root
+    from bpftop.supervision.drop import import_everything, leave_root, may_read
     from bpftop.supervision.link import Link
 
+    options.link = Link(connection)
     try:
+        if person is not None and not may_read(person):
+            options.link.open_early()  # importing all of it takes a second: bpftrace starts meanwhile
+            import_everything()
         leave_root(person, supervisor)
     except OSError as error:
         raise HostError(f"root's rights could not be given up: {error}", "bpftop doctor") from error
-    options.link = Link(connection)
     options.rights = (
         f"as {person.name} (user {person.uid}), without rights; another process runs bpftrace"
         if person

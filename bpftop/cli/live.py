@@ -117,7 +117,7 @@ def supervised(
 
 
 def _opened(options: argparse.Namespace, meanwhile: Callable[[], None]) -> tuple[Opened | str, SupervisedSource | None]:
-    answer = options.link.begin_later("open")
+    answer = options.link.open_later()
     require_numpy()
     import bpftop.session  # noqa: F401
 

@@ -93,7 +93,7 @@ def _supervised(link: Link) -> ScriptRun:
     from bpftop.anyscript.run import ScriptRun
     from bpftop.tracer.overhead import OverheadMeter
 
-    (script, version), source = link.begin("open")
+    (script, version), source = link.open_later()()
     assert source is not None
     return ScriptRun(script, source, version, held=link.held, meter=OverheadMeter(link.costs, link.statistics))
 

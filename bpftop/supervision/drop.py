@@ -24,16 +24,14 @@ _NOT_NEEDED = frozenset({"demo", "__main__", "_sleep", "_markup_playground", "py
 def leave_root(person: Person | None, parent: int) -> None:
     """Give up all rights of this process but those of ``person``; without one it stays user 0, without capabilities.
 
-    What will be imported later is imported now where the person may not read it. Afterwards this process ends (SIGTERM)
-    with ``parent``. Raises OSError when the kernel refuses, and then nothing may go on.
+    Where the person may not read this program (``may_read``), all of it must have been imported. Afterwards this
+    process ends (SIGTERM) with ``parent``. Raises OSError when the kernel refuses, and then nothing may go on.
     """
     capabilities.no_new_privileges()
     if person is None:
         # Only this: files are saved where root could save them, and no more than that.
         capabilities.keep_only([capabilities.CAP_DAC_OVERRIDE])
     else:
-        if not may_read(person):
-            import_everything()
         os.initgroups(person.name, person.gid)
         os.setresgid(person.gid, person.gid, person.gid)
         capabilities.keep_only((), for_now=[capabilities.CAP_SETUID])

@@ -29,6 +29,7 @@ class Link:
         self._lock = threading.Lock()
         self._number = 0
         self._pids: dict[int, int] = {}
+        self._early = False
         connection.settimeout(_ANSWER_S)
 
     def ask(self, word: str, argument: str | int = "") -> tuple[Any, list[int]]:
@@ -75,9 +76,16 @@ class Link:
         """Facts about a run, and the run, started. Raises BpftopError."""
         return self._begun(self.ask(word, argument))
 
-    def begin_later(self, word: str) -> Callable[[], tuple[Any, SupervisedSource | None]]:
-        """The same, in two steps: asked now, answered when the result is called. Nothing may be asked in between."""
-        self._send(word)
+    def open_early(self) -> None:
+        """Ask for what the command line wants; ``open_later`` is about this request then."""
+        self._send("open")
+        self._early = True
+
+    def open_later(self) -> Callable[[], tuple[Any, SupervisedSource | None]]:
+        """The same in two steps: asked now, answered when the result is called. Nothing is asked in between."""
+        if not self._early:
+            self._send("open")
+        self._early = False
         return lambda: self._begun(self._received())
 
     def _begun(self, answer: tuple[Any, list[int]]) -> tuple[Any, SupervisedSource | None]:
