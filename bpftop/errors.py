@@ -9,7 +9,8 @@ exits with ``exit_code``; nothing else in the package prints errors or exits::
     ├── ScriptError (2)      a .bt file or its header
     ├── FileError (2)        a file can't be written or read
     ├── HostError (3)        this host cannot trace
-    └── Inconclusive (4)     too few samples, or data was lost
+    ├── Inconclusive (4)     too few samples, or data was lost
+    └── Defect (70)          bpftop itself is wrong
 """
 
 from __future__ import annotations
@@ -52,3 +53,9 @@ class Inconclusive(BpftopError):
     """Too few samples, or data was lost: neither a pass nor a failure."""
 
     exit_code = 4
+
+
+class Defect(BpftopError):
+    """Bpftop itself is wrong: an error that nobody foresaw."""
+
+    exit_code = 70

@@ -14,7 +14,7 @@ from bpftop import __version__
 from bpftop.cli import doctor as doctor_module
 from bpftop.cli import main
 from bpftop.cli.groups import seconds
-from bpftop.cli.parser import VERBS, parse, with_verb
+from bpftop.cli.parser import VERBS, _parsers, parse, with_verb
 from bpftop.errors import UsageError
 from bpftop.model import Target, TargetKind
 from bpftop.scripts import catalog
@@ -127,8 +127,15 @@ def test_no_words_on_a_terminal_name_what_listens_here() -> None:
     [
         (["reprot", "nginx", "-d", "3"], "there is no command reprot", "bpftop report nginx -d 3"),
         (["nginx", "extra"], "too many words: extra", "bpftop watch --help"),
-        (["watch"], "Name a target", "bpftop --help"),
-        (["report"], "Name a target", "bpftop --help"),
+        (["report", "x", "--fromat", "json"], "no option --fromat; did you mean --format?", "bpftop report --help"),
+        (["watch", "x", "--zzz"], "bpftop watch has no option --zzz", "bpftop watch --help"),
+        (["--simulate", "lst"], "there is no scenario lst; did you mean list?", "bpftop --simulate list"),
+        (["replay", "/dev/null/x"], "the live screen needs a terminal", "bpftop report /dev/null/x -d 10"),
+        (["record", "x", "-o", "/"], "/ is a directory", "bpftop record nginx -o /nginx.bpftop"),
+        (["record", "--simulate", "-d", "1", "-o", "/no/x.csv"], "there is no directory /no", "mkdir -p /no"),
+        (["report", "/no/x.bpftop"], "there is no /no/x.bpftop", "bpftop record nginx -d 60 -o FILE.bpftop"),
+        (["watch"], "name a target", "bpftop --help"),
+        (["report"], "name a target", "bpftop --help"),
         (["report", "x", "--format", "xml"], "invalid choice: 'xml'", "bpftop report --help"),
         (["report", "x", "-d", "soon"], "'soon' is not a length of time", "bpftop report --help"),
         (["report", "--simulate", "-i", "10min"], "between 1 s and 5 min", "bpftop report --help"),
@@ -149,6 +156,12 @@ def test_wrong_words_are_two_lines_and_exit_code_2(words: list[str], message: st
     assert lines[1:] == ([f"  {hint}"] if hint else [])
 
 
+def test_no_line_of_a_help_is_wider_than_a_small_terminal() -> None:
+    for verb in VERBS:
+        shown = _parsers()[verb].format_help()
+        assert [line for line in shown.splitlines() if len(line) > 80] == [], verb
+
+
 def test_a_hostile_word_does_not_reach_the_terminal() -> None:
     done = run("script", "\x1b]0;owned\x07\x9b31m")
     assert done.returncode == 2
@@ -164,7 +177,7 @@ def test_an_unexpected_error_is_a_sentence_and_a_traceback_on_demand(
 
     monkeypatch.setattr(doctor_module, "doctor", broken)
     monkeypatch.delenv("BPFTOP_DEBUG", raising=False)
-    assert main(["doctor"]) == 2
+    assert main(["doctor"]) == 70
     assert capsys.readouterr().err == (
         "bpftop: this should not have happened: ZeroDivisionError: oh\n  BPFTOP_DEBUG=1 shows where\n"
     )

@@ -83,7 +83,7 @@ def test_what_stands_behind_the_file_is_for_the_program(words: list[str], args: 
 
 
 def test_words_that_make_no_sense(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="too many words: --nonsense"):
+    with pytest.raises(UsageError, match="has no option --nonsense"):
         parse(["run", "x.bt", "--nonsense"])
     assert main(["run"]) == 2
     assert "name a bpftrace program" in capsys.readouterr().err

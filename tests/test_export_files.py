@@ -102,7 +102,7 @@ def test_a_name_is_a_name_and_no_path(folder: Path, name: str) -> None:
 def test_a_missing_folder_is_said_in_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(FileError) as caught:
         create_all(tmp_path / "none", {"a": "x"})
-    assert caught.value.message == f"{tmp_path / 'none'} was not written: No such file or directory"
+    assert caught.value.message == f"there is no directory {tmp_path / 'none'}: nothing was written"
 
 
 def test_a_file_is_no_folder(victim: Path) -> None:
@@ -130,7 +130,7 @@ def test_a_file_is_replaced_as_a_whole(folder: Path, victim: Path) -> None:
     files.replace(path, "new")
     assert (path.is_symlink(), path.read_text(), victim.read_text()) == (False, "new", "precious")
     assert os.listdir(folder) == ["a.prom"]
-    with pytest.raises(FileError, match="No such file or directory"):
+    with pytest.raises(FileError, match="there is no directory"):
         files.replace(folder / "none" / "a.prom", "")
     (folder / "directory").mkdir()
     with pytest.raises(FileError, match="was not written"):

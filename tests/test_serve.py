@@ -388,7 +388,7 @@ def test_a_report_as_a_textfile_is_rewritten_with_every_interval(tmp_path: Path)
         (["--format", "hgrm", "-i", "1"], "hgrm has no intervals"),
         (["--measure", "request_latency"], "--measure is for --format hgrm"),
         (["--format", "hgrm", "--measure", "x", "-d", "1"], "there is no measure x; there are"),
-        (["--prometheus-textfile", "/nowhere/x.prom", "-d", "1"], "was not written: No such file"),
+        (["--prometheus-textfile", "/nowhere/x.prom", "-d", "1"], "there is no directory /nowhere"),
     ],
 )
 def test_words_of_report_that_make_no_sense(capsys: pytest.CaptureFixture[str], words: list[str], said: str) -> None:

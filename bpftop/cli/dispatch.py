@@ -14,7 +14,7 @@ from types import FrameType
 from bpftop import __version__
 from bpftop.cli import simulation, words
 from bpftop.cli.parser import VERBS, parse, with_verb
-from bpftop.errors import BpftopError, UsageError
+from bpftop.errors import BpftopError, Defect, UsageError
 from bpftop.text import safe
 
 _VERBS = {verb: (verb, verb) for verb in VERBS} | {
@@ -70,7 +70,7 @@ def _guarded(given: list[str], ours_alone: bool) -> int:
         if os.environ.get("BPFTOP_DEBUG"):
             raise
         said = f"{type(error).__name__}: {error}"
-        return _tell(BpftopError(f"this should not have happened: {said}", "BPFTOP_DEBUG=1 shows where"))
+        return _tell(Defect(f"this should not have happened: {said}", "BPFTOP_DEBUG=1 shows where"))
 
 
 _TWICE_S = 0.5
@@ -87,7 +87,7 @@ def _end(number: int, _frame: FrameType | None) -> None:
 def _run(given: list[str], ours_alone: bool) -> int:
     if not given:
         return _nothing()
-    if given[0] in ("-h", "--help"):
+    if given[0] in ("-h", "--help") or given == ["help"]:
         print(words.HELP, end="")
         return 0
     if given[0] == "--version":

@@ -6,6 +6,7 @@ import argparse
 import ipaddress
 import math
 import re
+import textwrap
 from pathlib import Path
 from typing import NoReturn
 
@@ -22,6 +23,11 @@ class Parser(argparse.ArgumentParser):
 
     simulates = False
     """It knows ``--simulate``."""
+
+    @property
+    def known(self) -> tuple[str, ...]:
+        """Every option, short and long."""
+        return tuple(self._option_string_actions)
 
     def error(self, message: str) -> NoReturn:
         """The message as one sentence, the help as the next command."""
@@ -62,6 +68,7 @@ def source(parser: Parser) -> None:
     """Where the figures come from."""
     parser.simulates = True
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.description = textwrap.fill(parser.description or "", 78)
     width = max(map(len, scenarios.NAMES))
     lines = (f"  {name:{width}}  {summary}" for name, summary in scenarios.SUMMARIES.items())
     parser.epilog = "\n".join(("scenarios of --simulate (docs/simulation.md):", *lines))

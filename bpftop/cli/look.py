@@ -3,10 +3,24 @@
 from __future__ import annotations
 
 import argparse
+import os
+import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from bpftop.errors import FileError
 
 if TYPE_CHECKING:
     from bpftop.ui.options import UiOptions
+
+
+def save_directory(options: argparse.Namespace) -> Path:
+    """Where the screen saves, absolute. Raises FileError when it is not there: sooner than at the first save."""
+    directory = Path(os.path.abspath(options.save))
+    if not os.path.isdir(directory):
+        hint = f"mkdir -p {shlex.quote(str(directory))}"
+        raise FileError(f"{directory}, the place to save in, is no directory", hint)
+    return directory
 
 
 def screen_options(options: argparse.Namespace, **more: Any) -> UiOptions:

@@ -41,11 +41,21 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     if not parser.simulates and any(word.partition("=")[0] == "--simulate" for word in rest):
         raise UsageError(f"bpftop {argv[0]} has nothing to simulate", "bpftop --simulate list")
     if rest:
-        raise UsageError(f"too many words: {' '.join(rest)}", f"{parser.prog} --help")
+        raise _left_over(parser, rest)
     options.verb = argv[0]
     if parser.simulates:
         simulation.check(options)
     return options
+
+
+def _left_over(parser: Parser, rest: Sequence[str]) -> UsageError:
+    """The error for words that no option and no place takes."""
+    option = next((word.partition("=")[0] for word in rest if word[:1] == "-"), "")
+    if not option:
+        return UsageError(f"too many words: {' '.join(rest)}", f"{parser.prog} --help")
+    near = difflib.get_close_matches(option, (*parser.known, "--version"), 1, 0.6)
+    meant = f"; did you mean {near[0]}?" if near else ""
+    return UsageError(f"{parser.prog} has no option {option}{meant}", f"{parser.prog} --help")
 
 
 def _divided(argv: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -88,6 +88,8 @@ def _settle(options: argparse.Namespace) -> None:
         except argparse.ArgumentTypeError as error:
             raise UsageError(str(error), "bpftop record nginx 60") from error
     out = options.output
+    if out is not None and out.is_dir():
+        raise UsageError(f"{out} is a directory", f"bpftop record nginx -o {out / 'nginx.bpftop'}")
     if out is not None and not str(out).endswith((".bpftop", ".csv")):
         raise UsageError("a recording is called .bpftop, single events are called .csv", "bpftop record nginx -o FILE")
     if out is None and sys.stdout.isatty() and not options.csv:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import math
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bpftop.cli.groups import WINDOWS
-from bpftop.cli.look import screen_options
+from bpftop.cli.look import save_directory, screen_options
 from bpftop.cli.watch import baseline_of
 from bpftop.errors import Inconclusive, UsageError
 
@@ -31,7 +30,7 @@ def replay(options: argparse.Namespace) -> int:
     from bpftop.ui.terminal import refuse_terminal
 
     refuse_terminal(options.file)
-    directory = Path(os.path.abspath(options.save))
+    directory = save_directory(options)
 
     def save(snapshot: Snapshot) -> str:
         paths = write_snapshot(snapshot, directory)

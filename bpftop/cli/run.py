@@ -14,12 +14,11 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bpftop import people
 from bpftop.cli.host import host_of, narrate, prepare
-from bpftop.cli.look import screen_options
+from bpftop.cli.look import save_directory, screen_options
 from bpftop.cli.report import INTERRUPTED, ctrl_c
 from bpftop.errors import HostError, Inconclusive, ScriptError, UsageError
 from bpftop.preflight import bpftrace_path, bpftrace_version
@@ -105,7 +104,7 @@ def _show(program: ScriptRun, options: argparse.Namespace) -> int:
     from bpftop.export.anyscript_tables import write_run
     from bpftop.ui.anyscript.app import show
 
-    directory = Path(os.path.abspath(options.save))
+    directory = save_directory(options)
 
     def save(snapshot: RunSnapshot) -> str:
         paths = write_run(snapshot, directory)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +11,7 @@ from bpftop.cli.groups import WINDOWS
 from bpftop.cli.growing import growing
 from bpftop.cli.live import demo as demo_session
 from bpftop.cli.live import given_target, live
-from bpftop.cli.look import screen_options
+from bpftop.cli.look import save_directory, screen_options
 from bpftop.cli.recording import LiveRecorder, recording
 
 if TYPE_CHECKING:
@@ -74,7 +73,7 @@ def _show(session: Session, options: argparse.Namespace, recorder: LiveRecorder,
     from bpftop.export.snapshot_csv import write_snapshot
     from bpftop.ui.app import run
 
-    directory = Path(os.path.abspath(options.save))
+    directory = save_directory(options)
 
     def save(snapshot: Snapshot) -> str:
         paths = write_snapshot(snapshot, directory)

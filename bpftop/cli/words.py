@@ -29,7 +29,7 @@ commands
 Options of a command: bpftop report --help
 A process that is named like a command: bpftop watch report
 
-  -h, --help         this text
+  -h, --help         this text; so does bpftop help
   --version          the version
 
 exit codes
@@ -46,4 +46,4 @@ exit codes
 
 VERSION = "bpftop (latency monitor) {version}"
 
-NO_TARGET = "Name a target: a process name, a process id, :PORT or the path of a program."
+NO_TARGET = "name a target: a process name, a process id, :PORT, a path, a systemd unit or a container"

@@ -10,6 +10,7 @@ import contextlib
 import errno
 import os
 import secrets
+import shlex
 import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -117,10 +118,17 @@ def open_new(path: Path) -> int:
     return fd
 
 
+def no_folder(path: Path) -> FileError:
+    """The error for a directory to write into that is not there."""
+    return FileError(f"there is no directory {path}: nothing was written", f"mkdir -p {shlex.quote(str(path))}")
+
+
 @contextlib.contextmanager
 def _directory(path: Path) -> Iterator[int]:
     try:
         folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except FileNotFoundError as error:
+        raise no_folder(path) from error
     except OSError as error:
         raise _explained(path, error) from error
     try:

@@ -47,7 +47,8 @@ class Recording:
         self._file: BinaryIO
         try:
             if not os.path.isfile(path):
-                raise FileError(f"{self.path} is not a file" if os.path.exists(path) else f"there is no {self.path}")
+                said = f"{self.path} is not a file" if os.path.exists(path) else f"there is no {self.path}"
+                raise FileError(said, "bpftop record nginx -d 60 -o FILE.bpftop")
             self._file = open(path, "rb")  # noqa: SIM115 - closed by close()
         except (OSError, ValueError) as error:
             why = getattr(error, "strerror", None) or error

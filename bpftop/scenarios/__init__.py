@@ -49,7 +49,7 @@ def named(name: str) -> Scenario | None:
 
 def near(word: str) -> str:
     """The scenario that a word is a slip of; empty when it is none."""
-    return next(iter(difflib.get_close_matches(word, NAMES, 1, 0.75)), "")
+    return next(iter(difflib.get_close_matches(word, (*NAMES, "list"), 1, 0.75)), "")
 
 
 def unknown(name: str) -> UsageError:

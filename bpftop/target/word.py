@@ -59,9 +59,9 @@ def cut(name: str) -> str:
 
 def _validate(spec: str) -> None:
     if not spec.strip():
-        raise TargetError("The target is empty: give a process name, a process id, :PORT or the path of a program.")
+        raise TargetError("the target is empty: give a process name, a process id, :PORT or a path", "bpftop --help")
     if "\0" in spec:
-        raise TargetError("The target holds a NUL byte: no process can have such a name.")
+        raise TargetError("the target holds a NUL byte: no process can have such a name.")
     try:
         size = len(os.fsencode(spec))
     except UnicodeEncodeError:

@@ -228,4 +228,4 @@ def _listed(what: str, named: Sequence[tuple[str, object]]) -> Line:
 def _hint(drawn: Map) -> Line:
     if not drawn.counts.sum():
         return line(Span("no observation in this window", "strong"))
-    return line(Span("arrows or mouse: what is behind a cell?  n: the hottest slow one  Enter: pin it", "dim"))
+    return line(Span("arrows or mouse: what is behind a cell  n: the hottest slow one  Enter: pin", "dim"))

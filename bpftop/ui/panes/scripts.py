@@ -42,7 +42,7 @@ class Scripts(Pane):
     ABOUT = (
         "The bpftrace scripts that produce the figures, the process that runs them, what they cost the machine and "
         "whether anything was lost. Counts and percentiles are counted in the kernel and lose nothing; only single "
-        "requests (pane 4) travel one by one and can be held back or lost."
+        "requests (pane 5) travel one by one and can be held back or lost."
     )
     NEEDS_FIGURES = False
     BINDINGS: ClassVar[list[BindingType]] = [
