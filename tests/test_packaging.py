@@ -141,7 +141,7 @@ def test_nothing_of_one_machine_is_in_the_papers(name: str) -> None:
 def test_what_the_readme_links_to_is_there() -> None:
     text = (REPOSITORY / "README.md").read_text()
     links = re.findall(r"\]\(([^)#]+?)(?:#[^)]*)?\)", text)
-    assert "screenshots/overview.svg" in links
+    assert "screenshots/demo.gif" in links
     assert [link for link in links if "://" not in link and not (REPOSITORY / link).exists()] == []
 
 

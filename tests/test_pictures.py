@@ -1,0 +1,63 @@
+"""The pictures of the README show what the program shows now.
+
+Only the words are compared: colours and coordinates in an SVG change with a version of Rich or Textual, and PNG and
+GIF with one of the rasteriser, without a change of ours. Figures, labels, keys and where they stand in a row are words.
+Chart glyphs are words too. A changed colour alone does not make the pictures stale.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from screenshots.make import INCIDENT, PLACE, ROOT, STILLS, Shot, picture
+
+LARGEST_RECORDING, LARGEST_GIF = 400_000, 800_000
+AGAIN = [each for each in STILLS if each.name in ("overview", "heat-map", "client")]
+"""Of these is made sure that they are not stale: the others have the same tables and charts."""
+
+
+@pytest.fixture
+def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+def words(svg: str) -> list[str]:
+    """What is written in a picture, piece by piece."""
+    pieces = (html.unescape(piece).replace("\xa0", " ") for piece in re.findall(r"<text[^>]*>([^<]*)</text>", svg))
+    return " ".join(pieces).split()
+
+
+@pytest.mark.usefixtures("utc")
+@pytest.mark.parametrize("shot", AGAIN, ids=lambda shot: shot.name)
+def test_the_pictures_are_not_stale(shot: Shot) -> None:
+    stored = words((PLACE / f"{shot.name}.svg").read_text())
+    assert len(stored) > 50
+    assert words(picture(shot)) == stored, f"{shot.name}.svg is stale: run `make screenshots`, commit what changed"
+
+
+def test_every_picture_is_there_and_none_is_left_over() -> None:
+    made = {f"{shot.name}.{kind}" for shot in STILLS for kind in ("svg", "png")} | {"demo.gif"}
+    assert {path.name for path in PLACE.iterdir() if path.suffix in (".svg", ".png", ".gif")} == made
+    assert INCIDENT.stat().st_size <= LARGEST_RECORDING
+    assert (PLACE / "demo.gif").stat().st_size <= LARGEST_GIF
+
+
+def test_the_pictures_load_nothing_from_a_server() -> None:
+    for shot in STILLS:
+        svg = (PLACE / f"{shot.name}.svg").read_text()
+        assert not re.search(r"@font-face|url\(\s*[\"']?http|href=[\"']http", svg), shot.name
+
+
+def test_the_readme_shows_pictures_that_are_there() -> None:
+    linked = re.findall(r"!\[[^]]*\]\((screenshots/[^)]+)\)", (ROOT / "README.md").read_text())
+    assert "screenshots/demo.gif" in linked
+    assert [name for name in linked if not (ROOT / name).is_file()] == []
