@@ -148,3 +148,24 @@ def test_costs_of_a_process_without_programs_are_nothing() -> None:
         meter.tick(os.getpid())
     meter.close()
     assert descriptors() == before
+
+
+def test_the_cost_of_a_short_run_is_the_mean_of_half_of_its_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One busy second and nine idle ones: what is said is neither the busy one nor an idle one."""
+    seconds = iter(range(1000))
+    clock: list[float] = [0.0]
+    counted = [0]
+    monkeypatch.setattr("bpftop.tracer.overhead.time.monotonic", lambda: clock[0])
+
+    def costs(_: int) -> tuple[int, int, int]:
+        clock[0] = float(next(seconds))
+        return counted[0] * 200, counted[0], 0
+
+    meter = OverheadMeter(costs, lambda: os.open("/dev/null", os.O_RDONLY))
+    for tick in range(10):
+        meter.tick(1)
+        counted[0] += 10_000 if tick == 0 else 0
+    assert meter.overhead.hits_per_s == pytest.approx(2000)
+    assert meter.overhead.ns_per_hit == pytest.approx(200)
+    assert meter.overhead.cpu_percent == pytest.approx(0.04)
+    meter.close()

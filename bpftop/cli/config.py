@@ -46,7 +46,9 @@ def defaults(verb: str, given: str | None = None) -> dict[str, Any]:
     """
     if verb not in SCREEN_VERBS:
         return {}
-    where = (Path(given), os.geteuid()) if given else path_of_caller()
+    where = path_of_caller()
+    if given:
+        where = (Path(given), where[1] if where else os.geteuid())
     if where is None:
         return {}
     text = _read(*where, must_exist=bool(given))
@@ -83,7 +85,10 @@ def _read(path: Path, owner: int, must_exist: bool) -> str | None:
         is_ = os.fstat(fd)
         if not stat.S_ISREG(is_.st_mode):
             raise UsageError(f"{path} is no file", f"rm {path}")
-        if not must_exist and (is_.st_uid != owner or is_.st_mode & 0o022):
+        # Behind sudo root opens what the caller named: it must be the caller's, or its words could be told to somebody
+        # who may not read it. A file named by its own reader may be anybody's.
+        free = must_exist and owner == os.geteuid()
+        if not free and (is_.st_uid != owner or is_.st_mode & 0o022):
             raise UsageError(
                 f"{path} is not read: it must belong to you, and nobody else may write it",
                 f"chown {owner} {path}; chmod 644 {path}",

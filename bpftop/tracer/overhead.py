@@ -16,6 +16,7 @@ import ctypes
 import os
 import platform
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -26,13 +27,18 @@ from bpftop.model import Overhead
 _BPF_ENABLE_STATS = 32
 _SYSCALL = {"x86_64": 321, "aarch64": 280, "riscv64": 280, "s390x": 351, "ppc64le": 361}
 EVERY_TICKS = 10
+KEPT = 5
+"""Measurements that are averaged."""
 Costs: TypeAlias = Callable[[int], tuple[int, int, int]]
 """From a process id to run time (ns), runs and missed runs."""
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
 class OverheadMeter:
-    """Call ``tick`` once a tick; ``overhead`` is the last finished measurement."""
+    """Call ``tick`` once a tick; ``overhead`` is the mean of the last measurements.
+
+    Every other tick is measured in the first ten, so that a short run says what it really cost; then one in ten.
+    """
 
     def __init__(self, costs: Costs | None = None, enable: Callable[[], int] | None = None) -> None:
         """``costs`` and ``enable``: as ``program_costs`` and ``enable_statistics``, where another process must ask."""
@@ -40,6 +46,8 @@ class OverheadMeter:
         self._enable = enable or enable_statistics
         self.overhead = Overhead()
         self._ticks = 0
+        self._measured: deque[tuple[int, int, float]] = deque(maxlen=KEPT)
+        """Run time (ns), runs and seconds of each."""
         self._stats_fd = -1
         self._start = (0, 0, 0.0)
 
@@ -50,7 +58,7 @@ class OverheadMeter:
         run_ns, runs, missed = self._costs(pid)
         if self._stats_fd >= 0:
             self._finish(run_ns, runs)
-        elif self._ticks % EVERY_TICKS == 0:
+        elif self._ticks < EVERY_TICKS or self._ticks % EVERY_TICKS == 0:
             self._stats_fd = self._enable()
             self._start = (run_ns, runs, time.monotonic())
         self._ticks += 1
@@ -61,7 +69,10 @@ class OverheadMeter:
         elapsed = time.monotonic() - begun
         hits = runs - begun_runs
         if hits >= 0 and elapsed > 0:
-            spent = run_ns - begun_ns
+            self._measured.append((run_ns - begun_ns, hits, elapsed))
+            spent = sum(each[0] for each in self._measured)
+            hits = sum(each[1] for each in self._measured)
+            elapsed = sum(each[2] for each in self._measured)
             self.overhead = Overhead(spent / hits if hits else None, hits / elapsed, spent / elapsed / 1e7)
         self.close()
 
