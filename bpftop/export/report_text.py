@@ -145,7 +145,7 @@ def _accounting(snapshot: Snapshot) -> Iterator[str]:
     if o.ns_per_hit is not None and o.hits_per_s is not None and o.cpu_percent is not None:
         yield (
             f"own cost {units.duration(o.ns_per_hit)} per hit × {units.rate(o.hits_per_s)} = "
-            f"{units.percent(o.cpu_percent / 100)} of one CPU (mean of some seconds)"
+            f"{units.percent(o.cpu_percent / 100)} of one CPU"
         ).replace("×", "x")
     else:
         yield "own cost the kernel does not tell"
