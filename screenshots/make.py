@@ -75,7 +75,7 @@ MOVING = (
 
 
 def picture(shot: Shot) -> str:
-    """One pane as SVG. Times of day are in the time zone of the process."""
+    """One pane as SVG. Times of day are in the time zone of the process, and NO_COLOR is obeyed."""
     with closing(Replay(Recording(INCIDENT), clock=lambda: 0.0)) as replay:
         replay.seek(replay.position.start_ns + int(shot.at_s * 1e9))
         svg = asyncio.run(_shown(replay, shot))
@@ -130,6 +130,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=PLACE)
     out: Path = parser.parse_args().out
     out.mkdir(parents=True, exist_ok=True)
+    os.environ.pop("NO_COLOR", None)
     os.environ["TZ"] = "UTC"
     time.tzset()
     for shot in STILLS:

@@ -22,7 +22,9 @@ AGAIN = [each for each in STILLS if each.name in ("overview", "heat-map", "clien
 
 
 @pytest.fixture
-def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def surroundings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Those in which the pictures were made."""
+    monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv("TZ", "UTC")
     time.tzset()
     yield
@@ -36,7 +38,7 @@ def words(svg: str) -> list[str]:
     return " ".join(pieces).split()
 
 
-@pytest.mark.usefixtures("utc")
+@pytest.mark.usefixtures("surroundings")
 @pytest.mark.parametrize("shot", AGAIN, ids=lambda shot: shot.name)
 def test_the_pictures_are_not_stale(shot: Shot) -> None:
     stored = words((PLACE / f"{shot.name}.svg").read_text())
