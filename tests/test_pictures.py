@@ -1,8 +1,8 @@
 """The pictures of the README show what the program shows now.
 
 Only the words are compared: colours and coordinates in an SVG change with a version of Rich or Textual, and PNG and
-GIF with one of the rasteriser, without a change of ours. Figures, labels, keys and where they stand in a row are words.
-Chart glyphs are words too. A changed colour alone does not make the pictures stale.
+GIF with one of the rasteriser, without a change of ours. Figures, labels, keys and the glyphs of charts are words.
+What only moves or has another colour does not make the pictures stale.
 """
 
 from __future__ import annotations
