@@ -148,6 +148,6 @@ def times(drawn: Map) -> Line:
     """Clock times below the map, where there is room for them."""
     text = ""
     for moment, start in zip(drawn.columns.starts_unix_ns.tolist(), drawn.starts(), strict=False):
-        if not text or start >= len(text) + 4:
+        if not text or (start >= len(text) + 4 and start + len("00:00:00") <= drawn.cells):
             text = text.ljust(start) + datetime.fromtimestamp(moment / 1e9).strftime("%H:%M:%S")
     return line(Span(" " * (AXIS + 1) + "└" + text[: drawn.cells], "dim"))

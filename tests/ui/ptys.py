@@ -33,6 +33,8 @@ class Terminal:
         self.sent = b""
         self.screen = pyte.Screen(*size)
         self._stream = pyte.ByteStream(self.screen)
+        self._begun = b""
+        """An escape sequence whose end has not come yet: what pyte does not know must be taken out whole."""
 
     def read(self, seconds: float = 0.1) -> None:
         """Take what the child wrote."""
@@ -42,6 +44,9 @@ class Terminal:
             except OSError:
                 return
             self.sent += data
+            data = self._begun + data
+            self._begun = b"".join(re.findall(rb"\x1b(?:\[[0-?]*[ -/]*)?\Z", data))
+            data = data[: len(data) - len(self._begun)]
             # pyte does not know private CSI sequences with intermediate bytes (kitty's keyboard protocol).
             with contextlib.suppress(Exception):
                 self._stream.feed(re.sub(rb"\x1b\[[<>=?]\d*u|\x1b\[\?\d+\$p|\x1b\[\d*;?\d*t", b"", data))

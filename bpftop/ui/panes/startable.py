@@ -100,10 +100,10 @@ class Startable(Pane):
     def _state_words(self, status: ScriptStatus, view: View) -> str:
         if status.state is State.FAILED:
             return f"{status.name} failed: {safe(status.detail, 300)}  (Enter: try again, x: take it away)"
-        since = "" if self._asked_s is None else f" {units.span(time.monotonic() - self._asked_s)}"
+        since = "" if self._asked_s is None else f": {units.span(time.monotonic() - self._asked_s)}"
         if status.state is State.ATTACHING or self._asked_s is not None:
             paused = "  (paused: p goes on)" if view.paused else "  (x: stop)"
-            return f"starting {status.name}:{since}{paused}"
+            return f"starting {status.name}{since}{paused}"
         return f"{status.name} is off  (Enter: start)"
 
 
