@@ -139,6 +139,7 @@ def test_no_words_on_a_terminal_name_what_listens_here() -> None:
         (["report", "x", "--format", "xml"], "invalid choice: 'xml'", "bpftop report --help"),
         (["report", "x", "-d", "soon"], "'soon' is not a length of time", "bpftop report --help"),
         (["report", "--simulate", "-i", "10min"], "between 1 s and 5 min", "bpftop report --help"),
+        (["report", "x", "-d", "1", "-i", "5"], "longer than the whole report", "bpftop report x -d 5 -i 5"),
         (["script", "request"], "there is no script request", "bpftop script requests"),
         (["script", "zzz"], "there is no script zzz", "bpftop scripts"),
         (["script"], "required: NAME", "bpftop script --help"),

@@ -41,15 +41,15 @@ def report(options: argparse.Namespace) -> int:
     given_target(options)
     if options.interval and not MIN_INTERVAL_S <= options.interval <= MAX_INTERVAL_S:
         raise UsageError("an interval is between 1 s and 5 min", "bpftop report --help")
+    _check(options)
+    out = Printer(options)
+    if options.target and _is_recording(options.target):
+        return _of_recording(options, out)
     if options.interval and options.interval > options.duration:
         longer = f"-d {options.interval:g} -i {options.interval:g}"
         raise UsageError(
             "the interval is longer than the whole report", f"bpftop report {options.target or 'TARGET'} {longer}"
         )
-    _check(options)
-    out = Printer(options)
-    if options.target and _is_recording(options.target):
-        return _of_recording(options, out)
     with ctrl_c() as stop, live(options, say_absent=_say_waiting, made=out.simulates) as session:
         attached = wait_until_live(session, stop)
         if attached:
