@@ -15,8 +15,8 @@ ABOUT = (
     "counts; the wait of a request for the accept of its connection is counted as accept queue only. 'medians': the "
     "median of each stage side by side; medians do not add up to the median of the whole, and a stage that fewer than "
     "half of the requests go through (the accept queue with keep-alive) is left out. 'slowest': of the single "
-    "requests that the kernel sent, the slowest, up to 1 % of all; only their read queue and their time in the server "
-    "are known one by one. Upstream is a part of the server's time that is known while the script 'upstream' runs. "
+    "requests that the kernel sent, the slowest, up to 1 % of all; only their read queue and their time in the server, "
+    "upstreams included, are known one by one. Upstream is a part of the server's time that is known while the script 'upstream' runs. "
     "Sending is what the response time has beyond the request latency."
 )
 SHARE = 0.01
@@ -35,10 +35,13 @@ class Stage:
     role: Role
 
 
+TOGETHER = "server_and_upstream"
+"""What is known of a single request while upstreams are measured: not which part of its time was whose."""
 STAGES: Mapping[str, Stage] = {
     ACCEPT: Stage("accept queue", "░", "accent"),
     READ: Stage("read queue", "▒", "p99"),
     REQUEST: Stage("server", "█", "p50"),
+    TOGETHER: Stage("server or upstream", "▆", "p50"),
     UPSTREAM: Stage("upstream", "▓", "good"),
     RESPONSE: Stage("sending", "▄", "dim"),
 }
@@ -107,7 +110,9 @@ def _slowest(snapshot: Snapshot, request: MeasureSnapshot) -> Bar | None:
         return None
     waited = sum(each.fields.get("read_queue_ns", 0) for each in events) / len(events)
     whole = sum(each.latency_ns for each in events) / len(events)
-    return Bar(f"slowest {len(events)}", {READ: waited, REQUEST: whole - waited}, whole)
+    upstream = snapshot.measures.get(UPSTREAM)
+    served = TOGETHER if upstream is not None and upstream.summary.count else REQUEST
+    return Bar(f"slowest {len(events)}", {READ: waited, served: whole - waited}, whole)
 
 
 def breakdown(snapshot: Snapshot, width: int) -> list[Line]:
