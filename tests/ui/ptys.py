@@ -114,6 +114,8 @@ def child_in_terminal(
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
     environment = {**os.environ, "TERM": "xterm-256color", "PYTHONPATH": str(ROOT), "TZ": "UTC", **(env or {})}
     environment.pop("NO_COLOR", None) if not env or "NO_COLOR" not in env else None
+    for name in {"COLUMNS", "LINES"} - set(env or {}):  # what runs the tests in several processes may set them
+        environment.pop(name, None)
     child = subprocess.Popen(
         [sys.executable, *argv],
         stdin=slave, stdout=slave, stderr=slave, cwd=ROOT, env=environment, start_new_session=True,
