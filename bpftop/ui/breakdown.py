@@ -11,13 +11,13 @@ from bpftop.stats.stages import ACCEPT, READ, REQUEST, RESPONSE, UPSTREAM, stage
 from bpftop.ui.paint import Line, Role, Span, line, pad
 
 ABOUT = (
-    "The bars share out the time of requests. 'all': the time of all requests of the window together, from their exact "
-    "counts; the wait of a request for the accept of its connection is counted as accept queue only. 'medians': the "
-    "median of each stage side by side; medians do not add up to the median of the whole, and a stage that fewer than "
-    "half of the requests go through (the accept queue with keep-alive) is left out. 'slowest': of the single "
-    "requests that the kernel sent, the slowest, up to 1 % of all; only their read queue and their time in the server, "
-    "upstreams included, are known one by one. Upstream is a part of the server's time that is known while the script 'upstream' runs. "
-    "Sending is what the response time has beyond the request latency."
+    "The bars share out the time of requests. 'all': the time of all requests of the window together, from their "
+    "exact counts; the wait of a request for the accept of its connection is counted as accept queue only. 'medians': "
+    "the median of each stage side by side; medians do not add up to the median of the whole, and a stage that fewer "
+    "than half of the requests go through (the accept queue with keep-alive) is left out. 'slowest': of the single "
+    "requests that the kernel sent, the slowest, up to 1 % of all; only their read queue and their time in the "
+    "server, upstreams included, are known one by one. Upstream is a part of the server's time that is known while "
+    "the script 'upstream' runs. Sending is what the response time has beyond the request latency."
 )
 SHARE = 0.01
 """Of the requests: the slowest."""
