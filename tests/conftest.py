@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Generator
 from functools import cache
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -29,7 +30,7 @@ def pytest_runtest_makereport(
     return report
 
 
-@pytest.hookimpl(trylast=True)
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """With ``-n 2 --dist loadgroup`` one process does the kernel tests, one by one, and another one all others.
 
@@ -37,9 +38,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     inside another one.
     """
     for item in items:
-        if item.get_closest_marker("kernel"):
+        if _traces(item):
             item.add_marker(pytest.mark.xdist_group("kernel"))
-    items.sort(key=lambda item: item.get_closest_marker("kernel") is None)
+    items.sort(key=lambda item: not _traces(item))
+
+
+def _traces(item: pytest.Item) -> bool:
+    """A kernel test. Those of the folder get their mark later than the groups are looked at."""
+    return bool(item.get_closest_marker("kernel")) or Path(__file__).parent / "kernel" in item.path.parents
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
