@@ -33,7 +33,13 @@ run: $(VENV)/run.stamp host-run
 	@exec $(BIN)/bpftop $(if $(TARGET),watch "$(TARGET)",demo) $(ARGS)
 
 test: $(VENV)/dev.stamp host-test
-	$(BIN)/python -m pytest $(or $(ARGS),-n 2 --dist loadgroup)
+ifneq ($(ARGS),)
+	$(BIN)/python -m pytest $(ARGS)
+else
+	@others=$$(mktemp); $(BIN)/python -m pytest -m 'not kernel' >"$$others" 2>&1 & pid=$$!; \
+	$(BIN)/python -m pytest -m kernel; code=$$?; \
+	wait $$pid || code=$$?; cat "$$others"; rm -f "$$others"; exit $$code
+endif
 
 # With ARGS only what they name runs, and nothing is written.
 test-servers: $(VENV)/dev.stamp host-test

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Generator
 from functools import cache
-from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -28,24 +27,6 @@ def pytest_runtest_makereport(
         report.outcome = "failed"
         report.longrepr = f"kernel test skipped in CI: {report.longrepr}"
     return report
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With ``-n 2 --dist loadgroup`` one process does the kernel tests, one by one, and another one all others.
-
-    Probes of two tests at a time would keep each other from running: the kernel leaves a program out on a CPU that is
-    inside another one.
-    """
-    for item in items:
-        if _traces(item):
-            item.add_marker(pytest.mark.xdist_group("kernel"))
-    items.sort(key=lambda item: not _traces(item))
-
-
-def _traces(item: pytest.Item) -> bool:
-    """A kernel test. Those of the folder get their mark later than the groups are looked at."""
-    return bool(item.get_closest_marker("kernel")) or Path(__file__).parent / "kernel" in item.path.parents
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
