@@ -100,13 +100,12 @@ def test_a_simulation_shows_figures_saves_them_and_leaves(tmp_path: Path) -> Non
     assert not list(tmp_path.glob(".*"))
 
 
-def test_a_folder_that_is_not_there_is_said_and_the_screen_lives(tmp_path: Path) -> None:
-    with bpftop("nginx", "--simulate", "--save", str(tmp_path / "none")) as terminal:
-        terminal.wait(lambda text: "Where the time goes" in text)
-        terminal.press("e")
-        terminal.wait(lambda text: "No such file or directory" in " ".join(text.split()))
-        terminal.press("q")
-        assert terminal.end() == 0
+def test_a_folder_that_is_not_there_is_said_before_the_screen(tmp_path: Path) -> None:
+    missing = tmp_path / "none"
+    with bpftop("nginx", "--simulate", "--save", str(missing)) as terminal:
+        text = terminal.wait(lambda text: f"mkdir-p{missing}" in "".join(text.split()))
+        assert "the place to save in, is no directory" in "".join(text.splitlines()).replace("  ", "")
+        assert terminal.end() == 2
 
 
 @pytest.mark.kernel
