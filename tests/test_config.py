@@ -99,7 +99,8 @@ def test_under_sudo_it_is_the_file_of_the_person_and_must_be_theirs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SUDO_UID", "65534")
-    monkeypatch.setattr("pwd.getpwuid", lambda uid: type("Entry", (), {"pw_dir": str(tmp_path), "pw_uid": uid}))
+    entry = {"pw_name": "nobody", "pw_dir": str(tmp_path), "pw_gid": 65534}
+    monkeypatch.setattr("pwd.getpwuid", lambda uid: type("Entry", (), {**entry, "pw_uid": uid}))
     file = tmp_path / ".config/bpftop/config.toml"
     file.parent.mkdir(parents=True)
     file.write_text('theme = "nord"\n')

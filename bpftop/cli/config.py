@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from bpftop import people
 from bpftop.cli import groups
 from bpftop.errors import UsageError
 
@@ -20,17 +21,13 @@ SCREEN_VERBS = ("watch", "demo", "replay", "run")
 
 
 def path_of_caller() -> tuple[Path, int] | None:
-    """Where the file of the person behind sudo is, and that person's user id; None for somebody without a home.
+    """Where the file of the person behind sudo, pkexec or doas is, and that person's user id; None without a home.
 
-    Under sudo it is the home in the password file, never that of an environment which sudo may have kept.
+    It is the home in the password file, never that of an environment which sudo may have kept.
     """
-    sudo = os.environ.get("SUDO_UID", "")
-    if os.geteuid() == 0 and sudo.isdecimal() and int(sudo):
-        try:
-            home = Path(pwd.getpwuid(int(sudo)).pw_dir)
-        except KeyError:
-            return None
-        return home / ".config/bpftop/config.toml", int(sudo)
+    person = people.caller() if os.geteuid() == 0 else None
+    if person is not None:
+        return Path(person.home) / ".config/bpftop/config.toml", person.uid
     base = os.environ.get("XDG_CONFIG_HOME", "")
     try:
         folder = Path(base) if base.startswith("/") else Path.home() / ".config"
