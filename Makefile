@@ -10,6 +10,7 @@
 #   make faults               each signal to each of the processes, 25 times: nothing is left (ROUNDS=3 is shorter)
 #   make check                ruff, mypy, import layers, the dialect of bt/
 #   make bench                what it costs nginx; bench-scripts: script by script; bench-ui: the screen
+#   make docs                 the tables that are made from the headers of bt/ and the measured costs
 #   make screenshots | clean
 
 PYTHON ?= python3
@@ -26,7 +27,7 @@ PACKAGES_TEST := bpftrace nginx wrk tmux curl strace build-essential:gcc procps:
 PACKAGES_SERVERS := php-fpm:$(notdir $(firstword $(wildcard /usr/sbin/php-fpm*) php-fpm)) openssl default-jdk-headless:javac
 SYSTEM_PATH := $(PATH):/usr/sbin:/sbin
 
-.PHONY: run test test-servers test-bpftraces test-kernels incidents faults check bench bench-scripts bench-ui screenshots clean host-run host-test
+.PHONY: run test test-servers test-bpftraces test-kernels incidents faults check bench bench-scripts bench-ui docs screenshots clean host-run host-test
 .DEFAULT_GOAL := run
 
 run: $(VENV)/run.stamp host-run
@@ -73,6 +74,9 @@ bench-ui: $(VENV)/dev.stamp host-test
 
 bench: $(VENV)/dev.stamp host-test
 	$(BIN)/python benchmarks/overhead.py $(ARGS)
+
+docs: $(VENV)/dev.stamp
+	$(BIN)/python -m bpftop.scripts.page
 
 screenshots: $(VENV)/dev.stamp
 	$(BIN)/python screenshots/make.py $(ARGS)

@@ -1,4 +1,4 @@
-"""Words that others wrote, made fit to show: names of processes, lines of stderr, addresses."""
+"""Words made fit to show: those that others wrote (names of processes, lines of stderr, addresses), and our titles."""
 
 from __future__ import annotations
 
@@ -28,3 +28,8 @@ def both_ends(foreign: str, cells: int) -> str:
         return shown
     head = (cells - 1) // 3
     return f"{shown[:head]}…{shown[len(shown) - (cells - 1 - head) :]}"
+
+
+def inside(title: str) -> str:
+    """A title in the middle of a sentence: ``accept queue latency``, but ``HTTP routes``."""
+    return title if title[:2].isupper() or title[1:2] == "/" else title[:1].lower() + title[1:]

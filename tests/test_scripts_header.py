@@ -56,7 +56,7 @@ def test_a_header_is_read_whole() -> None:
     ("old", "new", "line", "words"),
     [
         ('// requires = ["', '// require = ["', 7, "unknown key 'require'; did you mean 'requires'?"),
-        ("// title = \"Good things\"", "// hue = 3", 6, "unknown key 'hue'; known are title, default, pane, cost"),
+        ("// title = \"Good things\"", "// zzz = 3", 6, "unknown key 'zzz'; known are title, default, pane, when"),
         ("// end = \"it ends badly\"", "// ends = \"x\"", 17, "did you mean 'end'?"),
         ("// start = \"it starts badly\"", "// star = \"x\"", 16, "did you mean 'start'?"),
         ("// tells = \"bad\"", "// fields = []", 18, "unknown key 'fields' in measure 'bad_latency'"),

@@ -11,6 +11,7 @@ from bpftop.cli import attach
 from bpftop.cli.choice import unknown_script
 from bpftop.cli.host import host_of
 from bpftop.preflight import Host, missing, suited, tracefs
+from bpftop.text import inside
 
 if TYPE_CHECKING:
     from bpftop.model import Script
@@ -18,27 +19,25 @@ if TYPE_CHECKING:
 
 def listing(_options: argparse.Namespace) -> int:
     """Print every script, what it measures, and whether this host can run it."""
+    from bpftop.scripts import costs
     from bpftop.scripts.catalog import shipped
 
     host = host_of(None, "scripts")
     blocks = []
     for script in shipped().values():
         lines = _wrapped(f"{script.name}: {script.summary}", 2)
+        lines += _wrapped(f"  when: {script.when}", 4) if script.when else []
         for measure in script.measures:
             lines += _wrapped(f"  {measure.name:22} {measure.start} … {measure.end}", 25)
         for counter in script.counters:
-            lines += _wrapped(f"  {counter.name:22} how often: {_inside(counter.title)}", 25)
+            lines += _wrapped(f"  {counter.name:22} how often: {inside(counter.title)}", 25)
+        lines += _wrapped(f"  not seen: {'; '.join(script.unseen)}", 4) if script.unseen else []
+        lines += _wrapped(f"  costs {cost}", 4) if (cost := costs.told(script)) else []
         asked = "runs always" if script.default else f"runs with {script.needs or '--with ' + script.name}"
-        lines += [f"  costs {script.cost}"] if script.cost else []
         lines.append(f"  {asked}; {_verdict(script, host)}")
         blocks.append("\n".join(lines))
     print("\n\n".join(blocks))
     return 0
-
-
-def _inside(title: str) -> str:
-    """A title in the middle of a sentence."""
-    return title[:1].lower() + title[1:]
 
 
 def _wrapped(text: str, indent: int) -> list[str]:

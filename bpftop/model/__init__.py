@@ -19,7 +19,7 @@ from bpftop.model.figures import (
     Trend,
 )
 from bpftop.model.messages import Attached, Heartbeat, Lost, MapPrint, Message, Record, Rejected, Text, Tick, TickEnd
-from bpftop.model.scripts import KEY_KINDS, EventStream, Measure, Program, Script
+from bpftop.model.scripts import KEY_KINDS, Cost, EventStream, Measure, Program, Script
 from bpftop.model.snapshot import Accounting, Overhead, Recent, SlowRequest, Snapshot, Window
 from bpftop.model.states import ScriptStatus, State, TracerStatus
 from bpftop.model.target import Process, Target, TargetKind
@@ -29,6 +29,7 @@ __all__ = [
     "Accounting",
     "Attached",
     "ClientRow",
+    "Cost",
     "CounterSnapshot",
     "Counts",
     "EventStream",

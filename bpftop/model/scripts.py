@@ -46,6 +46,20 @@ class EventStream:
 
 
 @dataclass(frozen=True, slots=True)
+class Cost:
+    """What a script takes from a saturated nginx: medians, each with the bounds of its 95 % interval."""
+
+    rate: tuple[float, float, float]
+    """Requests/s as a ratio to those without tracing."""
+    added_us: tuple[float, float, float]
+    """What a request takes more of the server's CPU."""
+    cpu: tuple[float, float, float]
+    """CPU time per request without tracing, as a ratio to that with it."""
+    ns_per_hit: float | None = None
+    """The time of one run of a probe, by the kernel's own statistics."""
+
+
+@dataclass(frozen=True, slots=True)
 class Script:
     """One ``.bt`` file with its header."""
 
@@ -64,8 +78,14 @@ class Script:
     """It runs without being asked for."""
     pane: str = ""
     """The short title of its pane; empty for those that the fixed panes show."""
+    when: str = ""
+    """The trouble in which it helps, in words."""
+    unseen: tuple[str, ...] = ()
+    """What of its subject it does not see, in words."""
     cost: str = ""
-    """What it takes from a busy server, in words, when that is worth a warning (benchmarks/README.md)."""
+    """What it takes from a busy server, in words, when that is worth a warning before it starts."""
+    measured: Cost | None = None
+    """What it was measured to take from a saturated nginx; ``None`` for those that nginx is no measure of."""
     needs: str = ""
     """The option that gives a template its attach points: ``--func PATH:SYMBOL``; empty for all others."""
     variant: str = ""

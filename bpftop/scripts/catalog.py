@@ -9,7 +9,8 @@ from importlib.resources import files
 from pathlib import Path
 
 from bpftop.errors import ScriptError
-from bpftop.model import Script
+from bpftop.model import Cost, Script
+from bpftop.scripts import costs
 from bpftop.scripts.header import parse_script
 
 SHIPPED = (
@@ -50,7 +51,9 @@ def shipped() -> dict[str, Script]:
     folder = script_folder()
     names = sorted(path.stem for path in folder.glob("*.bt"))
     names.sort(key=lambda name: SHIPPED.index(name) if name in SHIPPED else len(SHIPPED))
-    return _grouped({name: load_script(folder / f"{name}.bt") for name in names})
+    grouped = _grouped({name: load_script(folder / f"{name}.bt") for name in names})
+    measured = costs.read(folder).scripts
+    return {name: _costed(script, measured[name]) if name in measured else script for name, script in grouped.items()}
 
 
 def variants() -> dict[str, Script]:
@@ -65,9 +68,20 @@ def _grouped(scripts: Mapping[str, Script]) -> dict[str, Script]:
         if name.partition("-")[0] in scripts and "-" in name:
             continue
         others = {other: scripts[other] for other in scripts if other.startswith(f"{name}-")}
-        group = tuple(replace(one, name=name, variant=other[len(name) + 1 :]) for other, one in others.items())
+        group = tuple(
+            replace(one, name=name, variant=other[len(name) + 1 :], when=script.when, unseen=script.unseen)
+            for other, one in others.items()
+        )
         found[name] = replace(script, variants=group)
     return found
+
+
+def _costed(script: Script, cost: Cost) -> Script:
+    """With what it was measured to cost; its variants were measured in its place."""
+    said = costs.warning(cost)
+    other = said and f"{said} (as it is measured on newer kernels)"
+    group = tuple(replace(one, measured=cost, cost=other) for one in script.variants)
+    return replace(script, measured=cost, cost=said, variants=group)
 
 
 def load_script(path: Path) -> Script:

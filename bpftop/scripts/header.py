@@ -17,7 +17,10 @@ from bpftop.model import KEY_KINDS, EventStream, Measure, Script
 _BLOCK = re.compile(r"(?m)^// /// bpftop$\n(?P<content>(?:^//(?: .*)?$\n)+?)^// ///$")
 _SUMMARY = re.compile(r"(?m)\A(?:#!.*\n)?(?://[ \t]*(?!/// )(?:\S+\.bt[ \t]+-[ \t]+)?(?P<text>\S.*)$)?")
 _NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
-_TOP = ("title", "default", "pane", "cost", "requires", "needs", "measures", "counters", "streams")
+_TOP = (
+    *("title", "default", "pane", "when", "unseen", "cost", "requires", "needs"),
+    *("measures", "counters", "streams"),
+)
 _MEASURE = ("title", "start", "end", "tells", "key", "labels")
 _COUNTER = ("title", "tells", "key", "labels")
 _STREAM = ("measure", "fields")
@@ -53,6 +56,8 @@ def parse_script(text: str, name: str, path: str) -> Script:
         counters=tuple(check.counter(key, value) for key, value in check.tables(data, "counters")),
         default=check.flag(data, "default"),
         pane=check.text(data, "pane", ""),
+        when=check.text(data, "when", ""),
+        unseen=check.texts(data, "unseen"),
         cost=check.text(data, "cost", ""),
         needs=check.text(data, "needs", ""),
     )

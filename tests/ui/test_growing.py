@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -48,6 +49,51 @@ class Growing(builders.FakeSession):
         return name == "syscalls"
 
 
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody has to read."""
+    monkeypatch.setattr(startable, "READ_S", 0.01)
+
+
+def test_what_a_script_costs_is_said_before_it_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(startable, "READ_S", 3600.0)
+    session, seen = Growing(), []
+
+    async def steps(app: BpftopApp, pilot: Pilot[int]) -> None:
+        await pilot.press("6")
+        seen.append(await until(app, pilot, "syscalls starts in 3600 s"))
+        await pilot.press("x")
+        seen.append(await until(app, pilot, "syscalls is off"))
+        await pilot.press("1", "6")
+        await until(app, pilot, "syscalls starts in 3600 s")
+        assert session.started == []
+        await pilot.press("enter")
+        await until(app, pilot, "starting syscalls:")
+
+    drive(session, steps, size=(120, 40))
+    assert all("costs 0.6 us a system call" in each for each in seen)
+    assert "Enter: now, x: not" in seen[0]
+    assert session.started == ["syscalls"]
+
+
+def test_a_script_does_not_start_when_the_user_has_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(startable, "READ_S", 3600.0)
+    due: list[Callable[[], None]] = []
+    monkeypatch.setattr(startable.Startable, "set_timer", lambda _self, _wait_s, fire: due.append(fire))
+    session = Growing()
+
+    async def steps(app: BpftopApp, pilot: Pilot[int]) -> None:
+        await pilot.press("6", "1")
+        due.pop()()
+        assert session.started == []
+        await pilot.press("6")
+        due.pop()()
+        await until(app, pilot, "starting syscalls:")
+
+    drive(session, steps)
+    assert session.started == ["syscalls"]
+
+
 def test_opening_a_pane_starts_its_script_says_its_cost_and_x_stops_it() -> None:
     session, seen = Growing(), []
 
@@ -78,7 +124,7 @@ def test_tab_goes_past_a_pane_and_starts_its_script_only_when_it_stays(monkeypat
 
     async def steps(app: BpftopApp, pilot: Pilot[int]) -> None:
         await pilot.press("5", "tab")
-        assert "syscalls is off" in text_of(app)
+        assert "syscalls starts in 3600 s" in text_of(app)
         await pilot.press("tab")
         assert session.started == []
         monkeypatch.setattr(startable, "LINGER_S", 0.01)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 LINGER_S = 1.0
 """Tab goes past a pane without starting its script; staying so long starts it."""
+READ_S = 3.0
+"""So long before it starts it is said what a script takes from a busy server."""
 
 
 class Startable(Pane):
@@ -37,6 +39,8 @@ class Startable(Pane):
         self.SHORT = self.TITLE[:10]
         self._asked_s: float | None = None
         """When it was asked to start (monotonic)."""
+        self._due_s: float | None = None
+        """When it will be asked, unless the user leaves or says no (monotonic)."""
 
     def status(self, view: View) -> ScriptStatus | None:
         """The script as the newest snapshot has it."""
@@ -44,17 +48,24 @@ class Startable(Pane):
         return next((each for each in scripts if each.name == self.script), None)
 
     def opened(self, in_passing: bool) -> None:
-        """The pane has come to the front: its script starts, after a moment when the user may be on the way."""
-        if in_passing:
-            self.set_timer(LINGER_S, self._start_if_still_here)
+        """The pane has come to the front: its script starts; later if it costs, or the user may be on the way."""
+        status = self.status(self.view) if self.view else None
+        wait_s = max(LINGER_S * in_passing, READ_S * bool(status and status.cost and status.state is State.OFF))
+        if wait_s:
+            due_s = self._due_s = time.monotonic() + wait_s
+            self.set_timer(wait_s, lambda: self._start_if_still_here(due_s))
+            self.redraw()
         else:
             self._start()
 
-    def _start_if_still_here(self) -> None:
-        if self.has_focus:
+    def _start_if_still_here(self, due_s: float) -> None:
+        if self._due_s == due_s and self.has_focus:
             self._start()
+        elif self._due_s == due_s:
+            self._due_s = None
 
     def _start(self) -> None:
+        self._due_s = None
         status = self.status(self.view) if self.view else None
         if status is not None and status.state is State.OFF:
             self._asked_s = time.monotonic()
@@ -68,7 +79,10 @@ class Startable(Pane):
     def action_stop_script(self) -> None:
         """Stop it."""
         status = self.status(self.view) if self.view else None
-        if status is not None:
+        if self._due_s is not None:
+            self._due_s = None
+            self.redraw()
+        elif status is not None:
             self._asked_s = None
             self._opening.stop_script(status)
 
@@ -104,6 +118,9 @@ class Startable(Pane):
         if status.state is State.ATTACHING or self._asked_s is not None:
             paused = "  (paused: p goes on)" if view.paused else "  (x: stop)"
             return f"starting {status.name}{since}{paused}"
+        if self._due_s is not None:
+            left = max(round(self._due_s - time.monotonic()), 1)
+            return f"{status.name} starts in {left} s  (Enter: now, x: not)"
         return f"{status.name} is off  (Enter: start)"
 
 
