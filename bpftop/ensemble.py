@@ -176,6 +176,8 @@ def merged(main: Snapshot, parts: Sequence[Snapshot], scripts: Sequence[ScriptSt
         histories=tuple(history for each in everything for history in each.histories),
         recent=recent,
         recent_slow=tuple(event for each in everything for event in each.recent_slow),
+        recent_accounting=_accounts([each.recent_accounting for each in everything]),
+        recent_missed=sum(each.recent_missed for each in everything),
     )
 
 

@@ -25,6 +25,7 @@ from bpftop.stats.store import RECENT_SLOW, Store
 from bpftop.stats.tick import Named, Slice, TickData
 from bpftop.units import span
 
+RECENT_NS = NOW_S * 10**9
 WINDOW_LABELS = {10.0: "10 s", 60.0: "1 min", 300.0: "5 min", None: "all"}
 
 
@@ -116,7 +117,7 @@ class Figures:
     def reset(self, boot_ns: int) -> None:
         """Forget all figures."""
         self.store.reset(boot_ns)
-        self._moments = Moments()
+        self._moments = Moments(self._moments.last)
 
     def _remember(self, part: Slice) -> None:
         self._moments.add(Moment(part.boot_ns, part.accounting, self.status.overhead, self.status.target))
@@ -133,6 +134,7 @@ class Figures:
         if past is not None:
             until = max(until or 0, past.boot_ns)
         seen = store.last_seen_ns or status.started_ns
+        recent_accounting, recent_missed = self._moments.within(past or self._moments.last, RECENT_NS)
         return Snapshot(
             unix_ns=unix_ns if until is None else until + offset,
             started_unix_ns=self.origin.started_unix_ns,
@@ -154,6 +156,8 @@ class Figures:
             histories=(store.history(window_s, offset, until),),
             recent=store.recent(until),
             recent_slow=store.slow(float(NOW_S), offset, until, RECENT_SLOW),
+            recent_accounting=recent_accounting,
+            recent_missed=recent_missed,
         )
 
     def _scripts(self) -> tuple[ScriptStatus, ...]:

@@ -76,6 +76,8 @@ def test_json_is_the_schema_to_the_letter() -> None:
         },
         "counters": {},
         "accounting": {"produced": 10, "shown": 4, "suppressed": 6, "lost": 0, "rejected": 0, "untracked": 0},
+        "loss_share": 0.0,
+        "inconclusive": [],
         "overhead": {"ns_per_hit": 260.0, "hits_per_s": 1000.0, "cpu_percent": 0.026, "missed": 0},
         "bpftrace": {"version": "0.17.0"},
         "kernel": "6.18.0",

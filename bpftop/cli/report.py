@@ -32,7 +32,6 @@ LATE_S = 5.0
 """A tick that comes later than this is not waited for."""
 MIN_INTERVAL_S, MAX_INTERVAL_S = 1.0, 300.0
 TWICE_S = 0.5
-LOST_SHARE = 0.001
 INTERRUPTED = 128 + signal.SIGINT
 
 
@@ -154,16 +153,13 @@ def raise_if_failed(snapshot: Snapshot) -> None:
 def judge(snapshot: Snapshot) -> None:
     """Raise Inconclusive when the figures prove nothing."""
     from bpftop import units
+    from bpftop.model import losses
 
     counts = sum(m.summary.count for m in snapshot.measures.values())
     if not counts:
         raise Inconclusive(f"nothing came to {snapshot.target.name} in {units.span(snapshot.window.span_s)}")
-    a = snapshot.accounting
-    lost = a.lost + a.rejected
-    if lost > LOST_SHARE * a.produced:
-        raise Inconclusive(f"{lost} of {a.produced} events were lost: more than 0.1 %")
-    if a.untracked > LOST_SHARE * counts:
-        raise Inconclusive(f"{a.untracked} connections found the kernel's table full: the figures are incomplete")
+    if problems := losses(snapshot).problems:
+        raise Inconclusive("; ".join(problems))
 
 
 @contextmanager

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 POLL_S = 0.05
 PATIENCE_S = 2.0
 """After so long it is said why the end takes its time."""
-LOST_SHARE = 0.001
 STDERR_LINES = 8
 
 
@@ -250,6 +249,7 @@ def _failed(snapshot: RunSnapshot) -> bool:
 def _judge(snapshot: RunSnapshot) -> None:
     """Raise what was wrong; nothing when it ran and nothing is missing."""
     from bpftop.anyscript.ending import UNATTACHED, own_words
+    from bpftop.model import too_much
 
     for line in snapshot.stderr[-STDERR_LINES:]:
         print(f"  {own_words(snapshot.script, line)}", file=sys.stderr)
@@ -259,7 +259,7 @@ def _judge(snapshot: RunSnapshot) -> None:
         raise Inconclusive(snapshot.detail)
     if snapshot.unattached:
         raise Inconclusive(UNATTACHED, "sudo bpftop doctor")
-    if snapshot.lost > LOST_SHARE * (snapshot.log_lines + snapshot.lost):
+    if too_much(snapshot.lost, snapshot.log_lines + snapshot.lost):
         raise Inconclusive(f"{snapshot.lost:,} events were lost beside the {snapshot.log_lines:,} lines that came")
     full = [view.name for view in snapshot.maps if view.full]
     if full:

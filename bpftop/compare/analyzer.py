@@ -35,8 +35,10 @@ class LatencyAnalyzer:
         self._measure = measure
 
     def analyze_file(self, path: str | PathLike[str]) -> LatencyStats:
-        """The figures of a file. Raises FileError, and Inconclusive when it holds no sample: nothing proves nothing."""
+        """The figures of a file. Raises FileError, and Inconclusive when it has no sample, was cut or lost too much."""
         run = read_run(Path(path))
+        if run.problems:
+            raise Inconclusive(f"{run.path}: {'; '.join(run.problems)}", f"bpftop compare {run.path} {run.path}")
         if not run.measures:
             raise Inconclusive(f"{run.path} holds no sample")
         name = self._chosen(run)

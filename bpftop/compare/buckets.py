@@ -10,9 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from bpftop.errors import FileError
-from bpftop.model import Histogram
+from bpftop.model import Histogram, Losses
 
-LOST_SHARE = 0.001
 _MOST = 1 << 62
 
 
@@ -48,19 +47,9 @@ class Accounting:
             _quantity(told, name, where) for name in ("produced", "lost", "rejected", "untracked", "missed")
         )
         # Losses are since the start and the window may be shorter; so is what was produced since the start.
-        hits = max(_quantity(told, "overhead_hits_per_s", where) * _quantity(told, "window_s", where), produced)
-        losses = (
-            (lost + rejected, produced, "{} of {} events were lost"),
-            (untracked, max(observed, produced), "{} connections found the kernel's table full, beside {} requests"),
-            (missed, hits + missed, "{} of {} hits of the probes were missed by the kernel"),
-        )
-        said = [
-            (text.format(f"{part:,.0f}", f"{whole:,.0f}"), part > LOST_SHARE * whole)
-            for part, whole, text in losses
-            if part
-        ]
-        problems = tuple(f"{text}: more than 0.1 %" for text, much in said if much)
-        return cls(tuple(text for text, much in said if not much), problems)
+        hits = _quantity(told, "overhead_hits_per_s", where) * _quantity(told, "window_s", where)
+        found = Losses(lost + rejected, produced, untracked, observed, missed, hits)
+        return cls(found.notes, found.problems)
 
 
 def _quantity(told: Mapping[str, object], name: str, where: str) -> float:

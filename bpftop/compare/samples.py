@@ -18,14 +18,13 @@ from numpy.typing import NDArray
 from bpftop.compare.cells import Cells
 from bpftop.compare.model import Run
 from bpftop.errors import FileError
-from bpftop.model import Histogram
+from bpftop.model import Histogram, too_much
 from bpftop.text import safe
 
 COLUMN = "latency_ns"
 NAMELESS = "latency"
 """The measure of a file without a column ``event``."""
 MOST_MEASURES = 64
-LOST_SHARE = 0.001
 _CHUNK = 1 << 20
 _LONGEST = 8 << 20
 _COMMA, _FEED, _QUOTE, _ZERO, _NINE = b',\n"09'
@@ -172,7 +171,7 @@ class _Reader:
             parts.setdefault(safe(word.decode("utf-8", "replace")) or NAMELESS, []).extend(found)
         measures = {name: histogram_of(np.concatenate(found)) for name, found in parts.items()}
         read = sum(int(h.counts.sum()) for h in measures.values())
-        if self._lost > LOST_SHARE * (read + self._lost):
+        if too_much(self._lost, read + self._lost):
             self._problems.append(f"{self._lost:,} of {read + self._lost:,} events were lost: more than 0.1 %")
         elif self._lost:
             self._notes.append(f"{self._lost:,} of {read + self._lost:,} events were lost")

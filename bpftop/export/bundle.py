@@ -15,7 +15,7 @@ from bpftop.export.files import NameTaken, create_all, create_folder
 from bpftop.export.report_json import to_json
 from bpftop.export.report_text import to_text
 from bpftop.export.snapshot_csv import file_stem, tables
-from bpftop.model import MeasureSnapshot, Snapshot
+from bpftop.model import MeasureSnapshot, Snapshot, losses
 from bpftop.text import safe
 
 _TRIES = 100
@@ -55,6 +55,7 @@ def summary(snapshot: Snapshot, verdict: Sequence[str]) -> str:
         [
             f"# {_cell(snapshot.target.name)}: {_moment(snapshot.unix_ns)}",
             "",
+            *(f"- inconclusive: {_cell(each)}" for each in losses(snapshot).problems),
             *([f"- {_cell(each)}" for each in verdict] or ["Nothing was observed yet."]),
             "",
             *_percentiles(snapshot),

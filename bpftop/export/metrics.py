@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from bpftop import __version__
-from bpftop.model import ClientRow, Histogram, MeasureSnapshot, Snapshot, State
+from bpftop.model import ClientRow, Histogram, MeasureSnapshot, Snapshot, State, losses
 from bpftop.text import safe
 
 Labels: TypeAlias = "tuple[tuple[str, str], ...]"
@@ -114,6 +114,8 @@ def _own(snapshot: Snapshot, rising: Rising, target: Labels) -> Iterator[Family]
     if snapshot.missed is not None:
         missed = rising.added("missed", snapshot.missed)
         yield one("probe_misses", "counter", "Hits for which the kernel ran no probe: they are in no figure.", missed)
+    told = "Largest share of events, connections or probe hits that is in no figure; above 0.001 figures prove nothing."
+    yield one("loss_ratio", "gauge", told, losses(snapshot).share)
     if o.cpu_percent is not None:
         yield one("probe_cpu_ratio", "gauge", "Share of one CPU that the probes take.", o.cpu_percent / 100)
     versions = (("version", __version__), ("bpftrace", snapshot.bpftrace_version), ("source", t.source))

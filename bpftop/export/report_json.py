@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from bpftop.model import ClientRow, CounterSnapshot, MeasureSnapshot, Snapshot
+from bpftop.model import ClientRow, CounterSnapshot, MeasureSnapshot, Snapshot, losses
 from bpftop.text import safe
 
 SCHEMA = 1
@@ -36,6 +36,8 @@ def to_json(snapshot: Snapshot) -> dict[str, Any]:
             "rejected": a.rejected,
             "untracked": a.untracked,
         },
+        "loss_share": _share(losses(snapshot).share),
+        "inconclusive": list(losses(snapshot).problems),
         "overhead": {
             "ns_per_hit": _number(o.ns_per_hit),
             "hits_per_s": _number(o.hits_per_s),
@@ -95,6 +97,10 @@ def _row(row: ClientRow, timed: bool) -> dict[str, Any]:
         return counted
     times = {"p50_ns": row.p50_ns, "p99_ns": row.p99_ns, "max_ns": row.max_ns, "total_ns": row.total_ns}
     return counted | {name: _whole(value) for name, value in times.items()}
+
+
+def _share(value: float) -> float:
+    return round(value, 9)
 
 
 def _whole(value: int | None) -> int | None:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from bpftop import units
 from bpftop.export.bars import histogram_lines
 from bpftop.export.report_keys import counters, keyed
-from bpftop.model import MeasureSnapshot, Snapshot, Summary
+from bpftop.model import MeasureSnapshot, Snapshot, Summary, losses
 from bpftop.text import safe
 
 WIDTH = 80
@@ -142,6 +142,9 @@ def _accounting(snapshot: Snapshot) -> Iterator[str]:
     )
     if a.untracked:
         yield f"         {units.count(a.untracked)} connections found the kernel's table full: they are in no figure"
+    for problem in losses(snapshot).problems:
+        said = textwrap.wrap(f"inconclusive: {safe(problem, 200)}", WIDTH - 9)
+        yield from (f"         {each}" for each in said)
     if o.ns_per_hit is not None and o.hits_per_s is not None and o.cpu_percent is not None:
         yield (
             f"own cost {units.duration(o.ns_per_hit)} per hit × {units.rate(o.hits_per_s)} = "

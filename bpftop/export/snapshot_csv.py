@@ -10,7 +10,7 @@ from pathlib import Path
 from bpftop.errors import FileError
 from bpftop.export.files import NameTaken, create_all
 from bpftop.export.table import Cell, to_csv
-from bpftop.model import Snapshot
+from bpftop.model import Snapshot, losses
 
 _TRIES = 100
 
@@ -112,6 +112,8 @@ def accounting(snapshot: Snapshot) -> Iterator[Sequence[Cell]]:
     yield from (("rejected", a.rejected), ("untracked", a.untracked))
     yield from (("overhead_ns_per_hit", o.ns_per_hit), ("overhead_hits_per_s", o.hits_per_s))
     yield from (("overhead_cpu_percent", o.cpu_percent), ("missed", snapshot.missed))
+    yield "loss_share", round(losses(snapshot).share, 9)
+    yield "inconclusive", "; ".join(losses(snapshot).problems)
     yield "window_s", float(snapshot.window.span_s)
     yield from (("target", snapshot.target.name), ("source", snapshot.tracer.source))
     yield from (("bpftrace", snapshot.bpftrace_version), ("kernel", snapshot.kernel))

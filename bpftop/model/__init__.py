@@ -18,6 +18,7 @@ from bpftop.model.figures import (
     Summary,
     Trend,
 )
+from bpftop.model.losses import Losses, losses, recent_losses, too_much
 from bpftop.model.messages import Attached, Heartbeat, Lost, MapPrint, Message, Record, Rejected, Text, Tick, TickEnd
 from bpftop.model.scripts import KEY_KINDS, Cost, EventStream, Measure, Program, Script
 from bpftop.model.snapshot import Accounting, Overhead, Recent, SlowRequest, Snapshot, Window
@@ -37,6 +38,7 @@ __all__ = [
     "Histogram",
     "History",
     "Keyed",
+    "Losses",
     "Lost",
     "MapPrint",
     "Measure",
@@ -63,4 +65,7 @@ __all__ = [
     "TracerStatus",
     "Trend",
     "Window",
+    "losses",
+    "recent_losses",
+    "too_much",
 ]

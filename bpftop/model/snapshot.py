@@ -131,6 +131,10 @@ class Snapshot:
     """Every measure in the last ten seconds, whatever the window."""
     recent_slow: tuple[SlowRequest, ...] = ()
     """Like ``slow``, of the last ten seconds, at most 100 of each stream."""
+    recent_accounting: Accounting = field(default_factory=lambda: Accounting())
+    """The accounts of the last ten seconds alone."""
+    recent_missed: int = 0
+    """``overhead.missed`` of the last ten seconds alone."""
 
     @property
     def missed(self) -> int | None:

@@ -15,7 +15,7 @@ class Place:
     """Where on the screen more is to be seen."""
 
     pane: str
-    """``latency``, ``clients``, ``slow``, ``script`` (the pane of ``script``) or ``start`` (which starts it)."""
+    """``latency``, ``clients``, ``slow``, ``scripts``, ``script`` (that of ``script``) or ``start``, to start it."""
     measure: str = ""
     """The measure to show there."""
     filter: str = ""

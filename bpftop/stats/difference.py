@@ -31,11 +31,12 @@ def between(before: Snapshot, after: Snapshot) -> Snapshot:
     missed = before.overhead.missed if before.tracer.runs == after.tracer.runs else 0
     return replace(
         after,
+        started_unix_ns=after.unix_ns - round(span_s * 1e9),
         window=Window("between", span_s, span_s),
         measures={name: _measure(before.measures.get(name), new, span_s) for name, new in after.measures.items()},
         counters={name: _counter(before.counters.get(name), new, span_s) for name, new in after.counters.items()},
         slow=(),
-        accounting=_accounting(before.accounting, after.accounting),
+        accounting=accounts_between(before.accounting, after.accounting),
         overhead=replace(after.overhead, missed=max(after.overhead.missed - missed, 0)),
         histories=(),
     )
@@ -61,7 +62,7 @@ def _counter(before: CounterSnapshot | None, after: CounterSnapshot, span_s: flo
     return CounterSnapshot(after.measure, count, count / span_s if span_s > 0 else 0.0)
 
 
-def _accounting(before: Accounting, after: Accounting) -> Accounting:
+def accounts_between(before: Accounting, after: Accounting) -> Accounting:
     """The books of the time between; what was counted in advance does not become negative."""
     return Accounting(
         produced=max(after.produced - before.produced, 0),

@@ -11,7 +11,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from bpftop import units
-from bpftop.model import Snapshot, Window
+from bpftop.model import Snapshot, Window, recent_losses
 from bpftop.stats.causes import MOST, Case, behind, offered, upstream, who
 from bpftop.stats.clause import Clause, Place, clause
 from bpftop.stats.levels import FIRE
@@ -26,6 +26,8 @@ class Verdict:
 
     clauses: tuple[Clause, ...] = ()
     trouble: bool = False
+    inconclusive: bool = False
+    """Too much of the last ten seconds was lost: the first clause says what, and the others hold for the rest only."""
 
     @property
     def named(self) -> frozenset[str]:
@@ -42,10 +44,20 @@ def judge(snapshot: Snapshot, named: Collection[str] = ()) -> Verdict:
     found = excesses(snapshot.recent)
     said = _trouble(case, found) if found else _tail(case)
     said += _busier(case) + _fewer(case)
-    if said:
-        return Verdict(tuple(said), trouble=True)
+    lost = _lost(snapshot)
+    if lost or said:
+        return Verdict((*lost, *said), trouble=True, inconclusive=bool(lost))
     calm = _calm(snapshot)
     return Verdict((calm,) if calm else ())
+
+
+def _lost(snapshot: Snapshot) -> list[Clause]:
+    """What is missing, when it is too much for any verdict: that all is well cannot be said then."""
+    found = recent_losses(snapshot)
+    if not found.problems:
+        return []
+    said = [("inconclusive", True), (f": {units.percent(found.share)} of the last 10 s is in no figure", False)]
+    return [clause("lost", "", said, "; ".join(found.problems), Place("scripts"))]
 
 
 def _trouble(case: Case, found: Sequence[Excess]) -> list[Clause]:

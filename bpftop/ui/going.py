@@ -14,12 +14,13 @@ from bpftop.ui.panes.clients import Clients
 from bpftop.ui.panes.latency import Latency
 from bpftop.ui.panes.lists import ListPane
 from bpftop.ui.panes.script import ScriptPane
+from bpftop.ui.panes.scripts import Scripts
 from bpftop.ui.panes.slow import SlowRequests
 
 if TYPE_CHECKING:
     from bpftop.ui.screen import MainScreen
 
-_PANES: dict[str, type[Pane]] = {"latency": Latency, "clients": Clients, "slow": SlowRequests}
+_PANES: dict[str, type[Pane]] = {"latency": Latency, "clients": Clients, "slow": SlowRequests, "scripts": Scripts}
 
 
 def go_to(screen: MainScreen, place: Place) -> None:

@@ -9,7 +9,7 @@ from bpftop.ui.safe import safe
 
 LONGEST = 64
 """Of a word of others inside a clause."""
-_PANES = {"latency": "Latency", "clients": "Clients", "slow": "Slow requests"}
+_PANES = {"latency": "Latency", "clients": "Clients", "slow": "Slow requests", "scripts": "Scripts"}
 
 
 def verdict_lines(verdict: Verdict, chosen: str, width: int) -> list[Line]:
