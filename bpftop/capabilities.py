@@ -9,6 +9,7 @@ import ctypes
 import os
 import struct
 from collections.abc import Iterable
+from pathlib import Path
 
 CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_SETUID, CAP_NET_ADMIN, CAP_IPC_LOCK = 1, 2, 7, 12, 14
 CAP_SYS_CHROOT, CAP_SYS_PTRACE = 18, 19
@@ -41,6 +42,18 @@ def keep_only(kept: Iterable[int], for_now: Iterable[int] = ()) -> None:
     low, high = low & mask & 0xFFFFFFFF, high & mask >> 32
     sets = struct.pack("=6I", low & low_effective, low, 0, high & high_effective, high, 0)
     _checked(_libc.capset(header, sets))
+
+
+def perf_wants_admin(proc: Path = Path("/proc")) -> bool:
+    """Whether kernel.perf_event_paranoid is set above what mainline knows, by default on Debian (3) and Ubuntu (4).
+
+    Their kernels then open perf events, which every probe needs, for CAP_SYS_ADMIN only; CAP_PERFMON is not enough
+    (seen on Debian's 5.10, 6.1, 6.12 and 7.2). Other kernels take 3 for 2.
+    """
+    try:
+        return int((proc / "sys/kernel/perf_event_paranoid").read_text()) > 2
+    except (OSError, ValueError):
+        return False
 
 
 def no_new_privileges() -> None:

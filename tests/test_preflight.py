@@ -97,6 +97,20 @@ def test_root_in_a_confined_container(world: Path) -> None:
     assert fatal(world) == [], "CAP_SYS_ADMIN holds both"
 
 
+def test_capabilities_that_the_kernels_of_distributions_do_not_take(world: Path) -> None:
+    """Seen on Debian's kernels: with perf_event_paranoid 3 perf_event_open wants CAP_SYS_ADMIN."""
+    (world / "proc/self/status").write_text(f"CapEff:\t{1 << 39 | 1 << 38:016x}\n")
+    setting = world / "proc/sys/kernel/perf_event_paranoid"
+    setting.parent.mkdir(parents=True, exist_ok=True)
+    setting.write_text("2\n")
+    assert problems(host(world)) == []
+    setting.write_text("3\n")
+    (found,) = problems(host(world))
+    assert (found.fatal, found.hint) == (False, "sudo sysctl -w kernel.perf_event_paranoid=2")
+    (world / "proc/self/status").write_text(f"CapEff:\t{1 << 21:016x}\n")
+    assert problems(host(world)) == []
+
+
 def test_no_bpftrace(world: Path) -> None:
     (world / "bin/bpftrace").unlink()
     assert fatal(world) == [Problem("bpftrace is not installed", "sudo apt-get install -y bpftrace")]

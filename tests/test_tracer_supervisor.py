@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from bpftop import capabilities
 from bpftop.errors import HostError
 from bpftop.scripts.btf import told_types
 from bpftop.tracer.overhead import OverheadMeter, program_costs
@@ -169,3 +170,16 @@ def test_the_cost_of_a_short_run_is_the_mean_of_half_of_its_seconds(monkeypatch:
     assert meter.overhead.ns_per_hit == pytest.approx(200)
     assert meter.overhead.cpu_percent == pytest.approx(0.04)
     meter.close()
+
+
+@pytest.mark.parametrize("wants", [False, True])
+def test_a_kernel_that_opens_perf_events_for_admins_only_is_not_tried_without(
+    monkeypatch: pytest.MonkeyPatch, wants: bool
+) -> None:
+    """bpftrace would fail, and be started a second time: twice as long until the first figure, on every Debian."""
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(capabilities, "perf_wants_admin", lambda: wants)
+    kept = BpftraceSource(program())._capabilities()
+    assert kept is not None
+    assert {capabilities.CAP_BPF, capabilities.CAP_PERFMON} < kept
+    assert (capabilities.CAP_SYS_ADMIN in kept) == wants

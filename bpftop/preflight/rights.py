@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from bpftop.capabilities import perf_wants_admin
 from bpftop.errors import HostError
 from bpftop.preflight.bpftrace import bpftrace_path, bpftrace_version, parts
 from bpftop.preflight.values import Check, Host, Problem, read
@@ -25,14 +26,22 @@ def rights(host: Host) -> Check:
         if absent and not mask >> _CAP_SYS_ADMIN & 1:
             message = f"root without {' and '.join(absent)} cannot trace: this container is confined"
             return Check("rights", message, Problem(message, "docker run --privileged --pid=host …"))
-        return Check("rights", "root")
+        return Check("rights", "root", _paranoid(host, mask))
     if all(mask >> bit & 1 for bit in _CAPABILITIES_WITHOUT_ROOT.values()) and _knows_capabilities(host):
-        return Check("rights", "capabilities " + ", ".join(_CAPABILITIES_WITHOUT_ROOT))
+        return Check("rights", "capabilities " + ", ".join(_CAPABILITIES_WITHOUT_ROOT), _paranoid(host, mask))
     accepted = "takes root, or these capabilities: " + ", ".join(_CAPABILITIES_WITHOUT_ROOT)
     if not _knows_capabilities(host):
         accepted = "before 0.25 takes root only, whatever capabilities a user has"
     detail = f"user id {host.euid}; bpftrace {accepted}"
     return Check("rights", detail, Problem("tracing needs root", f"sudo {host.command}"))
+
+
+def _paranoid(host: Host, mask: int) -> Problem | None:
+    """What the distribution's kernel may refuse to CAP_PERFMON; a mainline kernel does not."""
+    if mask >> _CAP_SYS_ADMIN & 1 or not perf_wants_admin(host.proc):
+        return None
+    message = "kernel.perf_event_paranoid is above 2: kernels of Debian and Ubuntu then want CAP_SYS_ADMIN for probes"
+    return Problem(message, "sudo sysctl -w kernel.perf_event_paranoid=2", fatal=False)
 
 
 def holds(host: Host, capability: int) -> bool:

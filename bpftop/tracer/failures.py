@@ -53,7 +53,11 @@ _RULES: tuple[tuple[str, _Build, _Build], ...] = (
     (r"[Ff]ailed to create +map: .*(?:Cannot allocate|No space)", "no memory for bpftrace's maps", "free -m"),
     (r"Creation of the required BPF maps has failed|[Ff]ailed to create +map", _CONFINED, _CONTAINER),
     (r"missing the BPF_MAP_TYPE_RINGBUF", _CONFINED + "; or the kernel is older than 5.8", _CONTAINER),
-    (r"perf_event_open: Permission denied", "bpftrace may not open perf events: CAP_PERFMON is missing", _CONTAINER),
+    (
+        r"perf_event_open: Permission denied",
+        "bpftrace may not open perf events: CAP_PERFMON is missing, or CAP_SYS_ADMIN where perf_event_paranoid > 2",
+        _CONTAINER,
+    ),
     (
         r"mmap: Operation not permitted",
         "the event buffers need more memory than kernel.perf_event_mlock_kb allows",

@@ -122,8 +122,9 @@ class BpftraceSource:
     def _capabilities(self) -> frozenset[int] | None:
         if not self._confined:
             return None
-        own = self._settings is not None
-        return _MORE if own or _IN_FILES.search(self._program.text) else _TRACING
+        if self._settings is not None or _IN_FILES.search(self._program.text):
+            return _MORE
+        return _TRACING | {caps.CAP_SYS_ADMIN} if caps.perf_wants_admin() else _TRACING
 
     def stop(self) -> None:
         """SIGINT: bpftrace prints its maps once more and ends."""

@@ -77,7 +77,7 @@ def nginx_and_its_upstreams(folder: Path, requests: int) -> None:
         paths = ["/pool/", "/path/", "/pool-close/", "/path-close/"]
         load = run_load(port, requests, connections=12, paths=paths, trace=True)
         assert load.complete
-        assert not load.not_2xx
+        assert not load.not_2xx, (folder / "error.log").read_text()[-1000:]
         latency = final(session, "upstream_latency")
         asked = [kept.truth().requests, closed.truth().requests]
         truth = np.concatenate(asked)

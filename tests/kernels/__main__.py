@@ -54,6 +54,7 @@ def _run_all(labels: list[str], names: tuple[str, ...]) -> tuple[list[Row], list
             continue
         found = rows_of(label, run)
         print(f"  {found[0].release if found else '?'}: {run.total_s:.0f} s", file=sys.stderr)
+        print("".join(f"  {row.script}: {row.state}\n" for row in found), end="", file=sys.stderr, flush=True)
         if run.code or not found:
             bad.append(f"{label}: exit code {run.code}: {run.stderr[-2000:]}")
         bad += [f"{row.release}: {row.script}: {row.detail}\n{run.stderr[-2000:]}" for row in found if row.failed]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 import time
@@ -21,6 +22,7 @@ from bpftop.session import Session
 from bpftop.syscalls import syscall_name
 from bpftop.target import resolve
 from bpftop.tracer.supervisor import BpftraceSource
+from tests.kernel.missed import tracers
 from tests.kernel.test_tcp import connects_resets_and_slow_receivers, round_trips_and_lost_packets
 from tests.kernel.test_upstream import nginx_and_its_upstreams, what_is_an_upstream_and_what_is_not
 from tests.kernel.watching import counts_by_client, final, running_nginx
@@ -54,9 +56,22 @@ def watched(spec: str, scripts: Sequence[Script]) -> Iterator[Session]:
     try:
         if not session.wait_live(ATTACH_S):
             raise AssertionError(f"not live: {session.snapshot(None).tracer}")
+        _prefer(tracers())
         yield session
+        said = session.snapshot(None).tracer.stderr
+        assert not any("few capabilities" in line for line in said), said
     finally:
         session.stop()
+
+
+def _prefer(pids: Sequence[int]) -> None:
+    """Let bpftrace read before the load runs on.
+
+    It has a second to print a half of the clients' maps before the kernel fills that again (bt/lib/tick.bt); where
+    instructions are translated on a busy host, a load that takes both processors keeps it from that.
+    """
+    for pid in pids:
+        os.setpriority(os.PRIO_PROCESS, pid, -15)
 
 
 def web(scripts: Sequence[Script]) -> Counted:
@@ -132,9 +147,9 @@ def _exact(session: Session, name: str, wanted: Mapping[str, int], kept_out: Wit
     left_out = kept_out.count()
     missed = total - measure.summary.count
     assert 0 <= missed <= left_out, (name, measure.summary.count, total, left_out)
-    print(f"{name}: {missed} of {total} missing, {left_out} left out", file=sys.stderr)
     counts = counts_by_client(measure)
     others = counts.pop("others", 0)
+    print(f"{name}: {missed} of {total} missing, {left_out} left out, {others} others", file=sys.stderr)
     assert sum(counts.values()) + others == measure.summary.count == measure.histogram.counts.sum(), (name, counts)
     assert all(counts.get(client, 0) <= count for client, count in wanted.items()), (name, counts, wanted)
     assert others <= total // 50, (name, counts, wanted)

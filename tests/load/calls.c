@@ -56,7 +56,7 @@ static void everything(void)
 int main(void)
 {
     long rounds;
-    start_watchdog(120);
+    start_watchdog(600);
     while (scanf("%ld", &rounds) == 1) {
         for (long i = 0; i < rounds; i++)
             everything();

@@ -56,7 +56,7 @@ int main(int argc, char **argv)
     int threads = argc == 2 ? atoi(argv[1]) : 0;
     if (threads < 1 || threads > MOST)
         fail("usage", "cpu_work THREADS");
-    alarm(120);
+    alarm(600);
     for (int i = 0; i < threads; i++)
         if (pthread_create(&thread, NULL, worker, &tids[i]))
             fail("no thread", "pthread_create");

@@ -49,7 +49,7 @@ static struct {
     enum kind kind;
     double a, b, c;
     uint64_t seed;
-} opt = {.host = "127.0.0.1", .processes = 1, .sends = 1, .time_limit_s = 120, .backlog = 4096, .body = 2, .seed = 1};
+} opt = {.host = "127.0.0.1", .processes = 1, .sends = 1, .time_limit_s = 600, .backlog = 4096, .body = 2, .seed = 1};
 
 static loop loops[MAX_LOOPS];
 static char *body_bytes;

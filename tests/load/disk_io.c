@@ -30,7 +30,7 @@ int main(int argc, char **argv)
     if (fd < 0)
         fail("cannot open", argv[2]);
     memset(block, 'x', BLOCK);
-    alarm(120);
+    alarm(600);
     printf("{\"pid\": %d}\n", getpid());
     fflush(stdout);
     while (fgets(line, sizeof line, stdin)) {

@@ -91,7 +91,7 @@ int main(int argc, char **argv)
     pthread_t threads[2];
     if (argc != 3)
         fail("usage", "event_loop TRUTH FILE");
-    alarm(120);
+    alarm(600);
     scratch = argv[2];
     printf("{\"pid\": %d}\n", getpid());
     fflush(stdout);

@@ -107,7 +107,7 @@ int main(int argc, char **argv)
     char line[16], words[64];
     if (argc != 3)
         fail("usage", "known_calls TRUTH FILE");
-    alarm(120);
+    alarm(600);
     self = getpid();
     epoll = epoll_create1(0);
     timer = timerfd_create(CLOCK_BOOTTIME, 0);

@@ -66,7 +66,7 @@ def delay_server(
     blocking: bool = False,
     close: bool = False,
     binary: Path | None = None,
-    time_limit_s: int = 120,
+    time_limit_s: int = 600,
 ) -> Iterator[DelayServer]:
     """An HTTP server that delays each answer and records what really happened.
 
@@ -129,7 +129,7 @@ class SocketLoop:
 
 
 @contextmanager
-def socket_loop(exchanges: int, *, connections: int = 64, time_limit_s: int = 120) -> Iterator[SocketLoop]:
+def socket_loop(exchanges: int, *, connections: int = 64, time_limit_s: int = 600) -> Iterator[SocketLoop]:
     """A server (comm ``loop-server``) that answers exactly ``exchanges`` one-byte requests of its own child."""
     options = (f"--exchanges={exchanges}", f"--connections={connections}", f"--time-limit={time_limit_s}")
     with _running([program("socket_loop"), *options]) as process:

@@ -11,7 +11,7 @@
 
 enum { MAX_CONNECTIONS = 1024 };
 static long exchanges = 1000;
-static int connections = 32, time_limit_s = 120;
+static int connections = 32, time_limit_s = 600;
 
 static int listen_any(int *port)
 {

@@ -20,7 +20,7 @@ int main(int argc, char **argv) {
     int threads = atoi(argv[1]);
     calls = atol(argv[2]);
     if (threads < 1 || threads > 64 || calls < 1 || calls > 100000000) return 2;
-    alarm(120);
+    alarm(600);
     printf("{\"pid\": %d}\n", getpid());
     fflush(stdout);
     if (getchar() == EOF) return 1;
