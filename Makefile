@@ -8,6 +8,7 @@
 #   make test-kernels         the scripts on Debian's kernels from 5.10 on, under QEMU; writes docs/kernels.md
 #   make incidents            incidents on a real nginx and what the overview says of them; writes docs/incidents.md
 #   make faults               each signal to each of the processes, 25 times: nothing is left (ROUNDS=3 is shorter)
+#   make fuzz                 every reader of foreign bytes on mutations, a minute each (SECONDS=600 is longer)
 #   make check                ruff, mypy, import layers, the dialect of bt/
 #   make bench                what it costs nginx; bench-scripts: script by script; bench-ui: the screen
 #   make docs                 the tables that are made from the headers of bt/ and the measured costs
@@ -27,7 +28,7 @@ PACKAGES_TEST := bpftrace nginx wrk tmux curl strace build-essential:gcc procps:
 PACKAGES_SERVERS := php-fpm:$(notdir $(firstword $(wildcard /usr/sbin/php-fpm*) php-fpm)) openssl default-jdk-headless:javac
 SYSTEM_PATH := $(PATH):/usr/sbin:/sbin
 
-.PHONY: run test test-servers test-bpftraces test-kernels incidents faults check bench bench-scripts bench-ui docs screenshots clean host-run host-test
+.PHONY: run test test-servers test-bpftraces test-kernels incidents faults fuzz check bench bench-scripts bench-ui docs screenshots clean host-run host-test
 .DEFAULT_GOAL := run
 
 run: $(VENV)/run.stamp host-run
@@ -58,6 +59,9 @@ incidents: $(VENV)/dev.stamp host-test
 
 faults: $(VENV)/dev.stamp host-test
 	BPFTOP_FAULT_ROUNDS=$(or $(ROUNDS),25) $(BIN)/python -m pytest tests/kernel/test_division.py --timeout 7200 $(ARGS)
+
+fuzz: $(VENV)/dev.stamp
+	$(BIN)/python -m tests.fuzz --seconds $(or $(SECONDS),60) $(ARGS)
 
 check: $(VENV)/dev.stamp
 	$(BIN)/ruff check .

@@ -41,6 +41,8 @@ SENT = "@sent"
 UNTRACKED = "@untracked"
 TARGET_PIDS = "@target_pids"
 TARGET_PORTS = "@target_ports"
+MAPS = frozenset({COUNTS, *CLIENTS, *ADDRESSES, *NAMES, SENT, UNTRACKED, TARGET_PIDS, TARGET_PORTS})
+"""Every map that is printed."""
 NOBODY = 1 << 32
 """In ``@target_*``: no process and no port has this number. It gives an empty map its type and has it printed."""
 

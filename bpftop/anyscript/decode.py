@@ -67,7 +67,7 @@ def _message(message: dict[str, object], text: str, escaped_twice: bool) -> Iter
         yield Said(repair(data) + "\n")
     elif kind == "value":
         yield Said(_plain(data) + "\n")
-    elif kind in _PRINTS and isinstance(data, dict):
+    elif kind in _PRINTS and isinstance(data, dict) and data:
         for name, value in data.items():
             yield _printed(str(kind), str(name), value, escaped_twice)
     elif kind == "attached_probes" and isinstance(data, dict):

@@ -213,7 +213,8 @@ class ScriptRun:
         value = printed.rows.get("") if not printed.keyed else None
         # As in bpftrace's own output: the value behind the words that were printed for it.
         self._log.end_line(now, f"{printed.name}: {value}" if isinstance(value, (int, str)) and self._log.open else "")
-        self._maps.take(printed, now, ending=self._asked.is_set())
+        kept = self._maps.take(printed, now, ending=self._asked.is_set())
+        self._rejected += not kept
 
     def _stderr_line(self, line: str) -> None:
         if not harmless(line):

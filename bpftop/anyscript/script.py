@@ -17,12 +17,12 @@ import os
 import pwd
 import re
 import stat
-import tomllib
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from bpftop import toml
 from bpftop.anyscript.model import MapFacts, UserScript
 from bpftop.anyscript.scan import blanked, maps_of, max_map_keys
 from bpftop.errors import ScriptError
@@ -114,8 +114,8 @@ def _header(text: str, path: str) -> _Header:
     first = text.count("\n", 0, match.start("content"))
     content = re.sub(r"(?m)^// ?", "", match["content"])
     try:
-        values = tomllib.loads(content)
-    except tomllib.TOMLDecodeError as error:
+        values = toml.loads(content)
+    except toml.BadToml as error:
         at = re.search(r"line (\d+)", str(error))
         line = first + (int(at[1]) if at else 1)
         raise ScriptError(f"{path}:{line}: the header is not TOML: {error}") from error

@@ -31,6 +31,8 @@ _HISTORY_KEYS = 200
 _NEAREST_S = 0.2
 """Two prints of a map that are closer than this are one moment: no rate comes of them."""
 _LONGEST_LINE = 4096
+MAX_MAPS = 1000
+"""Maps that are kept, besides those that the program's text has; nobody prints so many."""
 _HEAD = 4
 
 
@@ -52,12 +54,17 @@ class MapStore:
         self._limit = script.max_keys or max_keys
         self._past: dict[str, _Past] = {}
 
-    def take(self, printed: Printed, unix_ns: int, *, ending: bool) -> None:
-        """One print of a map. ``ending``: the run was asked to end, so that no rate comes of it."""
+    def take(self, printed: Printed, unix_ns: int, *, ending: bool) -> bool:
+        """One print of a map. ``ending``: the run was asked to end, so that no rate comes of it.
+
+        False: there are too many maps already, it is not kept.
+        """
+        if len(self._past) >= MAX_MAPS and printed.name not in self._past and printed.name not in self._facts:
+            return False
         facts = self._facts.get(printed.name) or MapFacts(printed.name)
         past = self._past.setdefault(printed.name, _Past(MapView(facts, printed.keyed)))
         if ending and facts.cleared_at_end and past.view.prints and not any(map(_weight, printed.rows.values())):
-            return  # what the program has cleared in END is printed as 0 all the same
+            return True  # what the program has cleared in END is printed as 0 all the same
         before = past.view.printed_unix_ns
         span_s = (unix_ns - before) / 1e9 if before else 0.0
         if not ending and (before is None or span_s >= _NEAREST_S):
@@ -67,6 +74,7 @@ class MapStore:
         past.view = MapView(
             facts, printed.keyed, tuple(rows), unix_ns, past.view.prints + 1, self._is_full(printed.rows)
         )
+        return True
 
     def _compare(self, past: _Past, facts: MapFacts, rows: Mapping[str, Value], span_s: float) -> None:
         numbers = {key: number for key, value in rows.items() if (number := _weight(value)) is not None}

@@ -7,12 +7,11 @@ import difflib
 import os
 import pwd
 import stat
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bpftop import people
+from bpftop import people, toml
 from bpftop.cli import groups
 from bpftop.errors import UsageError
 
@@ -100,8 +99,8 @@ def _read(path: Path, owner: int, must_exist: bool) -> str | None:
 
 def _options(text: str, path: Path) -> dict[str, Any]:
     try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        table = toml.loads(text)
+    except toml.BadToml as error:
         raise UsageError(f"{path} is not TOML: {error}", f"${{EDITOR:-vi}} {path}") from error
     out: dict[str, Any] = {}
     for name, value in table.items():

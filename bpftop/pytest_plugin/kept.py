@@ -27,7 +27,7 @@ def load(path: Path) -> Reports:
         found: object = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise pytest.UsageError(f"--bpftop-compare {path}: {error.strerror}; --bpftop-save makes one") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise pytest.UsageError(f"--bpftop-compare {path}: it is no JSON ({error})") from error
     tests = found.get("tests") if isinstance(found, dict) and found.get("schema") == SCHEMA else None
     if not isinstance(tests, Mapping) or not all(isinstance(reports, dict) for reports in tests.values()):

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import difflib
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from bpftop import toml
 from bpftop.errors import ScriptError
 from bpftop.model import KEY_KINDS, EventStream, Measure, Script
 
@@ -39,8 +39,8 @@ def parse_script(text: str, name: str, path: str) -> Script:
         first_line = text.count("\n", 0, match.start("content"))
         content = re.sub(r"(?m)^// ?", "", match["content"])
         try:
-            data = tomllib.loads(content)
-        except tomllib.TOMLDecodeError as error:
+            data = toml.loads(content)
+        except toml.BadToml as error:
             raise ScriptError(f"{path}:{_toml_line(error, first_line)}: the header is not TOML: {error}") from error
     check = _Checker(path, content, first_line)
     check.keys(data, _TOP, "")
@@ -63,7 +63,7 @@ def parse_script(text: str, name: str, path: str) -> Script:
     )
 
 
-def _toml_line(error: tomllib.TOMLDecodeError, first_line: int) -> int:
+def _toml_line(error: toml.BadToml, first_line: int) -> int:
     found = re.search(r"line (\d+)", str(error))
     return first_line + (int(found[1]) if found else 1)
 

@@ -11,6 +11,9 @@ from bpftop.model import Counts, MapPrint, Message, Record, Rejected, Tick, Tick
 from bpftop.stats.tick import Keys, TickData
 from bpftop.tracer.decode import number, unsigned_items
 
+MAX_RECORDS = 1 << 19
+"""Events kept until the next tick; a run whose ticks do not come takes no more memory, and says what it left out."""
+
 
 class Assembler:
     """Collects the map prints and events of a tick; knows the map names of bpftop.wire and nothing else."""
@@ -24,9 +27,11 @@ class Assembler:
     def take(self, message: Message) -> TickData | None:
         """Take one message; returns the tick that it completes."""
         match message:
+            case Record() if len(self._records) >= MAX_RECORDS:
+                self._rejected += 1
             case Record():
                 self._records.append((message.stream, message.numbers))
-            case MapPrint():
+            case MapPrint() if message.name in wire.MAPS:
                 self._maps[message.name] = message
             case Rejected():
                 self._rejected += 1

@@ -85,7 +85,7 @@ def _message(kind: object, message: dict[str, object], text: str) -> Iterator[Me
     data = message.get("data")
     if kind == "printf" and isinstance(data, str):
         yield _printed(data)
-    elif kind in ("map", "hist", "stats") and isinstance(data, dict):
+    elif kind in ("map", "hist", "stats") and isinstance(data, dict) and data:
         for name, value in data.items():
             yield MapPrint(str(name), value if isinstance(value, dict) else {"": value})
     elif kind == "attached_probes" and isinstance(data, dict):
@@ -113,13 +113,14 @@ def _printed(data: str) -> Message:
 
 
 def number(value: object) -> int | None:
-    """A whole number that may have come as text (0.24+ above 2**53); ``None`` for anything else."""
+    """A whole number of 64 bits that may have come as text (0.24+ above 2**53); ``None`` for anything else."""
     if isinstance(value, bool) or not isinstance(value, (int, str)):
         return None
     try:
-        return int(value)
+        whole = int(value)
     except ValueError:
         return None
+    return whole if -_MAX_COUNT - 1 <= whole <= _MASK else None
 
 
 def unsigned_items(values: object) -> Iterator[tuple[int, int]]:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 
 X86_64 = 62
@@ -21,6 +22,10 @@ _STAPSDT = 3
 _SHT_PROGBITS = 1
 _SHT_NOBITS = 8
 _XINDEX = 0xFFFF
+_MANY = 1 << 16
+"""No program has more sections, markers or libraries; what claims to is not believed, or reading it would never end."""
+_SECTION_NAME, _LIBRARY_NAME, _NAME = 256, 4096, 1 << 16
+"""The longest names, in bytes."""
 DEBUG_FILES = Path("/usr/lib/debug")
 
 
@@ -104,7 +109,11 @@ class Elf:
     def markers(self) -> tuple[Marker, ...]:
         """Its USDT markers, in the order of the file."""
         notes = (section for section in self._sections if section.name == ".note.stapsdt")
-        return tuple(marker for section in notes for marker in self._markers(self._content(section)))
+        every = (marker for section in notes for marker in self._markers(self._content(section)))
+        found = tuple(islice(every, _MANY + 1))
+        if len(found) > _MANY:
+            raise NotElf("it has too many markers")
+        return found
 
     @cached_property
     def needed(self) -> tuple[str, ...]:
@@ -115,7 +124,9 @@ class Elf:
                 strings = self._content(self._linked(section))
                 for tag, value in self._records(section, "qQ" if self._wide else "iI"):
                     if tag == _DYNAMIC_LIBRARY:
-                        names.append(_text(strings, value))
+                        names.append(_text(strings, value, _LIBRARY_NAME))
+                    if len(names) > _MANY:
+                        raise NotElf("it needs too many libraries")
         return tuple(names)
 
     @cached_property
@@ -168,11 +179,13 @@ class Elf:
         # Numbers that do not fit in the header are in section 0.
         count = self._section_count or first[5]
         names_index = first[6] if self._names_index == _XINDEX else self._names_index
-        rows = [self._unpack(layout, self._sections_at + i * self._section_size) for i in range(min(count, 1 << 20))]
+        if self._section_size < struct.calcsize(self._order + layout) or count > _MANY:
+            raise NotElf("a section table that cannot be")
+        rows = [self._unpack(layout, self._sections_at + i * self._section_size) for i in range(count)]
         if names_index >= len(rows):
             raise NotElf("a section table without names")
         names = self._slice(rows[names_index][4], rows[names_index][5])
-        return tuple(_Section(_text(names, r[0]), r[1], r[3], r[4], r[5], r[6], r[9]) for r in rows)
+        return tuple(_Section(_text(names, r[0], _SECTION_NAME), r[1], r[3], r[4], r[5], r[6], r[9]) for r in rows)
 
     def _symbol_tables(self) -> Iterator[tuple[_Section, bytes]]:
         for section in self._sections:
@@ -231,7 +244,7 @@ class Elf:
     def _unpack(self, layout: str, at: int) -> tuple[int, ...]:
         try:
             return struct.unpack_from(self._order + layout, self._data, at)
-        except struct.error:
+        except (struct.error, OverflowError):
             raise NotElf("it ends too early") from None
 
     def _slice(self, at: int, size: int) -> bytes:
@@ -255,8 +268,11 @@ def debug_file(elf: Elf, folder: Path = DEBUG_FILES) -> Path | None:
     return path if len(elf.build_id) > 2 and path.is_file() else None
 
 
-def _text(strings: bytes, at: int) -> str:
-    return strings[at : strings.find(b"\0", at)].decode("utf-8", "replace") if 0 <= at < len(strings) else ""
+def _text(strings: bytes, at: int, most: int = _NAME) -> str:
+    if not 0 <= at < len(strings):
+        return ""
+    end = strings.find(b"\0", at, at + most)
+    return strings[at : end if end >= 0 else at + most].decode("utf-8", "replace")
 
 
 def _places(strings: bytes, wanted: bytes) -> frozenset[int]:

@@ -1,0 +1,1 @@
+"""Everything that reads what others wrote, on bytes that nobody meant: ``make fuzz``."""
