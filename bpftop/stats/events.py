@@ -59,7 +59,7 @@ def slowest(rows: NDArray[np.int64], most: int) -> NDArray[np.int64]:
     """The records with the largest second number (latency), slowest first; at most ``most`` rows."""
     if len(rows) > most:
         rows = rows[np.argpartition(rows[:, 1], -most)[-most:]]
-    return rows[np.argsort(-rows[:, 1], kind="stable")]
+    return rows[np.argsort(~rows[:, 1], kind="stable")]  # not minus: the least number has none
 
 
 def described(stream: EventStream, measure: Measure, row: list[int], names: Names, unix_offset_ns: int) -> SlowRequest:
