@@ -134,6 +134,10 @@ def test_a_noisy_client_has_most_requests_and_most_slow_ones(told: dict[str, tup
     assert shown.clients[0].client == "203.0.113.66"
     assert shown.clients[0].count > 5 * shown.clients[1].count
     assert (shown.clients[0].slow or 0) > 0.9 * shown.slow > 0
+    assert "client 203.0.113.66" in findings.judge(snapshot).named
+    recent = snapshot.recent["request_latency"]
+    network = next(row for row in recent.networks if row.client == "203.0.113.0/24")
+    assert (network.count, network.slow) == (recent.rows[0].count, recent.rows[0].slow)
     assert p99(snapshot, "read_queue_latency") < 1e6
 
 

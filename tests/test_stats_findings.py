@@ -110,7 +110,7 @@ def test_an_upstream_that_explains_little_is_not_blamed() -> None:
     [
         ([row("10.0.0.7", 100, 92), row("10.0.0.1", 900, 8)], "92 % of the slow ones from 10.0.0.7"),
         ([row("10.0.0.7", 700, 92), row("10.0.0.1", 300, 8)], ""),
-        ([row("10.0.0.7", 100, 50), row("10.0.0.1", 900, 50)], ""),
+        ([row("10.0.0.7", 450, 50), row("10.0.0.1", 550, 50)], ""),
         ([row("10.0.0.7", 100, 92)], ""),
         ([row("others", 100, 92), row("10.0.0.1", 900, 8)], ""),
     ],
@@ -132,14 +132,32 @@ def test_too_few_slow_ones_blame_nobody() -> None:
 
 def test_once_named_a_client_needs_less_to_stay_named() -> None:
     clear = scene({REQUEST: worse(100.0, [row("10.0.0.7", 100, 70), row("10.0.0.1", 900, 30)])})
-    less = scene({REQUEST: worse(100.0, [row("10.0.0.7", 100, 50), row("10.0.0.1", 900, 50)])})
-    gone = scene({REQUEST: worse(100.0, [row("10.0.0.7", 100, 40), row("10.0.0.1", 900, 60)])})
+    less = scene({REQUEST: worse(100.0, [row("10.0.0.7", 100, 28), row("10.0.0.1", 900, 72)])})
+    gone = scene({REQUEST: worse(100.0, [row("10.0.0.7", 100, 20), row("10.0.0.1", 900, 80)])})
     first = judge(clear)
     assert any("10.0.0.7" in text for text in said(first))
     assert not any("10.0.0.7" in text for text in said(judge(less)))
     second = judge(less, first.named)
-    assert any("50 % of the slow ones from 10.0.0.7" in text for text in said(second))
+    assert any("28 % of the slow ones from 10.0.0.7" in text for text in said(second))
     assert not any("10.0.0.7" in text for text in said(judge(gone, second.named)))
+
+
+def test_two_clients_share_the_guilt() -> None:
+    rows = [row("10.0.0.7", 50, 40), row("10.0.0.8", 50, 38), row("10.0.0.1", 900, 22)]
+    *_, first, second = judge(scene({REQUEST: worse(100.0, rows)})).clauses
+    assert (first.text, second.text) == ("40 % of the slow ones from 10.0.0.7", "38 % from 10.0.0.8")
+    assert second.place == Place("clients", REQUEST, "10.0.0.8/32")
+
+
+def test_a_network_is_said_when_no_client_of_it_has_much() -> None:
+    rows = [row("10.0.7.1", 10, 6), row("10.0.7.2", 10, 5), row("10.0.0.1", 900, 10)]
+    networks = (row("10.0.7.0/24", 100, 90), row("10.0.0.0/24", 900, 10))
+    found = judge(scene({REQUEST: replace(worse(100.0, rows), networks=networks)})).clauses[-1]
+    assert found.text == "90 % of the slow ones from 10.0.7.0/24"
+    assert found.place == Place("clients", REQUEST, "10.0.7.0/24")
+    one = [row("10.0.7.1", 10, 88), *rows[1:]]
+    found = judge(scene({REQUEST: replace(worse(100.0, one), networks=networks)})).clauses[-1]
+    assert found.text == "88 % of the slow ones from 10.0.7.1"
 
 
 def test_a_worker_that_reads_late_by_single_requests() -> None:

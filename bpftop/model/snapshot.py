@@ -45,6 +45,8 @@ class Recent:
     """How many of ``now`` are."""
     rows: tuple[ClientRow, ...] = ()
     """The keys with the most slow ones, then those with the most observations and the most time: some of each."""
+    networks: tuple[ClientRow, ...] = ()
+    """The same of /24 and /64 networks, of a measure by client in any of the first, second or last state below."""
     risen_s: float | None = None
     """p99 has risen far beyond its level."""
     late_s: float | None = None

@@ -1,30 +1,22 @@
-"""Who and what is behind a stage that takes long: by the shares that measured rows and single events have in it."""
+"""What a stage that takes long waits for: upstream, disk, system call, CPU, by their shares of its time."""
 
 from __future__ import annotations
 
-import ipaddress
-from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from bpftop import units
-from bpftop.model import ClientRow, Measure, Recent, ScriptStatus, SlowRequest, Snapshot, State
+from bpftop.model import Recent, State
+from bpftop.stats.case import SLOW_CPU_NS, Case
 from bpftop.stats.clause import Clause, Place, clause
+from bpftop.stats.guilt import share
 from bpftop.stats.levels import NOW_S, RISEN_TIMES
 from bpftop.stats.stages import ACCEPT, READ, REQUEST, RESPONSE, UPSTREAM, Excess
+from bpftop.stats.workers import worker
 
-MOST, STILL_MOST = 0.6, 0.45
-"""The share from which on something is somebody's; once said, it needs less to stay said."""
-TIMES = 2.0
-"""A client's share of the slow ones is this many times its share of all: else it is simply most of the traffic."""
-LEAST = 8
-"""Fewer slow observations than this prove nothing."""
-OTHERS = "others"
-STALL, STALL_WAIT = "loop_stall", "loop_wait"
 DISK, DISK_QUEUE, CALLS, RUN_QUEUE, PREEMPTED = (
     "disk_latency", "disk_queue_latency", "syscall_latency", "run_queue_latency", "preempted_time"
 )  # fmt: skip
-SLOW_DISK_NS, SLOW_CALL_NS, SLOW_CPU_NS = 2_000_000, 1_000_000, 5_000_000
+SLOW_DISK_NS, SLOW_CALL_NS = 2_000_000, 1_000_000
 """p99 below these is no cause, whatever it has risen from."""
 TELLS: Mapping[str, tuple[str, ...]] = {
     ACCEPT: ("eventloop", "scheduler", "syscalls"),
@@ -35,107 +27,12 @@ TELLS: Mapping[str, tuple[str, ...]] = {
 """Scripts that tell more about a stage, the first one first."""
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
-    """What all questions are asked of."""
-
-    snapshot: Snapshot
-    named: frozenset[str]
-
-    @property
-    def recent(self) -> Mapping[str, Recent]:
-        """All measures in the last ten seconds."""
-        return self.snapshot.recent
-
-    def most(self, kind: str, about: str) -> float:
-        """The share that is enough to say it."""
-        return STILL_MOST if f"{kind} {about}" in self.named else MOST
-
-    def measure(self, name: str) -> Measure:
-        """The declaration of a measure."""
-        return self.snapshot.measures[name].measure
-
-    def title(self, name: str) -> str:
-        """``request latency``."""
-        return self.measure(name).title.lower() if name in self.snapshot.measures else name.replace("_", " ")
-
-    def script(self, name: str) -> ScriptStatus | None:
-        """The state of a script."""
-        return next((each for each in self.snapshot.scripts if each.name == name), None)
-
-    def runs(self, name: str) -> bool:
-        """Whether its figures are there."""
-        script = self.script(name)
-        return script is not None and script.state is State.LIVE
-
-    def events(self, kind: str) -> list[SlowRequest]:
-        """Single events of the last ten seconds."""
-        return [each for each in self.snapshot.recent_slow if each.event == kind]
-
-    @staticmethod
-    def network(client: str) -> str:
-        """The filter that only this address passes."""
-        try:
-            return f"{client}/{ipaddress.ip_address(client).max_prefixlen}"
-        except ValueError:
-            return client
-
-
-# --- who ---
-
-
-def who(case: Case, name: str) -> list[Clause]:
-    """The one client, and the one route, that most slow observations of a measure are of."""
-    found = []
-    recent = case.recent.get(name)
-    if recent is not None and name in case.snapshot.measures and case.measure(name).key == "client":
-        row = _owner(case, "client", recent)
-        if row is not None:
-            said = [(units.percent(_share(row, recent)), True), (" of the slow ones from ", False), (row.client, True)]
-            place = Place("clients", name, case.network(row.client))
-            found.append(clause("client", row.client, said, _counted(row, recent), place))
-    routes = case.recent.get("route_latency")
-    if routes is not None and name == REQUEST:
-        row = _owner(case, "route", routes)
-        if row is not None:
-            said = [(units.percent(_share(row, routes)), True), (" of the slow ones are ", False), (row.client, True)]
-            place = Place("script", "route_latency", row.client, "http")
-            found.append(clause("route", row.client, said, _counted(row, routes), place))
-    return found
-
-
-def _owner(case: Case, kind: str, recent: Recent) -> ClientRow | None:
-    """The key of most slow observations, when it is not simply the key of most observations."""
-    rows = [row for row in recent.rows if row.client != OTHERS]
-    row = max(rows, key=lambda each: each.slow or 0, default=None)
-    if row is None or (row.slow or 0) < LEAST or len(rows) < 2:
-        return None
-    share, of_all = _share(row, recent), row.count / max(recent.now.count, 1)
-    enough = case.most(kind, row.client)
-    return row if share >= enough and share >= TIMES * enough / MOST * of_all else None
-
-
-def _share(row: ClientRow, recent: Recent) -> float:
-    return min((row.slow or 0) / max(recent.slow, 1), 1.0)
-
-
-def _counted(row: ClientRow, recent: Recent) -> str:
-    of_all = units.percent(min(row.count / max(recent.now.count, 1), 1.0))
-    return (
-        f"{row.slow:,} of {recent.slow:,} over {units.duration(recent.limit_ns)} in the last 10 s; it has {of_all} of "
-        f"all {recent.now.count:,}; its p99 {units.duration(row.p99_ns)}"
-    )
-
-
-# --- what ---
-
-
 def behind(case: Case, worst: Excess) -> list[Clause]:
     """What the stage waits for, as far as scripts run that tell: the nearest cause first."""
     if worst.measure == REQUEST:
         found = [upstream(case), _disk(case, worst), _call(case, worst)]
     elif worst.measure in (READ, ACCEPT):
-        found = [_worker(case), _disk(case, worst), _call(case, worst), _cpu(case)]
+        found = [worker(case), _disk(case, worst), _call(case, worst), _cpu(case)]
     else:
         found = []
     return [each for each in found if each is not None]
@@ -152,7 +49,7 @@ def upstream(case: Case) -> Clause | None:
         return None
     enough = case.most("upstream", row.client)
     own = (row.total_ns or 0) / max(found.now.total_ns or 0, 1)
-    if part < enough or max(own, _share(row, found)) < enough:
+    if part < enough or max(own, share(row.slow, found.slow)) < enough:
         return None
     said = [("it waits for upstream ", False), (row.client, True), (f": p99 {units.duration(row.p99_ns)}", False)]
     evidence = (
@@ -218,97 +115,12 @@ def _slow(recent: Recent, least_ns: int) -> bool:
 def _part(case: Case, worst: Excess, total_ns: float) -> float:
     """How much of the trouble a wait of the target's threads can explain: of the requests' time after the read; of the
     wall clock when they queue, since a thread that waits so serves nobody."""
-    part = total_ns / max(_work_ns(case), 1.0)
+    part = total_ns / max(case.work_ns, 1.0)
     return part if worst.measure == REQUEST else max(part, total_ns / (NOW_S * 1e9))
 
 
 def _of_all(case: Case) -> str:
-    return f"all requests after the read: {units.duration(_work_ns(case))}"
-
-
-def _work_ns(case: Case) -> float:
-    """The time of all requests after the read: what the server works or waits for something else than itself."""
-    request = case.recent.get(REQUEST)
-    return float((request.now.total_ns or 0) if request else 0)
-
-
-# --- which worker ---
-
-
-def _worker(case: Case) -> Clause | None:
-    """The worker that reads late: by the process ids of slow requests, or by its turns of the event loop."""
-    loop = _loop(case)
-    return loop or _late_reader(case)
-
-
-def _late_reader(case: Case) -> Clause | None:
-    """The process that read most of the requests that waited to be read, among several."""
-    if len(case.snapshot.target.processes) < 2:
-        return None
-    read = case.recent.get(READ)
-    limit = read.limit_ns if read else 0
-    known = [each for each in case.events("request") if {"pid", "read_queue_ns"} <= each.fields.keys()]
-    late = [each for each in known if each.fields["read_queue_ns"] >= limit]
-    waited: Counter[int] = Counter()
-    for each in late:
-        waited[each.fields["pid"]] += each.fields["read_queue_ns"]
-    if len(late) < LEAST:
-        return None
-    pid, ns = waited.most_common(1)[0]
-    if ns < case.most("worker", str(pid)) * waited.total():
-        return _all_late(waited, len(late), limit)
-    mine = [each.fields["read_queue_ns"] for each in late if each.fields["pid"] == pid]
-    said = [("worker ", False), (str(pid), True), (" reads late", False)]
-    evidence = (
-        f"{len(mine):,} of {len(late):,} single requests of the last 10 s that waited over {units.duration(limit)}, "
-        f"{units.percent(ns / waited.total())} of their waiting; up to {units.duration(max(mine))}"
-    )
-    return clause("worker", str(pid), said, evidence, Place("slow", "", f"pid={pid}"))
-
-
-def _all_late(waited: Counter[int], n: int, limit_ns: int) -> Clause | None:
-    """Several processes read late alike: none of them has less than half of its share of the waiting."""
-    whole = waited.total()
-    if min(waited.values()) < whole / len(waited) / 2:
-        return None
-    said = [("workers ", False), (", ".join(map(str, sorted(waited)[:4])), True)]
-    said.append((f"{' …' * (len(waited) > 4)} read late alike", False))
-    shares = [units.percent(part / whole) for part in (min(waited.values()), max(waited.values()))]
-    evidence = (
-        f"{n:,} single requests of the last 10 s waited over {units.duration(limit_ns)}; each of {len(waited)} workers "
-        f"has {shares[0]} to {shares[1]} of their waiting"
-    )
-    return clause("workers", "all", said, evidence, Place("slow"))
-
-
-def _loop(case: Case) -> Clause | None:
-    """The event loop whose turns are long."""
-    stalls, waits = case.recent.get(STALL), case.recent.get(STALL_WAIT)
-    row = max(stalls.rows, key=lambda each: each.total_ns or 0, default=None) if stalls else None
-    if stalls is None or row is None:
-        return None
-    thread = row.client.rpartition(" ")[2]
-    waited = next((each.total_ns or 0 for each in waits.rows if each.client == row.client), 0) if waits else 0
-    busy = (row.total_ns or 0) / max((row.total_ns or 0) + waited, 1)
-    if (row.max_ns or 0) < SLOW_CPU_NS or busy < case.most("worker", thread):
-        return None
-    said = [("worker ", False), (row.client, True), (" is busy", False)]
-    slowest = max(
-        (each for each in case.events("stall") if str(each.fields.get("tid")) == thread),
-        key=lambda each: each.latency_ns,
-        default=None,
-    )
-    if slowest is not None:
-        call, in_call = slowest.texts.get("syscall", ""), slowest.fields.get("in_syscall_ns", 0)
-        said.append((f", {units.duration(slowest.latency_ns)} a turn", False))
-        if call and in_call >= slowest.latency_ns / 2:
-            said += [(" in ", False), (call, True)]
-    evidence = f"{units.percent(busy)} of its time in the last 10 s; turns up to {units.duration(row.max_ns)}, "
-    evidence += f"n {row.count:,}"
-    return clause("worker", thread, said, evidence, Place("script", STALL, row.client, "eventloop"))
-
-
-# --- what would tell ---
+    return f"all requests after the read: {units.duration(case.work_ns)}"
 
 
 def offered(case: Case, worst: Excess) -> list[Clause]:

@@ -12,10 +12,12 @@ from dataclasses import dataclass
 
 from bpftop import units
 from bpftop.model import Snapshot, Window, recent_losses
-from bpftop.stats.causes import MOST, Case, behind, offered, upstream, who
+from bpftop.stats.case import MOST, Case
+from bpftop.stats.causes import behind, offered, upstream
 from bpftop.stats.clause import Clause, Place, clause
 from bpftop.stats.levels import FIRE
 from bpftop.stats.stages import REQUEST, Excess, excesses
+from bpftop.stats.who import newcomers, who
 
 __all__ = ["Clause", "Place", "Verdict", "judge"]
 
@@ -121,17 +123,7 @@ def _busier(case: Case) -> list[Clause]:
     now, before = recent.now.rate_per_s, recent.before.rate_per_s
     said = [(f"{_times(now / before)} as many requests", True), (f": {units.rate(now)}", False)]
     evidence = f"before: {units.rate(before)}; for {units.span(recent.busier_s)}, n {recent.now.count:,} in 10 s"
-    clauses = [clause("busier", REQUEST, said, evidence, Place("latency", REQUEST))]
-    more = {row.client: row.rate_per_s - recent.earlier_per_s.get(row.client, 0.0) for row in recent.rows}
-    client = max(more, key=lambda each: more[each], default="")
-    share = min(more[client] / max(now - before, 1e-9), 1.0) if client else 0.0
-    if len(more) > 1 and share >= case.most("client", client):
-        said = [(units.percent(share), True), (" of the new ones from ", False), (client, True)]
-        was = units.rate(recent.earlier_per_s.get(client, 0.0))
-        own = next(row for row in recent.rows if row.client == client)
-        evidence = f"{units.rate(own.rate_per_s)} instead of {was}, n {own.count:,} in 10 s"
-        clauses.append(clause("client", client, said, evidence, Place("clients", REQUEST, case.network(client))))
-    return clauses
+    return [clause("busier", REQUEST, said, evidence, Place("latency", REQUEST)), *newcomers(case, recent)]
 
 
 def _fewer(case: Case) -> list[Clause]:

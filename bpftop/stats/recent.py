@@ -8,9 +8,10 @@ from functools import partial
 
 import numpy as np
 
-from bpftop.model import ClientRow, Counts, Keyed, Measure, Recent
+from bpftop.model import ClientRow, Counts, Keyed, Measure, Names, Recent
 from bpftop.stats import buckets
-from bpftop.stats.clients import ClientSeries, by_key, slow_count
+from bpftop.stats.clients import ClientSeries, by_key, of_measure, slow_count
+from bpftop.stats.groups import Networks
 from bpftop.stats.levels import NOW_S, Level
 from bpftop.stats.quantiles import summarize
 from bpftop.stats.series import GlobalSeries
@@ -20,15 +21,13 @@ EARLIER_S = 60
 TOP = 4
 """Keys with the most slow observations; as many again by count and by time."""
 
-Name = Callable[[Measure, int], str]
-
 
 def recent(
     measures: Sequence[Measure],
     series: GlobalSeries,
     clients: ClientSeries,
     levels: Sequence[Level],
-    name: Name,
+    names: Names,
     skip: int = 0,
 ) -> dict[str, Recent]:
     """Every latency with observations or a level, by name. ``levels`` are of the same moment.
@@ -41,8 +40,10 @@ def recent(
     for number, (measure, level) in enumerate(zip(measures, levels, strict=False), 1):
         mine = counts[number - 1]
         if measure.unit == "ns" and (mine.any() or level.before.count):
-            rows = _top(keyed, number, max(span_s, 1e-9), partial(name, measure), level.slow_from)
-            found = _recent(mine, span_s, level, rows)
+            rows = _top(keyed, number, max(span_s, 1e-9), partial(names.name, measure), level.slow_from)
+            found = replace(_recent(mine, span_s, level), rows=rows)
+            if measure.key == "client" and (found.risen_s or found.late_s or found.tail_s):
+                found = replace(found, networks=_networks(keyed, number, max(span_s, 1e-9), names, level.slow_from))
             if level.busier_s is not None:
                 whole, whole_s = clients.window(EARLIER_S, skip), series.window(EARLIER_S, skip)[1]
                 found = replace(found, earlier_per_s=_earlier(whole, number, rows, whole_s - span_s))
@@ -50,18 +51,17 @@ def recent(
     return out
 
 
-def _recent(mine: Counts, span_s: float, level: Level, rows: tuple[ClientRow, ...]) -> Recent:
+def _recent(mine: Counts, span_s: float, level: Level) -> Recent:
     return Recent(
         summarize(mine, span_s),
         level.before,
         int(buckets.lower_edge(level.slow_from << buckets.CLIENT_SHIFT)),
         slow_count(mine, level.slow_from),
-        rows,
-        level.risen_s,
-        level.late_s,
-        level.busier_s,
-        level.fewer_s,
-        level.tail_s,
+        risen_s=level.risen_s,
+        late_s=level.late_s,
+        busier_s=level.busier_s,
+        fewer_s=level.fewer_s,
+        tail_s=level.tail_s,
     )
 
 
@@ -73,6 +73,13 @@ def _top(keyed: Keyed, number: int, span_s: float, name: Callable[[int], str], s
     busiest = found.busiest()
     by = [busiest[np.argsort(-column[busiest], kind="stable")][:TOP] for column in (found.slow, found.n, found.total)]
     return tuple(found.row(i, name, span_s) for i in dict.fromkeys(np.concatenate(by).tolist()))
+
+
+def _networks(keyed: Keyed, number: int, span_s: float, names: Names, slow_from: int) -> tuple[ClientRow, ...]:
+    """The same of the networks that the keys are in."""
+    networks = Networks(names)
+    mine, counts = of_measure(keyed, number)
+    return _top(networks.grouped(Keyed(mine, counts)), number, span_s, networks.label, slow_from)
 
 
 def _earlier(whole: Keyed, number: int, rows: Sequence[ClientRow], rest_s: float) -> dict[str, float]:

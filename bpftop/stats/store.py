@@ -254,7 +254,7 @@ class Store:
     def recent(self, until_ns: int | None = None) -> dict[str, Recent]:
         """All latencies over the last ten seconds beside their levels, by name."""
         levels, skip = self._levels.at(until_ns), self._series.later(until_ns)
-        return recent(self._measures, self._series, self._clients, levels, self._names.name, skip)
+        return recent(self._measures, self._series, self._clients, levels, self._names, skip)
 
     def counters(self, length_s: float | None, until_ns: int | None = None) -> dict[str, CounterSnapshot]:
         """All counters over a window, as ``measures``."""

@@ -1,0 +1,79 @@
+"""Who is behind slow observations, or behind more of them than before: clients, networks, routes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bpftop import units
+from bpftop.model import ClientRow, Recent
+from bpftop.stats.case import Case
+from bpftop.stats.clause import Clause, Place, Words, clause
+from bpftop.stats.guilt import Part, guilty, share
+from bpftop.stats.levels import BUSY_TIMES
+from bpftop.stats.stages import REQUEST
+
+ROUTE = "route_latency"
+WIDER = 1.5
+"""A network is said instead of its clients when it has so many times their slow ones."""
+NEW_EXCESS, STILL_NEW_EXCESS = 0.35, 0.2
+"""A client brings a rise in traffic when its share of what is new is so much above its share before."""
+
+
+def who(case: Case, name: str) -> list[Clause]:
+    """The clients, or the network, and the routes behind the slow observations of a measure."""
+    found = []
+    recent = case.recent.get(name)
+    if recent is not None and name in case.snapshot.measures and case.measure(name).key == "client":
+        found += _clients(case, name, recent)
+    routes = case.recent.get(ROUTE)
+    if routes is not None and name == REQUEST:
+        found += [
+            _slow_ones("route", part, routes, "are", Place("script", ROUTE, part.row.client, "http"), i > 0)
+            for i, part in enumerate(guilty(routes.rows, routes, case.said("route")))
+        ]
+    return found
+
+
+def _clients(case: Case, name: str, recent: Recent) -> list[Clause]:
+    clients = guilty(recent.rows, recent, case.said("client"))
+    networks = guilty(recent.networks, recent, case.said("network"))[:1]
+    together = sum(each.of_slow for each in clients)
+    if networks and networks[0].of_slow >= WIDER * together:
+        place = Place("clients", name, networks[0].row.client)
+        return [_slow_ones("network", networks[0], recent, "from", place)]
+    return [
+        _slow_ones("client", each, recent, "from", Place("clients", name, case.network(each.row.client)), i > 0)
+        for i, each in enumerate(clients)
+    ]
+
+
+def _slow_ones(kind: str, part: Part, recent: Recent, verb: str, place: Place, also: bool = False) -> Clause:
+    """``92 % of the slow ones from 10.0.3.7``; short when it comes after another."""
+    link = f" {verb} " if also else f" of the slow ones {verb} "
+    words: list[Words] = [(units.percent(part.of_slow), True), (link, False), (part.row.client, True)]
+    evidence = (
+        f"{part.row.slow:,} of {recent.slow:,} over {units.duration(recent.limit_ns)} in the last 10 s; it has "
+        f"{units.percent(part.of_all)} of all {recent.now.count:,}; its p99 {units.duration(part.row.p99_ns)}"
+    )
+    return clause(kind, part.row.client, words, evidence, place)
+
+
+def newcomers(case: Case, recent: Recent) -> list[Clause]:
+    """The client that most of the new requests are from, when traffic is a multiple of what it was."""
+    now, before = recent.now.rate_per_s, recent.before.rate_per_s
+    more = [(row, row.rate_per_s - recent.earlier_per_s.get(row.client, 0.0)) for row in recent.rows]
+    if len(more) < 2:
+        return []
+    row, new = max(more, key=lambda each: each[1])
+    was = recent.earlier_per_s.get(row.client, 0.0)
+    of_new = min(new / max(now - before, 1e-9), 1.0)
+    enough = STILL_NEW_EXCESS if row.client in case.said("client") else NEW_EXCESS
+    if of_new - share(round(was), round(before)) < enough or row.rate_per_s < BUSY_TIMES * was:
+        return []
+    return [_newcomer(case, row, of_new, was)]
+
+
+def _newcomer(case: Case, row: ClientRow, of_new: float, was: float) -> Clause:
+    said: Sequence[Words] = [(units.percent(of_new), True), (" of the new ones from ", False), (row.client, True)]
+    evidence = f"{units.rate(row.rate_per_s)} instead of {units.rate(was)}, n {row.count:,} in 10 s"
+    return clause("client", row.client, said, evidence, Place("clients", REQUEST, case.network(row.client)))
