@@ -225,7 +225,7 @@ class Session:
         return True
 
     def _relaxed(self, cause: str) -> bool:
-        """Try once more with all of root's capabilities what failed at once with few; True when that runs."""
+        """Try once more with all capabilities that there are what failed at once with few; True when that runs."""
         more = getattr(self._source, "relaxed", lambda: None)()
         if more is None or self._stopping.is_set():
             return False
@@ -236,7 +236,7 @@ class Session:
             return False
         self._source = more
         self._stderr.clear()
-        self._stderr.append(f"with few capabilities it failed ({cause}); now it has all of root's")
+        self._stderr.append(f"with few capabilities it failed ({cause}); now it has all of bpftop's")
         with self._lock:
             self._started_ns = self._heard_ns = boot_ns()
             self._assembler = Assembler()
@@ -390,7 +390,7 @@ class Session:
             self._runs,
             self._lost_reported,
             self._source.label,
-            self._rights,
+            " · ".join(filter(None, (self._rights, getattr(self._source, "rights", "")))),
         )
 
 

@@ -35,6 +35,13 @@ class TerminalModes:
             with contextlib.suppress(OSError, ValueError):
                 _tell(sys.__stderr__.fileno())
 
+    def gone(self) -> bool:
+        """Whether there was a terminal, and it has hung up."""
+        try:
+            return self._saved is not None and termios.tcgetattr(sys.__stdin__.fileno()) is None  # type: ignore[union-attr]
+        except (termios.error, OSError, ValueError):
+            return True
+
     def restore_ours(self, drawn: bool) -> None:
         """The same, unless the terminal belongs to somebody else by now: the shell, when we are in the background."""
         with contextlib.suppress(OSError, ValueError, AttributeError):

@@ -1,4 +1,4 @@
-"""A supervisor and its other process in one program, for tests: ``python -m tests.supervised BPFTRACE BODY``.
+"""A supervisor and its other process in one program, for tests: ``python -m tests.supervised BPFTRACE BODY [drawn]``.
 
 BODY is Python that runs in the other process, as nobody, with ``link`` and ``raw`` (the socket); what it prints is
 JSON for the test. The supervisor can start the program "main" and the script "known" with the bpftrace at BPFTRACE.
@@ -67,7 +67,8 @@ def main() -> int:
         os._exit(0)
     theirs.close()
     works = Works(sys.argv[1])
-    return Supervisor(works, ours, other, modes=TerminalModes(), drawn=False, say=lambda s: _say(said=s)).run()
+    drawn = "drawn" in sys.argv[3:]
+    return Supervisor(works, ours, other, modes=TerminalModes(), drawn=drawn, say=lambda s: _say(said=s)).run()
 
 
 def _say(**words: Any) -> None:

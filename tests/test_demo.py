@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import random
 import select
 import signal
@@ -19,6 +20,7 @@ import pytest
 from bpftop.demo import NAME, start_demo
 from bpftop.demo.story import CLIENTS, CYCLE_S, ROUTES, SPELL_END_S, SPELL_START_S, Story
 from bpftop.errors import BpftopError
+from tests.fakes import wait_for
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -73,6 +75,20 @@ def test_stalls_do_not_depend_on_how_one_asks() -> None:
     assert len(whole) == 30
     assert all(0.2 < stall.end_s - stall.start_s < 0.4 for stall in whole)
     assert whole != Story(seed=6).stalls(0, 300)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+@pytest.mark.parametrize("user", [None, (1234, 2345)])
+def test_as_root_both_become_somebody_else(user: tuple[int, int] | None) -> None:
+    uid, gid = user or (pwd.getpwnam("nobody").pw_uid, pwd.getpwnam("nobody").pw_gid)
+    with start_demo(user=user) as demo:
+        expected = ([str(uid)] * 4, [str(gid)] * 4, "", "0000000000000000")
+        wait_for(lambda: [_ids(demo.pid), _ids(demo.load_pid)] == [expected] * 2)
+
+
+def _ids(pid: int) -> tuple[list[str], list[str], str, str]:
+    words = dict(line.split(":\t", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines() if ":\t" in line)
+    return words["Uid"].split(), words["Gid"].split(), words["Groups"].strip(), words["CapPrm"]
 
 
 def test_server_and_load_act_the_story() -> None:

@@ -362,3 +362,21 @@ def test_the_preflight_does_not_need_numpy() -> None:
     code = "import sys, bpftop.preflight as p; p.problems(); print('numpy' in sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout == "False\n"
+
+
+@pytest.mark.parametrize(
+    ("held", "absent"),
+    [
+        (ALL_CAPABILITIES, ""),
+        ("000001ffffffff7f", "CAP_SETUID"),
+        ("000001ffffffff3f", "CAP_SETUID and CAP_SETGID"),
+    ],
+)
+def test_root_that_cannot_divide_itself_is_told(world: Path, held: str, absent: str) -> None:
+    (world / "proc/self/status").write_text(f"CapEff:\t{held}\n")
+    (found,) = [check for check in all_checks(host(world))[1] if check.name == "separation"]
+    assert (found.problem is not None) == bool(absent)
+    if found.problem:
+        assert f"without {absent} the screen" in found.problem.message
+        assert not found.problem.fatal
+        assert found.problem.hint.endswith("--user root")

@@ -15,12 +15,16 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bpftop import people
-from bpftop.errors import UsageError
+from bpftop import capabilities, people
+from bpftop.errors import HostError, UsageError
+from bpftop.model import Program
 from bpftop.supervision.allowance import Allowance
+from bpftop.supervision.drop import SUPERVISING
 from bpftop.supervision.requests import LONGEST, WORDS, Argument, Refused, read, written
+from bpftop.tracer.supervisor import BpftraceSource
 from tests.fakes import FakeBpftrace, alive, wait_for
 from tests.supervised import ROOT, run
+from tests.ui.ptys import child_in_terminal
 
 root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 NOBODY = pwd.getpwnam("nobody")
@@ -74,6 +78,121 @@ def test_an_allowance_is_so_many_at_once_and_then_so_many_a_second() -> None:
     assert [allowance.take() for _ in range(2)] == [True, False]
     now[0] = 1000.0
     assert sum(allowance.take() for _ in range(10)) == 3
+
+
+# --- rights -----------------------------------------------------------------------------------------------------------
+
+WITHOUT_SETPCAP = """
+import os, sys
+from bpftop import capabilities as c
+c.keep_only(set(range(64)) - {c.CAP_SETPCAP})
+c.no_new_privileges()
+c.keep_only({c.CAP_BPF})
+os.execv("/bin/cat", ["cat", "/proc/self/status"])
+"""
+SUPERVISES = """
+import os, sys
+from bpftop import capabilities as c
+from bpftop.supervision import drop
+drop.supervise()
+print(sorted(c.rights_of("self").held), c.rights_of("self").no_new)
+with drop.acting_as(drop.Person("nobody", 65534, 65534, "/")):
+    print(os.geteuid())
+drop.supervise_only()
+print(sorted(c.rights_of("self").held), c.rights_of("self").no_new)
+try:
+    os.seteuid(65534)
+except PermissionError:
+    print("refused")
+os.execv("/bin/cat", ["cat", "/proc/self/status"])
+"""
+
+
+def ran(program: str) -> list[str]:
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.stderr == ""
+    return done.stdout.splitlines()
+
+
+def sets(lines: list[str]) -> dict[str, set[int]]:
+    """The capability sets in a text like /proc/PID/status."""
+    words = dict(line.split(":\t", 1) for line in lines if line.startswith("Cap"))
+    return {name: {n for n in range(64) if int(value, 16) >> n & 1} for name, value in words.items()}
+
+
+@root
+def test_where_the_bounding_set_cannot_shrink_a_program_gets_nothing_back_all_the_same() -> None:
+    found = sets(ran(WITHOUT_SETPCAP))
+    assert len(found["CapBnd"]) > 10
+    assert found["CapEff"] | found["CapPrm"] | found["CapInh"] | found["CapAmb"] == {capabilities.CAP_BPF}
+
+
+@root
+def test_the_supervisor_keeps_what_it_needs_and_after_the_start_may_become_nobody_else() -> None:
+    before, acting, after, refused, *status = ran(SUPERVISES)
+    ours = capabilities.rights_of("self").held
+    assert before == f"{sorted(ours & (SUPERVISING | {6, 7}))} True"
+    assert (acting, refused) == ("65534", "refused")
+    assert after == f"{sorted(ours & SUPERVISING)} True"
+    found = sets(status)
+    assert found["CapBnd"] == found["CapEff"] == ours & SUPERVISING
+    assert not found["CapBnd"] & {0, 16, 17, 22, 23, 25, 27, 29}, "no chown, modules, raw devices, reboot, time, mknod"
+
+
+@root
+def test_a_bpftrace_with_more_rights_than_meant_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = FakeBpftrace(tmp_path, "forever()")
+    source = BpftraceSource(Program("", (), (), ()), str(fake.path))
+    source.start()
+    assert source.rights == ""
+    source.kill()
+    source.wait(10)
+    monkeypatch.setattr(capabilities, "keep_only", lambda *_: None)
+    source = BpftraceSource(Program("", (), (), ()), str(fake.path))
+    source.start()
+    assert re.fullmatch(r"bpftrace has \d+ capabilities more than it needs: this host .* away", source.rights)
+    source.kill()
+    source.wait(10)
+
+
+@root
+def test_a_bpftrace_whose_rights_cannot_be_taken_is_not_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(capabilities, "keep_only", refuse)
+    fake = FakeBpftrace(tmp_path, "forever()")
+    with pytest.raises(HostError, match="rights could not be taken away, so it was not started"):
+        BpftraceSource(Program("", (), (), ()), str(fake.path)).start()
+    assert not fake.runs
+
+
+LATE = """
+import asyncio, importlib.abc, sys
+from tests.ui import builders, driving
+from bpftop.supervision.drop import import_everything
+import_everything()
+late = []
+class Late(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name not in ("_curses_panel",):
+            late.append(name)
+sys.meta_path.insert(0, Late())
+async def steps(app, pilot):
+    for key in [*"1234567890", "question_mark", "escape", "slash", "escape", "e", "b", "v", "c", "l", "s", "m", "t",
+                "ctrl+p", "escape", "f", "enter", "escape", "plus", "p", "left_square_bracket", "end", "y"]:
+        await pilot.press(key)
+        await pilot.pause()
+driving.drive(builders.live(), steps)
+print(late)
+"""
+
+
+def test_all_imports_are_finished_before_the_rights_are_left() -> None:
+    """Every pane, the help, the palette, a filter, a notification, a theme: nothing is imported any more."""
+    assert ran(LATE) == ["[]"]
 
 
 # --- who called -------------------------------------------------------------------------------------------------------
@@ -244,3 +363,24 @@ def test_when_the_supervisor_is_killed_both_others_end(tmp_path: Path) -> None:
         wait_for(lambda: fake.runs)
         process.kill()
         wait_for(lambda: not alive(other) and not alive(fake.runs[0]["pid"]), "somebody lives on")
+
+
+@root
+def test_when_the_terminal_has_hung_up_the_probes_end_at_once(tmp_path: Path) -> None:
+    """The other process is stubborn here: the supervisor does not wait for it, and asks nobody gently."""
+    fake = FakeBpftrace(tmp_path, "ignores()\nsay(b'x')\nforever()")
+    body = """
+import os, signal, time
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+os.read(link.begin("open")[1].stdout, 1)
+say(pid=os.getpid())
+time.sleep(600)
+"""
+    with child_in_terminal(["-m", "tests.supervised", str(fake.path), body, "drawn"]) as terminal:
+        terminal.until('"pid"')
+        other = json.loads(terminal.text.strip().splitlines()[-1])["pid"]
+        terminal.close_master()
+        wait_for(lambda: not alive(fake.runs[0]["pid"]), "bpftrace lives on")
+        assert fake.signals == []
+        terminal.child.kill()
+        wait_for(lambda: not alive(other), "the other one lives on")

@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+import os
 import signal
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from bpftop.errors import HostError
-from bpftop.tracer import trial
+from bpftop.people import named
+from bpftop.supervision.drop import leave_root
+from bpftop.tracer import apart, trial
 from bpftop.tracer.supervisor import BpftraceSource
 from bpftop.tracer.trial import Trial, attach
+from bpftop.tracer.trial import attach as attach_with
 from tests.fakes import FakeBpftrace, alive
 from tests.recordings import program
+
+LEAVE: list[Callable[[], None] | None] = [None, lambda: None]
+"""Read here, or by another process."""
+
+
+@pytest.fixture(params=LEAVE, ids=["here", "apart"], autouse=True)
+def leave_rights(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.test_tracer_trial.attach", partial(attach_with, leave_rights=request.param))
 
 
 def tried(folder: Path, body: str, limit_s: float = 30) -> tuple[Trial, FakeBpftrace]:
@@ -72,3 +86,34 @@ def test_one_that_says_nothing_has_its_time_and_no_more(
 def test_a_program_that_cannot_be_started(tmp_path: Path) -> None:
     with pytest.raises(HostError):
         attach(BpftraceSource(program(), str(tmp_path / "none")))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_who_reads_has_no_rights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As root; the words that it explains tell who it was."""
+    monkeypatch.setattr(trial, "explain", lambda words, code: (f"{os.getresuid()} {words} {code}", ""))
+    fake = FakeBpftrace(tmp_path, "complain(b'no\\n'); sys.exit(3)")
+    source, parent = BpftraceSource(program(), str(fake.path)), os.getpid()
+    found = attach_with(source, 30, lambda: leave_root(named("nobody"), parent))
+    nobody = named("nobody").uid
+    assert found.problem == f"{(nobody,) * 3} ['no'] 3"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [b"", b"{", b"[]", b"null", b"\xff", b'{"attached": true}', b"[" * 5000,
+     b'{"attached": 1, "probes": 1, "seconds": 1.0, "problem": "", "hint": ""}',
+     b'{"attached": true, "probes": 1, "seconds": 1.0, "problem": [], "hint": ""}'],
+)  # fmt: skip
+def test_what_is_no_trial_is_none(said: bytes) -> None:
+    assert apart._trial(said) is None
+
+
+def test_a_reader_that_dies_is_said(tmp_path: Path) -> None:
+    def dies() -> None:
+        os._exit(9)
+
+    fake = FakeBpftrace(tmp_path, "live(4)")
+    found = attach_with(BpftraceSource(program(), str(fake.path)), 30, dies)
+    assert (found.attached, found.problem) == (False, "the process that reads bpftrace's words ended early")
+    assert not any(alive(run["pid"]) for run in fake.runs)

@@ -47,9 +47,19 @@ def divide(options: argparse.Namespace) -> int | None:
     theirs.close()
     works = Works(options, person)
     try:
+        _with_few_rights()
         return Supervisor(works, ours, other, modes=modes, drawn=_draws(options), say=narrate).run()
     finally:
         works.close()
+
+
+def _with_few_rights() -> None:
+    from bpftop.supervision.drop import supervise
+
+    try:
+        supervise()
+    except OSError as error:
+        raise HostError(f"root's rights could not be given up: {error}", "bpftop doctor") from error
 
 
 def _without_rights(

@@ -105,7 +105,7 @@ def supervised(
     opened, source = _opened(options, meanwhile)
     assert source is not None
     assert not isinstance(opened, str)
-    for sentence in opened.said:
+    for sentence in filter(None, (*opened.said, source.rights)):
         say(sentence)
     for sentence in opened.absent:
         say_absent(sentence)

@@ -40,11 +40,16 @@ def demo(options: argparse.Namespace) -> int:
         return _show(session, options, recorder, banner)
 
 
-def _both(session: Session | Ensemble, recorder: LiveRecorder) -> Callable[[], None]:
-    """End bpftrace, then the file."""
+def _both(session: Session | Ensemble, recorder: LiveRecorder) -> Callable[[bool], None]:
+    """End bpftrace, then the file.
 
-    def end() -> None:
-        session.stop()
+    When the terminal is gone nobody sees the last counts any more: bpftrace ends with this process, at once, and a file
+    that is being written ends with the last whole second.
+    """
+
+    def end(terminal_gone: bool) -> None:
+        if not terminal_gone:
+            session.stop()
         recorder.close()
 
     return end

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from bpftop.cli.plan import Plan, cannot_trace, planned, planned_demo, single
 from bpftop.errors import UsageError
 from bpftop.people import Person
 from bpftop.preflight import bpftrace_path, bpftrace_version
+from bpftop.supervision.drop import supervise_only
 from bpftop.tracing import Sparing
 
 if TYPE_CHECKING:
@@ -53,8 +55,13 @@ class Works:
         """What the command line asks for: Opened and the run, or why the demo cannot be traced. Raises BpftopError."""
         if self._plan is not None or self._script is not None:
             raise UsageError("it is open already")
-        if self._options.verb == "run":
-            return self._open_run()
+        try:
+            return self._open_run() if self._options.verb == "run" else self._open()
+        finally:
+            if os.geteuid() == 0:
+                supervise_only()
+
+    def _open(self) -> tuple[object, BpftraceSource | None]:
         said: list[str] = []
         absent: list[str] = []
         if self._options.verb == "demo":
@@ -74,7 +81,8 @@ class Works:
     def _demo(self) -> Plan:
         from bpftop.demo import start_demo
 
-        return planned_demo(self._options, self._stack.enter_context(start_demo()).port)
+        user = (self._person.uid, self._person.gid) if self._person else None
+        return planned_demo(self._options, self._stack.enter_context(start_demo(user=user)).port)
 
     def _open_run(self) -> tuple[object, BpftraceSource]:
         from bpftop.anyscript.run import source_for

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import select
 import subprocess
 import sys
@@ -49,13 +50,22 @@ class Demo:
 
 
 @contextmanager
-def start_demo(port: int = 0, *, seed: int = 1, scale: float = 1.0, limit_s: float = LOAD_LIMIT_S) -> Iterator[Demo]:
+def start_demo(
+    port: int = 0,
+    *,
+    seed: int = 1,
+    scale: float = 1.0,
+    limit_s: float = LOAD_LIMIT_S,
+    user: tuple[int, int] | None = None,
+) -> Iterator[Demo]:
     """Start the server (on ``port``, or any free one) and the load (about 200 requests/s times ``scale``).
 
-    The load ends after ``limit_s``. Raises BpftopError when the server cannot listen.
+    The load ends after ``limit_s``. As root both become ``user`` (user and group id), without one nobody. Raises
+    BpftopError when the server cannot listen.
     """
     origin_ns = time.monotonic_ns()
-    common = {"seed": seed, "origin-ns": origin_ns, "parent": os.getpid()}
+    uid, gid = (user or _nobody()) if os.geteuid() == 0 else (os.getuid(), os.getgid())
+    common = {"seed": seed, "origin-ns": origin_ns, "parent": os.getpid(), "uid": uid, "gid": gid}
     server = _child("server", {**common, "port": port}, stdout=subprocess.PIPE)
     children = [server]
     try:
@@ -66,6 +76,14 @@ def start_demo(port: int = 0, *, seed: int = 1, scale: float = 1.0, limit_s: flo
     finally:
         for child in reversed(children):
             _end(child)
+
+
+def _nobody() -> tuple[int, int]:
+    try:
+        entry = pwd.getpwnam("nobody")
+    except KeyError:
+        return 65534, 65534
+    return entry.pw_uid, entry.pw_gid
 
 
 def _child(

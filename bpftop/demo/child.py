@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import encodings.idna  # noqa: F401  (names of hosts: later it may not be readable)
 import os
 import time
 
@@ -16,6 +17,16 @@ def set_name(name: str) -> None:
             comm.write(name)
     except OSError:
         pass  # another name changes nothing but looks
+
+
+def become(uid: int, gid: int) -> None:
+    """As root: another user, for good. What is imported later must be readable for that user. Raises OSError."""
+    if os.geteuid() == 0:
+        os.setgroups([])
+        os.setresgid(gid, gid, gid)
+        os.setresuid(uid, uid, uid)
+    if uid not in os.getresuid() or len({*os.getresuid()}) != 1:
+        raise PermissionError("the rights of root could not be given up")
 
 
 def story_s(origin_ns: int) -> float:

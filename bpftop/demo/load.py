@@ -12,7 +12,7 @@ import random
 import sys
 from collections import deque
 
-from bpftop.demo.child import end_with_parent, set_name, story_s
+from bpftop.demo.child import become, end_with_parent, set_name, story_s
 from bpftop.demo.story import Client, Story
 
 NAME = "demo-load"
@@ -151,10 +151,13 @@ def main() -> None:
     options.add_argument("--scale", type=float, default=1.0)
     options.add_argument("--origin-ns", type=int, required=True)
     options.add_argument("--parent", type=int, required=True)
+    options.add_argument("--uid", type=int, required=True)
+    options.add_argument("--gid", type=int, required=True)
     options.add_argument("--limit-s", type=float, required=True)
     options.add_argument("--ipv6", action="store_true")
     given = options.parse_args()
     set_name(NAME)
+    become(given.uid, given.gid)
     story = Story(given.seed, given.scale)
     asyncio.run(visit(given.port, story, given.origin_ns, given.parent, given.limit_s, given.ipv6))
 

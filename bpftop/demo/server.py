@@ -14,7 +14,7 @@ import random
 import sys
 import time
 
-from bpftop.demo.child import end_with_parent, set_name, story_s
+from bpftop.demo.child import become, end_with_parent, set_name, story_s
 from bpftop.demo.story import Story
 
 NAME = "demo-server"
@@ -127,8 +127,11 @@ def main() -> None:
     options.add_argument("--seed", type=int, default=1)
     options.add_argument("--origin-ns", type=int, required=True)
     options.add_argument("--parent", type=int, required=True)
+    options.add_argument("--uid", type=int, required=True)
+    options.add_argument("--gid", type=int, required=True)
     given = options.parse_args()
     set_name(NAME)
+    become(given.uid, given.gid)
     asyncio.run(serve(given.port, Story(given.seed), given.origin_ns, given.parent))
 
 

@@ -22,7 +22,7 @@ from bpftop.preflight.kernel import (
 )
 from bpftop.preflight.limits import event_buffers, locked_memory, temporary_files
 from bpftop.preflight.numeric import require_numpy
-from bpftop.preflight.rights import rights
+from bpftop.preflight.rights import rights, separation
 from bpftop.preflight.values import TRUSTED_DIRECTORIES, Check, Host, Problem
 
 if TYPE_CHECKING:  # the vocabulary brings numpy; what is said here must not need it
@@ -50,7 +50,7 @@ __all__ = [
 
 _CHECKS = (rights, installed, tracepoints, types, process_ids, lockdown, temporary_files)
 _FIRST = (rights, installed, tracepoints, process_ids, types, kprobes, uprobes)
-_LAST = (lockdown, locked_memory, event_buffers, temporary_files)
+_LAST = (separation, lockdown, locked_memory, event_buffers, temporary_files)
 
 
 def problems(host: Host | None = None) -> list[Problem]:

@@ -11,6 +11,7 @@ from bpftop.preflight.values import Check, Host, Problem, read
 
 _CAPABILITIES = {"CAP_BPF": 39, "CAP_PERFMON": 38}
 _CAP_SYS_ADMIN = 21
+_TO_DIVIDE = {"CAP_SETUID": 7, "CAP_SETGID": 6}
 _CAPABILITIES_WITHOUT_ROOT = {**_CAPABILITIES, "CAP_DAC_READ_SEARCH": 2, "CAP_DAC_OVERRIDE": 1}
 _RULES_WITHOUT_ROOT_SINCE = (0, 25)
 
@@ -42,6 +43,17 @@ def _paranoid(host: Host, mask: int) -> Problem | None:
         return None
     message = "kernel.perf_event_paranoid is above 2: kernels of Debian and Ubuntu then want CAP_SYS_ADMIN for probes"
     return Problem(message, "sudo sysctl -w kernel.perf_event_paranoid=2", fatal=False)
+
+
+def separation(host: Host) -> Check:
+    """Whether root can hand the screen to a process without rights."""
+    if host.euid != 0:
+        return Check("separation", "only root divides itself")
+    absent = [name for name, bit in _TO_DIVIDE.items() if not holds(host, bit)]
+    if not absent:
+        return Check("separation", "the screen runs without root's rights")
+    message = f"without {' and '.join(absent)} the screen cannot become another user: it stays root, without rights"
+    return Check("separation", message, Problem(message, "sudo bpftop TARGET --user root", fatal=False))
 
 
 def holds(host: Host, capability: int) -> bool:

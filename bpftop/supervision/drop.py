@@ -14,11 +14,33 @@ from collections.abc import Iterator
 from bpftop import capabilities
 from bpftop.people import Person
 from bpftop.scripts.catalog import catalog, library, script_folder
+from bpftop.tracer.supervisor import MORE
 
 _PACKAGES = ("bpftop", "textual", "rich", "numpy", "plotext")
 _LATE = _PACKAGES[:3]
 """These import parts of themselves when they are wanted."""
+_PARTS = ("numpy.ma", "numpy.random", "encodings.ascii", "encodings.idna", "encodings.latin_1", "encodings.utf_8_sig")
+"""What numpy and Python import when they are asked for it: np.median wants numpy.ma."""
 _NOT_NEEDED = frozenset({"demo", "__main__", "_sleep", "_markup_playground", "pytest_plugin"})
+
+
+SUPERVISING = MORE | {capabilities.CAP_KILL, capabilities.CAP_SETPCAP}
+"""What the supervisor keeps: what some bpftrace may need, to look at the target's processes (SYS_PTRACE,
+DAC_READ_SEARCH), to switch the statistics of BPF programs on (SYS_ADMIN), to end a process of another user (KILL), to
+take rights from its children (SETPCAP)."""
+_OPENING = frozenset({capabilities.CAP_SETUID, capabilities.CAP_SETGID})
+"""Until all of the command line is open: a file is opened, and the demo is started, as the user."""
+
+
+def supervise() -> None:
+    """Give up what a supervisor never needs. Raises OSError when the kernel refuses, and then nothing may go on."""
+    capabilities.no_new_privileges()
+    capabilities.keep_only(SUPERVISING | _OPENING)
+
+
+def supervise_only() -> None:
+    """Give up what was needed until all was open."""
+    capabilities.keep_only(SUPERVISING)
 
 
 def leave_root(person: Person | None, parent: int) -> None:
@@ -40,6 +62,10 @@ def leave_root(person: Person | None, parent: int) -> None:
         if os.getresuid() != (person.uid,) * 3 or os.getresgid() != (person.gid,) * 3:
             raise PermissionError("the rights of root could not be given up")
         os.environ.update(HOME=person.home, USER=person.name, LOGNAME=person.name)
+    kept = frozenset() if person is not None else {capabilities.CAP_DAC_OVERRIDE}
+    rights = capabilities.rights_of("self")
+    if rights.held - kept or not rights.no_new:
+        raise PermissionError("the kernel still grants what was given up")
     if not capabilities.end_with(parent, signal.SIGTERM):
         os._exit(128 + signal.SIGTERM)
 
@@ -78,6 +104,8 @@ def import_everything() -> None:
     """Every module that may be wanted later: all of ours, and of the packages that import parts of themselves late."""
     catalog()
     library()
+    for name in _PARTS:
+        importlib.import_module(name)
     for name in _PACKAGES:
         package = importlib.import_module(name)
         for found in pkgutil.walk_packages(package.__path__, f"{name}.", lambda _: None) if name in _LATE else ():

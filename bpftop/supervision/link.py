@@ -89,11 +89,11 @@ class Link:
         return lambda: self._begun(self._received())
 
     def _begun(self, answer: tuple[Any, list[int]]) -> tuple[Any, SupervisedSource | None]:
-        (facts, run, pid), pipes = answer
+        (facts, run, pid, rights), pipes = answer
         if run < 0:
             return facts, None
         self._pids[pid] = run
-        return facts, SupervisedSource(self, run, pid, pipes)
+        return facts, SupervisedSource(self, run, pid, pipes, rights)
 
     def costs(self, pid: int) -> tuple[int, int, int]:
         """As ``bpftop.tracer.overhead.program_costs``."""
@@ -129,12 +129,15 @@ class SupervisedSource:
 
     label = "bpftrace"
 
-    def __init__(self, link: Link, run: int, pid: int | None = None, pipes: list[int] | None = None) -> None:
+    def __init__(
+        self, link: Link, run: int, pid: int | None = None, pipes: list[int] | None = None, rights: str = ""
+    ) -> None:
         """A run that is going on, or with ``pid`` None the same program anew, begun by ``start``."""
         self._link = link
         self._run = run
         self._code: int | None = None
         self.pid = pid
+        self.rights = rights
         self.stdout, self.stderr = pipes or (-1, -1)
 
     def anew(self) -> SupervisedSource:
@@ -142,7 +145,7 @@ class SupervisedSource:
         return SupervisedSource(self._link, self._run)
 
     def relaxed(self) -> SupervisedSource | None:
-        """The same run with all of root's capabilities, started; ``None`` when that is of no use."""
+        """The same run with all of the supervisor's capabilities, started; ``None`` when that is of no use."""
         with contextlib.suppress(BpftopError):
             return self._link.begin("relax", self._run)[1]
         return None
@@ -155,6 +158,7 @@ class SupervisedSource:
     def _take(self, started: SupervisedSource | None) -> None:
         if started is not None:
             self._run, self.pid, self.stdout, self.stderr = started._run, started.pid, started.stdout, started.stderr
+            self.rights = started.rights
 
     def stop(self) -> None:
         """SIGINT."""

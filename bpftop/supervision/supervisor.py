@@ -11,33 +11,25 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
-from bpftop.anyscript.attached import held
-from bpftop.errors import BpftopError, HostError
+from bpftop.errors import BpftopError
 from bpftop.supervision.allowance import Allowance
 from bpftop.supervision.requests import LONGEST, Refused, Request, read
+from bpftop.supervision.runs import Answer, Runs
 from bpftop.terminal_modes import TerminalModes
-from bpftop.tracer.overhead import enable_statistics, program_costs
+from bpftop.tracer.overhead import enable_statistics
 from bpftop.tracer.supervisor import BpftraceSource
 
 FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 HANDLED = (*FORWARDED, signal.SIGCHLD)
-MOST_RUNS = 16
-"""bpftraces at a time: one and each script of the catalog."""
 _REQUESTS = (200.0, 400.0)
 """A second, and at once: reading a run's costs takes about a millisecond."""
-_STARTS = (0.5, 24.0)
-_AT_ONCE_S = 30.0
-"""A run that fails within so long may be tried with more rights."""
 _LEAVE_S = 10.0
 """The other process ends its runs within 3 s and may still write a file."""
-_REAP_S = 3.0
 _EXIT_S = 2.0
 """From the end of the connection to the end of the process."""
 _STARTING = ("open", "start", "again", "relax")
-_ASK = {"interrupt": BpftraceSource.stop, "terminate": BpftraceSource.terminate, "kill": BpftraceSource.kill}
 
 
 class Works(Protocol):
@@ -54,14 +46,6 @@ class Works(Protocol):
 
     def rescan(self) -> object:
         """The target as it is now."""
-
-
-@dataclass(slots=True)
-class _Run:
-    key: str
-    source: BpftraceSource
-    born: float
-    code: int | None = None
 
 
 class Supervisor:
@@ -84,9 +68,8 @@ class Supervisor:
         self._modes = modes
         self._drawn = drawn
         self._say = say
-        self._runs: dict[int, _Run] = {}
+        self._runs = Runs()
         self._requests = Allowance(*_REQUESTS)
-        self._starts = Allowance(*_STARTS)
         self._deadline: float | None = None
         self._closed: float | None = None
 
@@ -102,7 +85,7 @@ class Supervisor:
         try:
             return self._ended(self._serve(woken))
         finally:
-            self._end_runs()
+            self._runs.end()
 
     def _serve(self, woken: int) -> int:
         """The wait status of the other process."""
@@ -137,6 +120,8 @@ class Supervisor:
         """Hand a signal on; what asks to end must not take for ever."""
         if number in FORWARDED:
             self._signal_other(number)
+            if number == signal.SIGHUP and self._drawn and self._modes.gone():
+                self._runs.kill()  # nobody sees the last counts any more, and taking the probes away takes its time
             if number != signal.SIGINT:  # ctrl+c may mean no more than "print what you have"
                 self._deadline = self._deadline or time.monotonic() + _LEAVE_S
 
@@ -166,7 +151,7 @@ class Supervisor:
 
     def _ended(self, status: int) -> int:
         """End what it has left, put the terminal back, and say what happened. The exit code."""
-        self._end_runs()
+        self._runs.end()
         if not os.WIFSIGNALED(status):
             return os.waitstatus_to_exitcode(status)
         number = os.WTERMSIG(status)
@@ -174,15 +159,6 @@ class Supervisor:
         what = "the screen" if self._drawn else "bpftop"
         self._say(f"{what} was ended by {signal.Signals(number).name}; the probes are stopped")
         return 128 + number
-
-    def _end_runs(self) -> None:
-        """Nobody reads them any more: end them now, all at once, and wait until they are gone."""
-        living = [run for run in self._runs.values() if run.code is None]
-        for run in living:
-            run.source.kill()
-        end = time.monotonic() + _REAP_S
-        for run in living:
-            run.code = run.source.wait(max(end - time.monotonic(), 0.0))
 
     # --- requests ---
 
@@ -211,70 +187,26 @@ class Supervisor:
             said = f"the supervisor failed: {type(error).__name__}: {error}"
             self._send(request.number, (False, ("HostError", said, "please report it")))
 
-    def _answer(self, request: Request) -> tuple[object, Sequence[int]]:
+    def _answer(self, request: Request) -> Answer:
         if request.word in _STARTING:
-            self._may_start()
+            self._runs.check_start()
         match request.word:
             case "open":
-                return self._begin("", *self._works.open())
+                return self._runs.begin("", *self._works.open())
             case "start":
-                return self._begin(request.name, *self._works.start(request.name))
+                return self._runs.begin(request.name, *self._works.start(request.name))
             case "again":
-                key = self._known(request).key
-                return self._begin(key, None, self._works.again(key))
+                key = self._runs.key(request.run)
+                return self._runs.begin(key, None, self._works.again(key))
             case "relax":
-                return self._relaxed(self._known(request))
-            case "interrupt" | "terminate" | "kill" as step:
-                _ASK[step](self._known(request).source)
-                return None, ()
-            case "ended":
-                run = self._known(request)
-                run.code = run.source.wait(0) if run.code is None else run.code
-                return run.code, ()
-            case "costs":
-                return program_costs(self._known(request).source.pid or 0), ()
-            case "held":
-                return held(self._known(request).source.pid), ()
+                return self._runs.relaxed(request.run)
             case "statistics":
-                return self._statistics()
-            case _:
+                descriptor = enable_statistics()
+                return descriptor >= 0, (descriptor,) if descriptor >= 0 else ()
+            case "rescan":
                 return self._works.rescan(), ()
-
-    def _known(self, request: Request) -> _Run:
-        run = self._runs.get(request.run)
-        if run is None:
-            raise HostError(f"there is no run {request.run}")
-        return run
-
-    def _may_start(self) -> None:
-        """Raise HostError when there are too many runs, or too many were started of late."""
-        living = 0
-        for run in self._runs.values():
-            run.code = run.source.wait(0) if run.code is None else run.code
-            living += run.code is None
-        if living >= MOST_RUNS:
-            raise HostError(f"{living} bpftraces run already", "bpftop scripts")
-        if not self._starts.take():
-            raise HostError("too many starts of bpftrace in a short time", "bpftop scripts")
-
-    def _begin(self, key: str, facts: object, source: BpftraceSource | None) -> tuple[object, Sequence[int]]:
-        """Start a run; its facts, number and process id, and the pipes to read."""
-        if source is None:
-            return (facts, -1, None), ()
-        source.start()
-        number = len(self._runs)
-        self._runs[number] = _Run(key, source, time.monotonic())
-        return (facts, number, source.pid), (source.stdout, source.stderr)
-
-    def _relaxed(self, run: _Run) -> tuple[object, Sequence[int]]:
-        run.code = run.source.wait(0) if run.code is None else run.code
-        failed = run.code is not None and run.code > 0 and time.monotonic() - run.born < _AT_ONCE_S
-        source = run.source.relaxed() if failed else None
-        return self._begin(run.key, None, source)
-
-    def _statistics(self) -> tuple[object, Sequence[int]]:
-        descriptor = enable_statistics()
-        return descriptor >= 0, (descriptor,) if descriptor >= 0 else ()
+            case word:
+                return self._runs.tell(request.run, word), ()
 
     def _send(self, number: int, value: object, descriptors: Sequence[int] = ()) -> None:
         """One answer; the descriptors are the other process's from now on. Who does not read gets none."""
@@ -290,13 +222,4 @@ class Supervisor:
                 )
         finally:
             os.close(memory)
-            self._let_go(descriptors)
-
-    def _let_go(self, descriptors: Sequence[int]) -> None:
-        """Close our ends of what was handed over."""
-        for run in self._runs.values():
-            if run.source.stdout in descriptors:
-                run.source.let_go()
-                return
-        for descriptor in descriptors:
-            os.close(descriptor)
+            self._runs.let_go(descriptors)

@@ -17,7 +17,7 @@ from bpftop.scripts.btf import told_types
 
 _TRACING = frozenset({caps.CAP_BPF, caps.CAP_PERFMON, caps.CAP_IPC_LOCK})
 """Enough for tracepoints and kprobes from Linux 5.8 on; the last one is for the event buffers (perf_event_open(2))."""
-_MORE = frozenset({
+MORE = frozenset({
     *_TRACING, caps.CAP_SYS_PTRACE, caps.CAP_DAC_READ_SEARCH, caps.CAP_DAC_OVERRIDE, caps.CAP_NET_ADMIN,
     caps.CAP_SYS_CHROOT, caps.CAP_SYS_ADMIN, caps.CAP_SYS_RESOURCE, caps.CAP_SYSLOG,
 })  # fmt: skip
@@ -30,6 +30,7 @@ _HARMLESS = (
     "couldn't set RLIMIT_MEMLOCK",  # needs CAP_SYS_RESOURCE; unused by kernels since 5.11
     "Addrspace mismatch",  # bpftrace issue 3829
 )
+_DOCTOR = "sudo bpftop doctor"
 EVENT_PAGES = "1024"
 """Event buffer of each CPU, in pages of 4 KB, when every event is sent; bpftrace's own is 64."""
 
@@ -77,6 +78,8 @@ class BpftraceSource:
         self._child: subprocess.Popen[bytes] | None = None
         self.stdout = self.stderr = -1
         self.pid: int | None = None
+        self.rights = ""
+        """One sentence when bpftrace may do more than it was meant to; empty when all is well."""
 
     def start(self) -> None:
         """Start bpftrace on the program. Raises HostError when it can't be executed."""
@@ -99,12 +102,15 @@ class BpftraceSource:
             )
         except OSError as error:
             raise HostError(f"cannot start {self._path}: {error.strerror}", "apt-get install bpftrace") from error
+        except subprocess.SubprocessError as error:  # before it became bpftrace
+            raise HostError("bpftrace's rights could not be taken away, so it was not started", _DOCTOR) from error
         finally:
             os.close(script)
         assert self._child.stdout is not None
         assert self._child.stderr is not None
         self.stdout, self.stderr = self._child.stdout.fileno(), self._child.stderr.fileno()
         self.pid = self._child.pid
+        self.rights = _too_many(self._child.pid, self._capabilities())
 
     def let_go(self) -> None:
         """Close our reading ends: somebody else has them."""
@@ -114,7 +120,7 @@ class BpftraceSource:
                     pipe.close()
 
     def relaxed(self) -> BpftraceSource | None:
-        """The same run with all of root's capabilities, not started; ``None`` when this one had them."""
+        """The same run with all capabilities of this process, not started; ``None`` when this one had them."""
         if not self._confined:
             return None
         return BpftraceSource(self._program, self._path, cwd=self._cwd, settings=self._settings, confined=False)
@@ -123,7 +129,7 @@ class BpftraceSource:
         if not self._confined:
             return None
         if self._settings is not None or _IN_FILES.search(self._program.text):
-            return _MORE
+            return MORE
         return _TRACING | {caps.CAP_SYS_ADMIN} if caps.perf_wants_admin() else _TRACING
 
     def stop(self) -> None:
@@ -176,10 +182,21 @@ def _confined(parent: int, kept: frozenset[int] | None) -> Callable[[], None]:
         if kept is not None:
             with contextlib.suppress(OSError, ValueError):  # before Linux 5.11 maps are locked memory
                 resource.setrlimit(resource.RLIMIT_MEMLOCK, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-            with contextlib.suppress(OSError):
-                caps.keep_only(kept)
+            caps.keep_only(kept)
         caps.no_new_privileges()
         if not caps.end_with(parent, signal.SIGKILL):
             os._exit(127)
 
     return in_child
+
+
+def _too_many(pid: int, kept: frozenset[int] | None) -> str:
+    """What the kernel says of a child that has become bpftrace: a sentence when it may do more than was meant."""
+    try:
+        found = caps.rights_of(pid)
+    except (OSError, KeyError, ValueError):
+        return ""  # it has ended already
+    more = len(found.held - kept) if kept is not None else 0
+    if more:
+        return f"bpftrace has {more} capabilities more than it needs: this host does not let us take them away"
+    return "" if found.no_new else "bpftrace may gain rights: this host does not keep no_new_privs"

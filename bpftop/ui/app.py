@@ -144,7 +144,7 @@ def run(
     *,
     save: Save,
     options: UiOptions,
-    on_forced: Callable[[], None] | None = None,
+    on_forced: Callable[[bool], None] | None = None,
     recorder: RecordControl | None = None,
 ) -> int:
     """Show the screen until the user leaves, as ``run_app`` does; the exit code."""

@@ -165,12 +165,14 @@ def _driver() -> type[Driver] | None:
     return None if os.environ.get("TEXTUAL_DRIVER") else ThriftyDriver
 
 
-def run_app(make: Callable[[UiOptions], Shell], options: UiOptions, on_forced: Callable[[], None] | None = None) -> int:
+def run_app(
+    make: Callable[[UiOptions], Shell], options: UiOptions, on_forced: Callable[[bool], None] | None = None
+) -> int:
     """Show the app until the user leaves; the exit code is 0, 128 + signal, 129 for a lost
     terminal, 70 for a crash.
 
-    ``on_forced`` is called when the process must end without returning from here (the terminal is gone or no longer
-    reads); it must be quick.
+    ``on_forced`` is called when the process must end without returning from here; it must be quick. It is told whether
+    the terminal is gone (otherwise it no longer reads).
     """
     if options.no_color:
         os.environ["NO_COLOR"] = "1"  # what Textual looks at, for its own widgets too

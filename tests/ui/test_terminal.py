@@ -7,10 +7,13 @@ import re
 import signal
 import termios
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from bpftop.recording.reader import Recording
+from bpftop.ui import leave
 from tests.ui.ptys import child_in_terminal, restored
 
 APP = ("-m", "tests.ui.terminal_app")
@@ -88,6 +91,33 @@ def test_a_terminal_that_vanishes_ends_it(mode: str) -> None:
         terminal.until(READY)
         terminal.close_master()
         assert terminal.child.wait(timeout=60) in (128 + signal.SIGHUP, -signal.SIGHUP)
+
+
+def test_without_a_terminal_nobody_is_asked_to_leave(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The screen could not leave by itself: waiting for it only keeps the probes in the kernel longer."""
+    left: list[int] = []
+    forced: list[bool] = []
+    codes: list[int] = []
+    monkeypatch.setattr(leave, "terminal_is_there", lambda: False)
+    monkeypatch.setattr(os, "_exit", codes.append)
+    watch = leave.Watch(left.append, forced.append)
+    watch.on_signal(signal.SIGHUP, None)
+    watch.run()
+    watch.close()
+    assert (left, forced, codes) == ([], [True], [129])
+
+
+def test_a_recording_is_whole_when_the_terminal_vanishes(tmp_path: Path) -> None:
+    with child_in_terminal(["-P", "-m", "bpftop", "--simulate", "--save", str(tmp_path)]) as terminal:
+        terminal.until(READY)
+        terminal.type("R")
+        terminal.until("REC")
+        terminal.close_master()
+        assert terminal.child.wait(timeout=60) == 128 + signal.SIGHUP
+    (path,) = tmp_path.glob("*.bpftop")
+    with closing(Recording(path)) as found:
+        assert found.ended
+        assert found.problem == ""
 
 
 def test_a_terminal_that_does_not_read_can_be_ended() -> None:

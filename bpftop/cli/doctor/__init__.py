@@ -6,15 +6,17 @@ Needs neither the screen nor numpy. Attaches nothing, unless ``--try`` asks for 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from bpftop import people
 from bpftop.cli.doctor import show, surroundings
 from bpftop.cli.doctor.findings import Findings, ScriptFinding, TargetFinding
 from bpftop.cli.host import host_of, narrate
-from bpftop.errors import BpftopError, HostError
+from bpftop.errors import BpftopError, HostError, UsageError
 from bpftop.preflight import Check, Host, Problem, all_checks, bpftrace_path, missing, mount_tracefs, suited, tracefs
 
 if TYPE_CHECKING:
@@ -113,15 +115,28 @@ def _together(scripts: Sequence[Script], target: Target, path: str) -> Check:
 
 def _attach(scripts: Sequence[Script], target: Target, path: str) -> Trial:
     from bpftop.scripts import compose
+    from bpftop.supervision import drop  # noqa: F401  (after the rights are left, it may not be readable)
     from bpftop.tracer.supervisor import BpftraceSource
     from bpftop.tracer.trial import Trial, attach
 
     if sys.stderr.isatty():
         narrate(f"trying {', '.join(script.name for script in scripts)} …")
     try:
-        return attach(BpftraceSource(compose(scripts, target), path))
+        leave = _leave_rights if os.geteuid() == 0 else None
+        return attach(BpftraceSource(compose(scripts, target), path), leave_rights=leave)
     except BpftopError as error:
         return Trial(False, 0, 0.0, error.message, error.hint)
+
+
+def _leave_rights() -> None:
+    """In the process that reads what bpftrace says."""
+    from bpftop.supervision.drop import leave_root
+
+    try:
+        person = people.caller() or people.named("nobody")
+    except UsageError:
+        person = None  # a host without that user
+    leave_root(person, os.getppid())
 
 
 def _nobody() -> Target:

@@ -17,6 +17,7 @@ SUFFERS = {
     "bpftrace": "some scripts",
     "together": "the default scripts together",
     "locked memory": "large tables",
+    "separation": "the division into processes",
     "temporary files": "bpftrace 0.27",
     "terminal": "the screen",
     "name": "the command bpftop",

@@ -96,4 +96,4 @@ def _come(snapshot: RunSnapshot) -> tuple[int, int]:
 
 def show(source: RunSource, *, save: Save, options: UiOptions) -> int:
     """Show the run until the user leaves, as ``run_app`` does; the exit code."""
-    return run_app(lambda chosen: RunApp(source, save=save, options=chosen), options, source.kill)
+    return run_app(lambda chosen: RunApp(source, save=save, options=chosen), options, lambda _: source.kill())
