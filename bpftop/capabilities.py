@@ -10,8 +10,8 @@ import errno
 import os
 import struct
 from collections.abc import Iterable
-from pathlib import Path
 from dataclasses import dataclass
+from pathlib import Path
 
 CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH, CAP_KILL, CAP_SETGID, CAP_SETUID, CAP_SETPCAP = 1, 2, 5, 6, 7, 8
 CAP_NET_ADMIN, CAP_IPC_LOCK, CAP_SYS_CHROOT, CAP_SYS_PTRACE = 12, 14, 18, 19
