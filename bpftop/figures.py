@@ -175,6 +175,7 @@ def script_states(program: Program) -> tuple[ScriptStatus, ...]:
             f"{script.variant} variant: {script.summary}" if script.variant else script.summary,
             script.pane,
             script.figures,
+            cost=script.cost,
         )
         for script in program.scripts
     )

@@ -40,10 +40,10 @@ def unknown_script(name: str, known: Mapping[str, Script], command: str = "scrip
     return UsageError(f"there is no script {name}{meant}", hint)
 
 
-def say_default_costs(scripts: Sequence[Script], say: Callable[[str], None]) -> None:
-    """What the scripts that nobody asked for take: said where it scrolls away, not kept on the screen."""
+def say_costs(scripts: Sequence[Script], say: Callable[[str], None]) -> None:
+    """What the scripts take: said where it scrolls away, not kept on the screen (the pane Scripts has it)."""
     for script in scripts:
-        if script.default and script.cost:
+        if script.cost:
             say(f"{script.name} costs {script.cost}")
 
 
@@ -63,7 +63,4 @@ def runnable(options: argparse.Namespace, host: Host, say: Callable[[str], None]
     for name, why in reasons.items():
         if why:
             say(f"without {name}: {why}")
-    for script in scripts:
-        if script.cost and not script.default:
-            say(f"{script.name} costs {script.cost}")
     return scripts

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from bpftop.cli import attach
-from bpftop.cli.choice import say_default_costs, wanted
+from bpftop.cli.choice import say_costs, wanted
 from bpftop.cli.host import narrate
 from bpftop.cli.plan import cannot_trace, given_target, planned, planned_demo
 from bpftop.errors import UsageError
@@ -109,7 +109,7 @@ def supervised(
         say(sentence)
     for sentence in opened.absent:
         say_absent(sentence)
-    say_default_costs(opened.program.scripts, narrate)
+    say_costs(opened.program.scripts, narrate)
     session = supervised_session(options.link, opened, source, options.rights, follow=True)
     ready(session)
     with running(session):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bpftop.cli import attach, words
-from bpftop.cli.choice import runnable, say_default_costs, wanted
+from bpftop.cli.choice import runnable, say_costs, wanted
 from bpftop.cli.host import host_of, narrate, prepare
 from bpftop.errors import BpftopError, HostError, TargetError, UsageError
 from bpftop.preflight import Host, bpftrace_path, missing, suited
@@ -70,7 +70,7 @@ def planned(options: argparse.Namespace, say: Say, say_absent: Say, say_cost: Sa
     prepare(host)
     target = attach.runners(spec) if options.target is None else found(spec, say, say_absent)
     chosen = runnable(options, host, say)
-    say_default_costs(chosen, say_cost)
+    say_costs(chosen, say_cost)
     first = [attach.attached(options, target, say)]
 
     def scripts(target: Target) -> list[Script]:
@@ -92,6 +92,7 @@ def planned_demo(options: argparse.Namespace, port: int) -> Plan:
 
     host = host_of(options.bpftrace, *options.words)
     scripts = runnable(options, host, narrate)
+    say_costs([each for each in scripts if not each.default], narrate)
     return Plan(rescan(), host, rescan, lambda _: scripts)
 
 

@@ -151,11 +151,12 @@ def _stream(told: Told, measures: frozenset[str]) -> EventStream:
 
 
 def _script(told: Told) -> ScriptStatus:
-    name, title, detail, pane = (told[each].words() for each in ("name", "title", "detail", "pane"))
+    name, title, detail, pane, cost = (told[each].words() for each in ("name", "title", "detail", "pane", "cost"))
     figures = tuple(each.words() for each in told["measures"].each())
     if not _SCRIPT.fullmatch(name):  # it names a pane
         raise Damaged(f"{safe(name, 40)} is no name of a script")
-    return ScriptStatus(name, title, _state(told["state"]), told["probes"].whole(0, _MANY), detail, pane, figures)
+    probes = told["probes"].whole(0, _MANY)
+    return ScriptStatus(name, title, _state(told["state"]), probes, detail, pane, figures, cost=cost)
 
 
 def origin_to(origin: Origin) -> dict[str, Any]:

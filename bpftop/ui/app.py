@@ -110,7 +110,8 @@ class BpftopApp(Shell):
             self.notify("nothing can be started here: this is no live watch", severity="warning", timeout=5)
             return False
         start(script.name)
-        self.notify(f"starting {script.name} …", timeout=4)
+        if self.main is None or self.main.in_front.id != f"script-{script.name}":  # that pane says it itself
+            self.notify(f"starting {script.name} …", timeout=4)
         self.poll()
         return True
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from bpftop import units
 from bpftop.model import MeasureSnapshot, Snapshot
 from bpftop.stats.stages import ACCEPT, READ, REQUEST, RESPONSE, UPSTREAM, stages
-from bpftop.ui.paint import Line, Role, Span, line, pad
+from bpftop.ui.paint import Line, Role, Span, fit, line, pad
 
 ABOUT = (
     "The bars share out the time of requests. 'all': the time of all requests of the window together, from their "
@@ -122,9 +122,10 @@ def breakdown(snapshot: Snapshot, width: int) -> list[Line]:
         return []
     used = [name for name in STAGES if any(each.parts.get(name) for each in found)]
     title = Span("Where the time goes", "strong")
-    heading = line(title, *_legend(used))
-    if heading.cells > width:
-        heading = line(title, *_legend(used, short=True))
+    headings = (
+        line(title, *_legend(used)), line(title, *_legend(used, short=True)), line(*_legend(used, short=True)[1:])
+    )  # fmt: skip
+    heading = next((each for each in headings if each.cells <= width), fit(headings[-1], width))
     shares = {id(each): _shares(each) for each in found}
     size = max(sum(len(span.text) for span in spans) for spans in shares.values())
     room = max(width - _LABEL - _TOTAL - size - 2, 8)
@@ -132,11 +133,11 @@ def breakdown(snapshot: Snapshot, width: int) -> list[Line]:
 
 
 def _legend(used: Sequence[str], *, short: bool = False) -> list[Span]:
-    """``░ accept queue  █ server``; short: the first words."""
+    """``░ accept queue  █ server``; short: the first words, where they tell it from the others."""
     spans: list[Span] = []
     for name in used:
         stage = STAGES[name]
-        said = stage.name.partition(" ")[0] if short else stage.name
+        said = stage.name if not short else "both" if name == TOGETHER else stage.name.partition(" ")[0]
         spans += [Span(f"  {stage.glyph}", stage.role), Span(f" {said}", "dim")]
     return spans
 

@@ -13,7 +13,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from bpftop.ui.keys import NamedKeys
-from bpftop.ui.paint import EMPTY, ROLES, Line, Role, ascii_only, differing
+from bpftop.ui.paint import EMPTY, ROLES, Line, Role, ascii_only, differing, fit
 from bpftop.ui.safe import safe
 
 
@@ -104,7 +104,7 @@ class Canvas(NamedKeys, Widget):
         if not width or not height or not self.is_attached:
             self._drawn = []
             return
-        rows = self.lines(width, height)[:height]
+        rows = [fit(row, width) if row.cells > width else row for row in self.lines(width, height)[:height]]
         rows += [EMPTY] * (height - len(rows))
         before, self._drawn = self._drawn, rows
         if len(before) != height or self._drawn_width != width:

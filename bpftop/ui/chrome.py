@@ -6,6 +6,7 @@ import time
 from collections.abc import Collection, Sequence
 
 from textual import events
+from textual.binding import ActiveBinding
 
 from bpftop import units
 from bpftop.model import Snapshot, State
@@ -181,6 +182,13 @@ def keys_line(keys: Sequence[tuple[str, str]], width: int) -> tuple[Line, list[t
     return fit(Line(tuple(spans), "chrome"), width), starts
 
 
+def _importance(active: ActiveBinding) -> int:
+    """Where there is little room: how to leave, the help and the pause; then the keys of the pane; then all others."""
+    if active.binding.action in ("app.leave", "help", "pause"):
+        return 0
+    return 1 if isinstance(active.node, Canvas) else 2
+
+
 class ViewRow(Canvas):
     """A row that follows the view."""
 
@@ -248,7 +256,7 @@ class Keys(Canvas):
 
     def _shown(self) -> list[tuple[str, str, str]]:
         out: list[tuple[str, str, str]] = []
-        ranked = sorted(self.screen.active_bindings.values(), key=lambda each: isinstance(each.node, Canvas))
+        ranked = sorted(self.screen.active_bindings.values(), key=_importance)
         for active in ranked:
             binding = active.binding
             if binding.show and active.enabled and binding.action not in (action for _, _, action in out):

@@ -80,12 +80,16 @@ def make_map(shown: MeasureSnapshot, view: View, width: int, height: int) -> Map
 def heading(shown: MeasureSnapshot, drawn: Map, width: int) -> Line:
     """What is drawn, and what the colours and lines mean."""
     each = units.span(drawn.columns.length_ns / 1e9)
-    left = line(Span(safe(shown.measure.title), "strong"), Span(f"  a column is {each}, the colour the count", "dim"))
+    title = Span(safe(shown.measure.title), "strong")
     most = int(drawn.counts.max()) if drawn.counts.size else 0
     legend = [_cell(level) for level in range(1, len(RAMP) + 1)]
     right = line(
         Span("1 ", "dim"), *legend, Span(f" {units.count(most)}  ", "dim"), Span("─ p50 ", "p50"), Span("━ p99", "p99")
     )
+    for said in (f"  a column is {each}, the colour the count", f"  a column is {each}", ""):
+        left = line(title, Span(said, "dim"))
+        if left.cells + right.cells < width:
+            break
     return ends(left, right, width)
 
 

@@ -8,7 +8,7 @@ from itertools import groupby
 
 from bpftop import units
 from bpftop.model import MeasureSnapshot, Summary
-from bpftop.ui.paint import EMPTY, Line, Role, Span, line, pad
+from bpftop.ui.paint import EMPTY, Line, Role, Span, joined, line, pad
 from bpftop.ui.shape import Rows, rows_of, rows_of_both
 from bpftop.ui.table import bar
 from bpftop.ui.words import ENOUGH_P99, ENOUGH_P999, share
@@ -135,6 +135,21 @@ def change(now: int | None, then: int | None) -> Span:
         return Span(f"×{ratio:.0f}", "bad")
     text = f"{(ratio - 1) * 100:+.0f} %".replace("-0 %", "0 %").replace("+0 %", "0 %")
     return Span(text, "dim" if abs(ratio - 1) < 0.016 else "bad" if ratio >= 1.2 else "warn" if ratio > 1 else "good")
+
+
+def percentiles_row(summary: Summary, base: Summary | None, width: int) -> list[Line]:
+    """The percentiles in as few rows as they need, for a screen too narrow for their table."""
+    few, fewer = summary.count < ENOUGH_P99, summary.count < ENOUGH_P999
+    roles: dict[str, Role] = {"p50": "p50", "p99": "dim" if few else "p99", "p99.9": "dim" if fewer else ""}
+    clauses = []
+    for label, field in _MARKED:
+        value = getattr(summary, field)
+        spans = [Span(f"{label} ", "head"), Span(units.duration(value), roles.get(label, ""))]
+        if base is not None:
+            changed = change(value, getattr(base, field))
+            spans += [Span(" "), changed]
+        clauses.append(spans)
+    return joined([*clauses, [Span("n ", "head"), Span(f"{summary.count:,}")]], width, "  ")
 
 
 def percentiles(summary: Summary, base: Summary | None = None) -> list[Line]:

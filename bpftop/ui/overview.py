@@ -20,8 +20,8 @@ _DENSE = 100
 """Below this width the columns are close together and the titles short."""
 
 
-def measures_table(view: View, width: int) -> list[Line]:
-    """One row a measure; the chosen one is marked."""
+def measures_table(view: View, width: int, most: int) -> list[Line]:
+    """One row a measure, the chosen one marked and always there; where there are more than ``most`` it is said."""
     chosen, dense = view.shown, width < _DENSE
     few, fewer = words.ENOUGH_P99, words.ENOUGH_P999
 
@@ -51,7 +51,13 @@ def measures_table(view: View, width: int) -> list[Line]:
     ]  # fmt: skip
     if not dense:
         columns.insert(1, Column("Rate", 7, lambda row: units.rate(row.summary.rate_per_s), rank=1))
-    return table(columns, list(view.snapshot.measures.values()), width, gap=1 if dense else 2)
+    rows = list(view.snapshot.measures.values())
+    hidden = len(rows) - most + 1 if len(rows) > most else 0
+    if hidden:
+        kept = rows[: most - 1]
+        rows = kept if chosen is None or chosen in kept else [*kept[:-1], chosen]
+    lines = table(columns, rows, width, gap=1 if dense else 2)
+    return [*lines, line(Span(f"  and {hidden} more measures  (↑ ↓)", "dim"))] if hidden else lines
 
 
 def spark(row: MeasureSnapshot, width: int) -> tuple[Span, ...]:
@@ -78,7 +84,10 @@ def clients(shown: MeasureSnapshot, width: int, height: int) -> list[Line]:
     if not rows:
         return [line(Span("Clients", "strong")), line(Span("no client figures", "dim"))]
     limit = units.duration(shown.summary.p99_ns)
-    heading = line(Span("Clients of the slowest 1 %", "strong"), Span(f"  from {limit} on, n {shown.slow:,}", "dim"))
+    for said in (f"  from {limit} on, n {shown.slow:,}", f"  from {limit} on", ""):
+        heading = line(Span("Clients of the slowest 1 %", "strong"), Span(said, "dim"))
+        if heading.cells <= width:
+            break
     columns = _client_columns(shown, max(len(row.client) for row in rows))
     return [heading, *table(columns, rows[: max(height - 2, 0)], width)]
 

@@ -6,6 +6,7 @@ drawing is a pure function from values to lines, and its tests compare plain tex
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeAlias
@@ -115,13 +116,32 @@ def joined(clauses: Sequence[Sequence[Span]], width: int, between: str = " · ")
     """Clauses in as few lines as they need; a clause is broken only when it is wider than a line."""
     lines: list[Line] = []
     spans: list[Span] = []
-    for clause in clauses:
+    for clause in (part for whole in clauses for part in _broken(whole, width)):
         size = sum(cell_len(span.text) for span in (*spans, *clause)) + len(between)
         if spans and size > width:
             lines.append(fit(Line(tuple(spans)), width))
             spans = []
         spans += ([Span(between, "dim")] if spans else []) + list(clause)
     return [*lines, fit(Line(tuple(spans)), width)] if spans else lines
+
+
+def _broken(clause: Sequence[Span], width: int) -> Iterator[Sequence[Span]]:
+    """The clause, or where it is wider than a line its pieces, broken between words."""
+    if sum(cell_len(span.text) for span in clause) <= width:
+        yield clause
+        return
+    words = [
+        Span(word, span.role, span.fill) for span in clause for word in re.findall(r"\s*\S+\s*$|\s*\S+", span.text)
+    ]
+    piece: list[Span] = []
+    room = width
+    for word in words:
+        if piece and cell_len(word.text) > room:
+            yield piece
+            piece, room, word = [], width, word._replace(text=word.text.lstrip())
+        piece.append(word)
+        room -= cell_len(word.text)
+    yield piece
 
 
 def wrapped(text: str, width: int, role: Role = "") -> list[Line]:

@@ -15,6 +15,8 @@ from bpftop.ui.safe import both_ends, cut
 
 Row = TypeVar("Row")
 GAP = 2
+_LEAST_TEXT = 8
+"""Cells that a column of words keeps where not even the most important columns have room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +53,17 @@ def chosen(columns: Sequence[Column[Row]], width: int, gap: int = GAP) -> list[C
 
 
 def widths(columns: Sequence[Column[Row]], width: int, gap: int = GAP) -> list[int]:
-    """Their widths: the room left over goes to those that may grow, the first one first."""
+    """Their widths: the room left over goes to those that may grow, the first one first; texts give way to numbers."""
     spare = width - sum(each.width + gap for each in columns) + gap
     out = []
     for each in columns:
         more = max(min(spare, each.grow), 0)
         spare -= more
         out.append(each.width + more)
+    for place in sorted((i for i, each in enumerate(columns) if each.left), key=lambda i: -out[i]):
+        less = min(max(-spare, 0), max(out[place] - _LEAST_TEXT, 0))
+        spare += less
+        out[place] -= less
     return out
 
 

@@ -22,6 +22,11 @@ from bpftop.ui.safe import safe
 from bpftop.ui.table import table
 from bpftop.ui.view import Box, View
 
+_HINTS = (
+    "arrows or mouse: what is behind a cell  n: the hottest slow one  Enter or a drag: pin",
+    "arrows, mouse: behind a cell  n: hottest slow  Enter: pin",
+)
+"""The first one that has room."""
 Behind = tuple[list[SlowRequest], list[tuple[str, Part]]]
 
 
@@ -87,7 +92,7 @@ class HeatMap(MeasurePane):
             box = pinned
         lines = [heading(shown, drawn, width), *grid(drawn, at, marked), times(drawn)]
         self._top = self.size.height - height + 1
-        return lines + (self._panel(view, box, width, height - len(lines)) if box else [_hint(drawn)])
+        return lines + (self._panel(view, box, width, height - len(lines)) if box else [_hint(drawn, width)])
 
     def _place(self, drawn: Map, where: tuple[int, float] | None) -> tuple[int, int] | None:
         """Column and row of the cursor; None without one. A cell that has left the map takes the cursor to its edge."""
@@ -112,9 +117,11 @@ class HeatMap(MeasurePane):
         rows, keys = self._behind[2]
         assert self._map is not None
         n, total = self._map.count(box), max(int(self._map.counts.sum()), 1)
-        said = f"{box_words(box)}: {n:,} {words.noun(box.measure)}, {words.share(n / total)} of the map"
+        said = f"{box_words(box)}: {n:,} {words.noun(box.measure)}"
+        share = f", {words.share(n / total)} of the map"
         sent = f"  {len(rows):,} sent one by one" if rows else ""
-        lines = [fit(line(Span(said, "strong"), Span(sent, "dim")), width)]
+        more = next((each for each in (share + sent, share) if len(said + each) <= width), "")
+        lines = [fit(line(Span(said, "strong"), Span(more, "dim")), width)]
         lines += [fit(each, width) for each in _shares(view, box, rows, keys)]
         if not rows:
             why = "none of them was sent by itself: the kernel sends the slowest ones only" if n else ""
@@ -225,7 +232,7 @@ def _listed(what: str, named: Sequence[tuple[str, object]]) -> Line:
     return line(Span(f"{what}: ", "dim"), Span(shown), Span(more, "dim"))
 
 
-def _hint(drawn: Map) -> Line:
+def _hint(drawn: Map, width: int) -> Line:
     if not drawn.counts.sum():
         return line(Span("no observation in this window", "strong"))
-    return line(Span("arrows or mouse: what is behind a cell  n: the hottest slow one  Enter: pin", "dim"))
+    return line(Span(next((each for each in _HINTS if len(each) <= width), _HINTS[-1]), "dim"))

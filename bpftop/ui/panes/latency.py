@@ -9,7 +9,7 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 
 from bpftop.model import MeasureSnapshot
-from bpftop.ui.histogram import Look, histogram, percentiles
+from bpftop.ui.histogram import Look, histogram, percentiles, percentiles_row
 from bpftop.ui.overview import chart
 from bpftop.ui.paint import EMPTY, Line, Span, beside, fit, line
 from bpftop.ui.panes.base import MeasurePane
@@ -20,6 +20,8 @@ from bpftop.ui.words import share
 
 _TABLE = 17
 _CHANGE = 9
+_PATH = 76
+"""A narrower pane does not begin a path that it cannot end."""
 _CHART = 9
 """The chart below the histogram needs this many rows."""
 
@@ -48,7 +50,9 @@ class Latency(MeasurePane):
             return []
         measure = shown.measure
         path = f"  {safe(measure.start)} → {safe(measure.end)}" if measure.start else ""
-        lines = [fit(line(Span(safe(measure.title), "strong"), Span(path, "dim")), width)]
+        lines = [line(Span(safe(measure.title), "strong"), Span(path, "dim"))]
+        if lines[0].cells > width:
+            lines = [fit(line(*lines[0].spans[: 2 if width >= _PATH else 1]), width)]
         lines += [*_marked(shown, view, width), EMPTY]
         if not shown.summary.count:
             return [*lines, line(Span("no observation in this window", "dim"))]
@@ -57,7 +61,8 @@ class Latency(MeasurePane):
         room = height - len(lines)
         room -= _CHART + 1 if room >= _CHART + 22 else 0
         if left < 40:
-            return lines + histogram(shown, width, room, look)
+            row = percentiles_row(shown.summary, base.summary if base else None, width)
+            return [*lines[:-1], *row, EMPTY, *histogram(shown, width, room - len(row), look)]
         drawing = histogram(shown, left, room, look)
         lines += beside(drawing, _figures(shown, base, view)[:room], left, 3)
         rest = height - len(lines) - 1

@@ -25,6 +25,10 @@ _LOW = 21
 """Up to this height a long verdict takes the place of a blank row."""
 
 
+_REST, _LEAST = 13, 5
+"""Rows for what follows the measures, and measures that are shown in any case."""
+
+
 class Overview(MeasurePane):
     """Verdict, all measures, time breakdown, clients, percentiles over time; more where there is room."""
 
@@ -99,7 +103,8 @@ class Overview(MeasurePane):
         if self.maximised:
             return [*lines, EMPTY, *chart(shown, view, width, height - len(lines) - 1)]
         lines += [] if height <= _LOW and len(lines) > 3 else [EMPTY]
-        lines += [*overview.measures_table(view, width), EMPTY]
+        left = height - len(lines)
+        lines += [*overview.measures_table(view, width, max(left - _REST, min(_LEAST, left - 1), 2)), EMPTY]
         room = height - len(lines)
         if width >= _WIDE and room >= _HIGH - 10:
             return lines + _large(shown, view, width, room)

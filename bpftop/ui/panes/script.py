@@ -13,7 +13,7 @@ from bpftop import units
 from bpftop.model import ClientRow, CounterSnapshot, Measure, MeasureSnapshot, ScriptStatus, Snapshot, State
 from bpftop.ui import words
 from bpftop.ui.histogram import histogram
-from bpftop.ui.paint import EMPTY, Line, Span, beside, line
+from bpftop.ui.paint import EMPTY, Line, Span, beside, line, wrapped
 from bpftop.ui.panes.latency import look_of
 from bpftop.ui.panes.lists import ListPane, by_name
 from bpftop.ui.panes.startable import Startable
@@ -23,7 +23,7 @@ from bpftop.ui.table import Column, bar, table
 from bpftop.ui.view import View
 
 Figure = MeasureSnapshot | CounterSnapshot
-_WIDE = 124
+_WIDE, _TALL = 124, 16
 _FIELDS = {
     "Total": "total_ns",
     "Count": "count",
@@ -142,9 +142,15 @@ class ScriptPane(Startable, ListPane[ClientRow]):
         found, chosen = figures(view.snapshot, self.script), self.figure(view)
         if chosen is None:
             return [line(Span(f"{self.TITLE}: nothing yet", "strong"))]
-        lines = table(_figure_columns(chosen), found, width, cursor=found.index(chosen))
+        most = max(self.size.height // 2 - 3, 2)
+        place = found.index(chosen)
+        first = min(max(place - most + 1, 0), max(len(found) - most, 0))
+        lines = table(_figure_columns(chosen), found[first : first + most], width, cursor=place - first)
+        if len(found) > most:
+            lines.append(line(Span(f"figures {first + 1}–{first + most} of {len(found)}  (v: the next one)", "dim")))
         if chosen.measure.tells:
-            lines.append(line(Span("high: ", "dim"), Span(safe(chosen.measure.tells, width - 6), "dim")))
+            tells = wrapped(f"high: {safe(chosen.measure.tells)}", width, "dim")
+            lines += tells if self.size.height >= _TALL or len(tells) == 1 else []
         if not rows_of(chosen):
             lines += [EMPTY, line(Span(_nothing(chosen, view), "dim"))]
         return [*lines, EMPTY]

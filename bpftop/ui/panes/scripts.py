@@ -25,6 +25,10 @@ STATE_ROLES: dict[State, Role] = {
 }
 _BELOW = 14
 """Rows that tracer, cost and accounting need."""
+_LOW = 6
+"""Rows that tracer and cost need."""
+_TOLD = 5
+"""Rows for all words about the script under the cursor."""
 _COLUMNS: list[Column[ScriptStatus]] = [
     Column("Script", 14, lambda row: Span(safe(row.name, 30), "strong"), left=True, grow=6),
     Column("State", 9, lambda row: Span(row.state.value, STATE_ROLES[row.state]), left=True),
@@ -82,14 +86,20 @@ class Scripts(Pane):
         """From the most to the least asked for."""
         snapshot = view.snapshot
         count = len(snapshot.scripts)
+        low = height < _BELOW + 2
         self.cursor = min(self.cursor, max(count - 1, 0))
-        room = min(max(height - _BELOW - 1, 3), count)
+        room = min(max(height - (_LOW if low else _BELOW) - 1, 1 if low else 3), count)
         top = min(max(self.cursor - room + 1, 0), count - room) if count else 0
         cursor = self.cursor - top if count > 1 else None
         lines = table(_COLUMNS, snapshot.scripts[top : top + room], width, cursor=cursor)
         if room < count:
             hidden = f"rows {top + 1}–{top + room} of {count}"
             lines.append(line(Span(hidden, "dim")))
+        chosen = self._chosen()
+        if chosen is not None and height >= _BELOW + room + _TOLD:
+            lines += [EMPTY, *_told(chosen, width)[: _TOLD - 1]]
+        if low:  # the accounts are in the row below
+            return lines + tracer_lines(snapshot, width) + cost_lines(snapshot.overhead, width, snapshot.missed)
         lines += [EMPTY, *tracer_lines(snapshot, width), EMPTY, *cost_lines(snapshot.overhead, width, snapshot.missed)]
         lines += [EMPTY, *accounting_lines(snapshot.accounting, width)]
         stderr = snapshot.tracer.stderr
@@ -98,6 +108,15 @@ class Scripts(Pane):
             lines += [EMPTY, line(Span("bpftrace said on stderr, the newest last", "head"))]
             lines += [line(Span(safe(text, width))) for text in stderr[-room:]]
         return lines
+
+
+def _told(script: ScriptStatus, width: int) -> list[Line]:
+    """The script under the cursor, with nothing cut off, and what it takes from a busy server."""
+    detail = script.detail or script.summary or script.title
+    rows = [*wrapped(safe(detail, 400), width - 12)]
+    if script.cost and script.cost not in detail:
+        rows += wrapped(f"costs {safe(script.cost, 300)}", width - 12, "warn")
+    return _labelled(safe(script.name, 11), rows, width)
 
 
 def tracer_lines(snapshot: Snapshot, width: int) -> list[Line]:
