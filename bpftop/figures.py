@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from bpftop.model import (
     Accounting,
@@ -13,6 +13,7 @@ from bpftop.model import (
     Program,
     ScriptStatus,
     Snapshot,
+    Standstill,
     State,
     Target,
     TracerStatus,
@@ -40,6 +41,7 @@ class Status:
     """Boot time of the last start of bpftrace."""
     offset_ns: int = 0
     """Unix time minus boot time."""
+    standstill: Standstill = field(default_factory=Standstill)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +122,9 @@ class Figures:
         self._moments = Moments(self._moments.last)
 
     def _remember(self, part: Slice) -> None:
-        self._moments.add(Moment(part.boot_ns, part.accounting, self.status.overhead, self.status.target))
+        self._moments.add(
+            Moment(part.boot_ns, part.accounting, self.status.overhead, self.status.target, self.status.standstill)
+        )
 
     def snapshot(self, window_s: float | None, unix_ns: int, until_unix_ns: int | None = None) -> Snapshot:
         """Everything about a window (None: all), as seen at that moment.
@@ -155,6 +159,7 @@ class Figures:
             counters=store.counters(window_s, until),
             histories=(store.history(window_s, offset, until),),
             recent=store.recent(until),
+            standstill=past.standstill if past else status.standstill,
             recent_slow=store.slow(float(NOW_S), offset, until, RECENT_SLOW),
             recent_accounting=recent_accounting,
             recent_missed=recent_missed,

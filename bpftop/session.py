@@ -20,6 +20,7 @@ from bpftop.model import (
     Process,
     Program,
     Snapshot,
+    Standstill,
     State,
     Target,
     Text,
@@ -41,6 +42,7 @@ _STALLED_AFTER_NS = 2_500_000_000
 _TICK_NS = 1_000_000_000
 _RESTARTS = 3
 _RESCAN_S = 2.0
+_LOOK_S = 1.0
 _LADDER_S = 1.0
 _CLOCK_MOVED_NS = 2_000_000
 """Reading two clocks one after the other takes some time; a larger difference is a clock that was set."""
@@ -51,8 +53,8 @@ class Session:
 
     ``renew`` makes a source for a target whose processes have changed, or after a crash; without it neither is
     followed. ``rescan`` resolves the target again; it is asked every two seconds for processes that the kernel's own
-    following has missed. ``comm_of`` and ``device_of`` name processes and devices of this host, unless the source is
-    of another.
+    following has missed. ``standstill`` is asked every second who stands still. ``comm_of`` and ``device_of`` name
+    processes and devices of this host, unless the source is of another.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class Session:
         *,
         renew: Callable[[Target], Source] | None = None,
         rescan: Callable[[], Target] | None = None,
+        standstill: Callable[[Target], Standstill] | None = None,
         bpftrace_version: str = "",
         comm_of: Callable[[int], str] = comm_of,
         device_of: Callable[[int], str] = device_name,
@@ -73,6 +76,8 @@ class Session:
         self._target = target
         self._renew = renew
         self._rescan = rescan
+        self._look = standstill
+        self._standstill = Standstill()
         self._rights = rights
         self._meter = meter or OverheadMeter()
         self._assembler = Assembler()
@@ -97,6 +102,7 @@ class Session:
         """What the taps know."""
         self._thread = threading.Thread(target=self._run, name="bpftop-reader", daemon=True)
         self._scanner = threading.Thread(target=self._scan, name="bpftop-rescan", daemon=True)
+        self._looker = threading.Thread(target=self._look_on, name="bpftop-standstill", daemon=True)
         self._missed: tuple[frozenset[int], frozenset[int]] = (frozenset(), frozenset())
         self._tried: set[tuple[frozenset[int], frozenset[int]]] = set()
 
@@ -110,6 +116,8 @@ class Session:
         self._thread.start()
         if self._rescan is not None and self._renew is not None:
             self._scanner.start()
+        if self._look is not None:
+            self._looker.start()
 
     def stop(self) -> None:
         """End the source within 3 s: SIGINT, then SIGTERM, then SIGKILL. The last counts are in the next snapshot."""
@@ -317,6 +325,12 @@ class Session:
             self._source.stop()
         self._missed = missed
 
+    def _look_on(self) -> None:
+        assert self._look is not None
+        while not self._stopping.wait(_LOOK_S):
+            with contextlib.suppress(OSError, BpftopError):
+                self._standstill = self._look(self._target)
+
     # --- figures ---
 
     @property
@@ -372,7 +386,9 @@ class Session:
             self._figures.reset(boot_ns())
 
     def _status(self) -> Status:
-        return Status(self._target, self._tracer(), self._meter.overhead, self._started_ns, self._offset_ns)
+        return Status(
+            self._target, self._tracer(), self._meter.overhead, self._started_ns, self._offset_ns, self._standstill
+        )
 
     def _tracer(self) -> TracerStatus:
         detail = self._detail

@@ -42,9 +42,12 @@ def traced(
     try:
         require_numpy()
         from bpftop.session import Session
+        from bpftop.standstill.look import Looks
 
         version = bpftrace_version(path)
-        session = Session(source, program, target, renew=renew, rescan=Sparing(rescan), bpftrace_version=version)
+        session = Session(
+            source, program, target, renew=renew, rescan=Sparing(rescan), standstill=Looks(), bpftrace_version=version
+        )
     except BaseException:
         source.kill()
         source.wait(1.0)

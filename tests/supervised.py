@@ -47,6 +47,9 @@ class Works:
     def rescan(self) -> object:
         return "target"
 
+    def standstill(self) -> object:
+        return "nobody"
+
     def _source(self, text: str) -> BpftraceSource:
         return BpftraceSource(Program(text, (), (), ()), self._path)
 

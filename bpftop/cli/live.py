@@ -139,6 +139,7 @@ def supervised_session(
         opened.target,
         renew=lambda _: source.anew(),
         rescan=(lambda: link.ask("rescan")[0]) if follow else None,
+        standstill=(lambda _: link.ask("standstill")[0]) if follow else None,
         bpftrace_version=opened.version,
         meter=OverheadMeter(link.costs, link.statistics),
         rights=rights,

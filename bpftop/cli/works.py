@@ -20,6 +20,7 @@ from bpftop.tracing import Sparing
 if TYPE_CHECKING:
     from bpftop.anyscript.model import UserScript
     from bpftop.model import Program, ScriptStatus, Target
+    from bpftop.standstill.look import Looks
     from bpftop.tracer.supervisor import BpftraceSource
 
 
@@ -45,6 +46,7 @@ class Works:
         self._plan: Plan | None = None
         self._rescan: Sparing | None = None
         self._script: UserScript | None = None
+        self._looks: Looks | None = None
         self._stack = ExitStack()
 
     def close(self) -> None:
@@ -111,6 +113,16 @@ class Works:
         self._opened()
         assert self._rescan is not None
         return self._rescan()
+
+    def standstill(self) -> object:
+        """Who stands still in the target, and who waits."""
+        if self._looks is None:
+            from bpftop.standstill.look import Looks
+
+            self._looks = Looks()
+        self._opened()
+        assert self._rescan is not None
+        return self._looks(self._rescan())
 
     def _opened(self) -> Plan:
         if self._plan is None:

@@ -22,6 +22,7 @@ from bpftop.model.losses import Losses, losses, recent_losses, too_much
 from bpftop.model.messages import Attached, Heartbeat, Lost, MapPrint, Message, Record, Rejected, Text, Tick, TickEnd
 from bpftop.model.scripts import KEY_KINDS, Cost, EventStream, Measure, Program, Script
 from bpftop.model.snapshot import Accounting, Overhead, Recent, SlowRequest, Snapshot, Window
+from bpftop.model.standstill import Backlog, Held, Standstill, Waiting
 from bpftop.model.states import ScriptStatus, State, TracerStatus
 from bpftop.model.target import Process, Target, TargetKind
 
@@ -29,12 +30,14 @@ __all__ = [
     "KEY_KINDS",
     "Accounting",
     "Attached",
+    "Backlog",
     "ClientRow",
     "Cost",
     "CounterSnapshot",
     "Counts",
     "EventStream",
     "Heartbeat",
+    "Held",
     "Histogram",
     "History",
     "Keyed",
@@ -55,6 +58,7 @@ __all__ = [
     "ScriptStatus",
     "SlowRequest",
     "Snapshot",
+    "Standstill",
     "State",
     "Summary",
     "Target",
@@ -64,6 +68,7 @@ __all__ = [
     "TickEnd",
     "TracerStatus",
     "Trend",
+    "Waiting",
     "Window",
     "losses",
     "recent_losses",

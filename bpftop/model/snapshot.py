@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bpftop.model.figures import ClientRow, CounterSnapshot, History, MeasureSnapshot, Summary
+from bpftop.model.standstill import Standstill
 from bpftop.model.states import ScriptStatus, TracerStatus
 from bpftop.model.target import Target
 
@@ -137,6 +138,9 @@ class Snapshot:
     """The accounts of the last ten seconds alone."""
     recent_missed: int = 0
     """``overhead.missed`` of the last ten seconds alone."""
+
+    standstill: Standstill = field(default_factory=Standstill)
+    """Who stands still and who waits, as the kernel says it at this moment."""
 
     @property
     def missed(self) -> int | None:

@@ -13,9 +13,9 @@ from bpftop import wire
 from bpftop.figures import Frame, Status
 from bpftop.model import Accounting, Counts
 from bpftop.recording import told
+from bpftop.recording.asked import Told
 from bpftop.recording.codec import Damaged, pack, seal, unpack, unseal
 from bpftop.recording.table import pack_tables, tables_of
-from bpftop.recording.told import Told
 from bpftop.stats.buckets import BUCKETS, CLIENT_BUCKETS
 from bpftop.stats.tick import Keys, Named, Slice
 

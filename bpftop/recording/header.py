@@ -12,8 +12,8 @@ from bpftop import __version__
 from bpftop.figures import Declared, Origin
 from bpftop.model import Accounting
 from bpftop.recording import told
+from bpftop.recording.asked import Told
 from bpftop.recording.codec import Damaged, seal, unseal
-from bpftop.recording.told import Told
 from bpftop.stats.tick import Named
 
 _WORDS = 1

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any, TypeVar
+from typing import Any
 
 from bpftop.figures import Declared, Origin, Status
 from bpftop.model import (
@@ -21,12 +21,13 @@ from bpftop.model import (
     TargetKind,
     TracerStatus,
 )
+from bpftop.recording.asked import Told
 from bpftop.recording.codec import Damaged
+from bpftop.recording.standing import standstill_of, standstill_to
 from bpftop.stats.tick import Named
 from bpftop.text import safe
 from bpftop.wire import MAX_MEASURES, NAME_WORDS
 
-_T = TypeVar("_T")
 _SCRIPT = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,39}", re.ASCII)
 _MAX_TEXT = 1 << 20
 _MANY = 100_000
@@ -45,64 +46,6 @@ def load(data: bytes) -> Told:
         return Told(json.loads(data.decode("ascii")))
     except (ValueError, RecursionError) as error:
         raise Damaged("a text is no JSON") from error
-
-
-class Told:
-    """A JSON value of somebody else: every question has a type, and the answer has it or Damaged is raised."""
-
-    def __init__(self, value: object, where: str = "") -> None:
-        self._value = value
-        self._where = where
-
-    def _wrong(self, wanted: str) -> Damaged:
-        return Damaged(f"{safe(self._where, 40) or 'a text'} is no {wanted}")
-
-    def __getitem__(self, name: str) -> Told:
-        if not isinstance(self._value, dict):
-            raise self._wrong("object")
-        return Told(self._value.get(name), name)
-
-    def items(self) -> list[tuple[str, Told]]:
-        """Of an object."""
-        if not isinstance(self._value, dict) or len(self._value) > _MANY:
-            raise self._wrong("object")
-        return [(str(name), Told(value, str(name))) for name, value in self._value.items()]
-
-    def each(self) -> list[Told]:
-        """Of a list."""
-        if not isinstance(self._value, list) or len(self._value) > _MANY:
-            raise self._wrong("list")
-        return [Told(value, self._where) for value in self._value]
-
-    def whole(self, least: int = -(1 << 63), most: int = _U64 - 1) -> int:
-        """A whole number."""
-        if type(self._value) is not int or not least <= self._value <= most:
-            raise self._wrong("number")
-        return self._value
-
-    def real(self) -> float:
-        """A finite number."""
-        if type(self._value) not in (int, float) or not abs(float(self._value)) < 1e30:  # type: ignore[arg-type]
-            raise self._wrong("number")
-        return float(self._value)  # type: ignore[arg-type]
-
-    def truth(self) -> bool:
-        """Yes or no."""
-        return self._value is True
-
-    def text(self, most: int = 400) -> str:
-        """Words as they are: they are made safe where they are shown."""
-        if not isinstance(self._value, str) or len(self._value) > most:
-            raise self._wrong("text")
-        return self._value
-
-    def words(self, most: int = 400) -> str:
-        """Words that are shown as they are: made safe here."""
-        return safe(self.text(_MAX_TEXT), most)
-
-    def maybe(self, ask: Callable[[Told], _T]) -> _T | None:
-        """An answer, or None for null."""
-        return None if self._value is None else ask(self)
 
 
 # --- what does not change ---
@@ -178,7 +121,13 @@ def status_to(status: Status) -> dict[str, Any]:
     target, tracer = asdict(status.target), asdict(status.tracer)
     target["kind"], tracer["state"] = status.target.kind.value, status.tracer.state.value
     clock = [status.started_ns, status.offset_ns]
-    return {"target": target, "tracer": tracer, "overhead": asdict(status.overhead), "clock": clock}
+    return {
+        "target": target,
+        "tracer": tracer,
+        "overhead": asdict(status.overhead),
+        "clock": clock,
+        "standstill": standstill_to(status.standstill),
+    }
 
 
 def status_of(told: Told) -> Status:
@@ -187,7 +136,8 @@ def status_of(told: Told) -> Status:
     if len(clock) != 2:
         raise Damaged("the clock has not two numbers")
     started, offset = clock
-    return Status(_target(told["target"]), _tracer(told["tracer"]), _overhead(told["overhead"]), started, offset)
+    target, tracer, overhead = _target(told["target"]), _tracer(told["tracer"]), _overhead(told["overhead"])
+    return Status(target, tracer, overhead, started, offset, standstill_of(told["standstill"]))
 
 
 def _target(told: Told) -> Target:

@@ -17,6 +17,7 @@ from bpftop.stats.causes import behind, offered, upstream
 from bpftop.stats.clause import Clause, Place, clause
 from bpftop.stats.levels import FIRE
 from bpftop.stats.stages import REQUEST, Excess, excesses
+from bpftop.stats.stuck import open_words, starved, stuck
 from bpftop.stats.who import newcomers, who
 
 __all__ = ["Clause", "Place", "Verdict", "judge"]
@@ -44,8 +45,10 @@ def judge(snapshot: Snapshot, named: Collection[str] = ()) -> Verdict:
     """
     case = Case(snapshot, frozenset(named))
     found = excesses(snapshot.recent)
-    said = _trouble(case, found) if found else _tail(case)
-    said += _busier(case) + _fewer(case)
+    fewer = _fewer(case)
+    still = stuck(case, bool(found or fewer))
+    said = _trouble(case, found, still) if found else [*fewer, *still, *_scarce(case, fewer), *_tail(case)]
+    said += _busier(case) + (fewer if found else [])
     lost = _lost(snapshot)
     if lost or said:
         return Verdict((*lost, *said), trouble=True, inconclusive=bool(lost))
@@ -62,10 +65,17 @@ def _lost(snapshot: Snapshot) -> list[Clause]:
     return [clause("lost", "", said, "; ".join(found.problems), Place("scripts"))]
 
 
-def _trouble(case: Case, found: Sequence[Excess]) -> list[Clause]:
+def _trouble(case: Case, found: Sequence[Excess], still: Sequence[Clause]) -> list[Clause]:
     worst, *others = found
-    said = [_symptom(case, worst), _where(worst, others)]
-    return [*said, *behind(case, worst), *who(case, worst.measure), *offered(case, worst)]
+    said = [_symptom(case, worst), _where(worst, others), *still]
+    causes = behind(case, worst)
+    said += _scarce(case, [] if any(each.key == "cpu " for each in causes) else said)
+    return [*said, *causes, *who(case, worst.measure), *offered(case, worst)]
+
+
+def _scarce(case: Case, trouble: Sequence[Clause]) -> list[Clause]:
+    """The lack of a CPU, where it can be the reason of something."""
+    return starved(case) if trouble else []
 
 
 def _symptom(case: Case, worst: Excess) -> Clause:
@@ -170,4 +180,6 @@ def _calm(snapshot: Snapshot) -> Clause | None:
             f"last 10 s: p99 {units.duration(recent.now.p99_ns)}, n {recent.now.count:,}; level: "
             f"p99 {units.duration(recent.before.p99_ns)}, n {recent.before.count:,}"
         )
+    waits = open_words(snapshot.standstill)
+    evidence += f"; {waits}" if waits else ""
     return clause("calm", name, said, evidence, Place("latency", name))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from bpftop.model import Accounting, Overhead, Target
+from bpftop.model import Accounting, Overhead, Standstill, Target
 from bpftop.stats.difference import accounts_between
 from bpftop.stats.series import KEPT_SLICES
 
@@ -19,6 +19,7 @@ class Moment:
     accounting: Accounting
     overhead: Overhead
     target: Target
+    standstill: Standstill = field(default_factory=Standstill)
 
 
 class Moments:

@@ -36,6 +36,7 @@ WORDS: Mapping[str, Argument] = MappingProxyType({
     "kill": Argument.RUN,
     "ended": Argument.RUN,  # the exit code
     "rescan": Argument.NOTHING,  # the target as it is now
+    "standstill": Argument.NOTHING,  # who stands still in it, and who waits
     "costs": Argument.RUN,  # what the kernel says of its programs
     "held": Argument.RUN,  # how many probes it holds
     "statistics": Argument.NOTHING,  # keep the kernel's statistics on while the answer's descriptor is open

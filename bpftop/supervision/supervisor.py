@@ -47,6 +47,9 @@ class Works(Protocol):
     def rescan(self) -> object:
         """The target as it is now."""
 
+    def standstill(self) -> object:
+        """Who stands still in it, and who waits."""
+
 
 class Supervisor:
     """Serves one process until it ends; then nothing of it is left."""
@@ -203,6 +206,8 @@ class Supervisor:
             case "statistics":
                 descriptor = enable_statistics()
                 return descriptor >= 0, (descriptor,) if descriptor >= 0 else ()
+            case "standstill":
+                return self._works.standstill(), ()
             case "rescan":
                 return self._works.rescan(), ()
             case word:

@@ -35,7 +35,7 @@ def _spans(clause: Clause, trouble: bool, chosen: bool) -> list[Span]:
 
 
 def _role(clause: Clause, trouble: bool, stressed: bool) -> Role:
-    if clause.place.pane == "start":
+    if clause.key.startswith("offer "):
         return "accent" if stressed else "dim"
     if not stressed:
         return ""

@@ -1,0 +1,78 @@
+"""What the kernel says of the target besides counts: processes that stand still, and who waits for an answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A process that does not go on."""
+
+    pid: int
+    comm: str
+    state: str
+    """``stopped`` (by a signal or a debugger), ``in the kernel`` (uninterruptible) or ``busy`` (a whole CPU)."""
+    for_s: float
+    """As long as it was seen so."""
+    inside: str = ""
+    """The function of the kernel in which it waits, when that is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Connections on which the last word is unanswered for over 5 s, by client, by upstream or by worker."""
+
+    name: str
+    """An address, ``address:port`` or a process id."""
+    count: int
+    oldest_s: float
+    connections: int = 0
+    """All of that client, those that do not wait included."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """The accept queue of a listening port."""
+
+    port: int
+    length: int
+    limit: int
+
+    @property
+    def full(self) -> bool:
+        """The kernel takes one more than the limit (sk_acceptq_is_full in include/net/sock.h)."""
+        return self.length > self.limit
+
+
+@dataclass(frozen=True, slots=True)
+class Standstill:
+    """One look at processes and sockets; everything is empty while all is well."""
+
+    held: tuple[Held, ...] = ()
+    open: int = 0
+    """Connections of clients that have waited for an answer for over 5 s, as the kernel's clocks of each say."""
+    unread: int = 0
+    """Of these: the server has not read what came."""
+    oldest_s: float = 0.0
+    given_up: int = 0
+    """Connections whose clients have closed them, with data that the server has not read."""
+    connections: int = 0
+    """All connections of clients while some wait; else 0."""
+    clients: tuple[Waiting, ...] = ()
+    """Those with the most that wait, a few."""
+    workers: tuple[Waiting, ...] = ()
+    """The processes that hold these connections, a few."""
+    upstreams: tuple[Waiting, ...] = ()
+    """Of the target's own connections to others."""
+    usual: int | None = None
+    """``open`` in the minute before (the median of looks); None while that is not known."""
+    usual_unread: int = 0
+    backlogs: tuple[Backlog, ...] = ()
+    """Accept queues that are full."""
+    cpu_wait_s: float = 0.0
+    """Of the last ``span_s``: the processes could run and had no CPU; 0 when it was little."""
+    throttled_s: float = 0.0
+    """Of these seconds: the CPU limit of their control group held them back."""
+    span_s: float = 0.0
+    """What the two cover; 0 when both are little."""

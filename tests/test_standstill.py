@@ -1,0 +1,155 @@
+"""Who stands still, from the kernel itself: real processes that stop or spin, real connections without an answer."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+
+import pytest
+
+from bpftop.model import Backlog, Held, Process, Standstill, Target, TargetKind
+from bpftop.standstill import look, processes, sockets
+from bpftop.standstill.look import Looks
+from bpftop.standstill.processes import Processes
+
+LATE_MS = 300
+
+
+@pytest.fixture(autouse=True)
+def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(look, "LATE_MS", LATE_MS)
+    monkeypatch.setattr(processes, "BUSY_S", 0.3)
+
+
+@contextmanager
+def child(code: str) -> Iterator[int]:
+    with subprocess.Popen([sys.executable, "-c", code]) as running:
+        try:
+            yield running.pid
+        finally:
+            running.kill()
+
+
+def until(found: Callable[[], bool], most_s: float = 20.0) -> None:
+    end = time.monotonic() + most_s
+    while not found():
+        assert time.monotonic() < end, "it did not come"
+        time.sleep(0.1)
+
+
+def held(seen: Processes, pid: int, found: list[Held]) -> list[Held]:
+    found += seen.held([pid], time.monotonic())
+    return found
+
+
+def target(port: int) -> Target:
+    return Target("x", TargetKind.NAME, "x", processes=(Process(os.getpid(), 0, "x"),), ports=(port,))
+
+
+def test_a_stopped_process_is_held_until_it_goes_on() -> None:
+    with child("import time; time.sleep(60)") as pid:
+        seen = Processes()
+        until(lambda: not seen.held([pid], time.monotonic()))
+        os.kill(pid, signal.SIGSTOP)
+        found: list[Held] = []
+        until(lambda: bool(held(seen, pid, found)))
+        assert (found[0].pid, found[0].state) == (pid, "stopped")
+        os.kill(pid, signal.SIGCONT)
+        until(lambda: not seen.held([pid], time.monotonic()))
+
+
+def test_a_process_that_never_pauses_is_busy() -> None:
+    with child("while True: pass") as pid:
+        seen, found = Processes(), list[Held]()
+        until(lambda: bool(held(seen, pid, found)))
+        assert found[0].state == "busy"
+        until(lambda: seen.waits([pid], time.monotonic())[2] >= 0.2)
+        assert seen.held([2**22 + 1], time.monotonic()) == ()
+
+
+def test_connections_without_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One is unread, one read and not answered, one answered, one silent; one waits to be accepted."""
+    monkeypatch.setattr(look, "CALM_PAUSE_S", 0.0)
+    monkeypatch.setattr(look, "PAUSE_S", 0.0)
+    monkeypatch.setattr(look, "COST", 1e9)
+    with closing(socket.create_server(("127.0.0.1", 0), backlog=8)) as listening:
+        place = listening.getsockname()
+        looks = Looks()
+        clients = [socket.create_connection(place, source_address=(f"127.0.5.{i}", 0)) for i in range(5)]
+        served = [listening.accept()[0] for _ in range(4)]
+        assert looks(target(place[1])) == Standstill()
+        time.sleep(0.05)  # the clocks of the kernel tick every few milliseconds
+        for i in (0, 1, 2, 4):
+            clients[i].send(b"request")
+        served[1].recv(100)
+        served[2].recv(100)
+        time.sleep(0.05)
+        served[2].send(b"answer")
+        until(lambda: looks(target(place[1])).open == 3)
+        last = looks(target(place[1]))
+        assert (last.unread, last.connections, last.given_up) == (2, 5, 0)
+        assert sorted(each.name for each in last.clients) == ["127.0.5.0", "127.0.5.1", "127.0.5.4"]
+        assert [(each.name, each.count) for each in last.workers] == [(str(os.getpid()), 2)]
+        clients[0].close()
+        until(lambda: looks(target(place[1])).given_up == 1)
+        served.append(listening.accept()[0])
+        for each in (*clients, *served):
+            each.close()
+        until(lambda: looks(target(place[1])) == Standstill())
+
+
+def test_an_upstream_that_does_not_answer_and_a_full_accept_queue(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(look, "COST", 1e9)
+    with closing(socket.create_server(("::1", 0), family=socket.AF_INET6, backlog=1)) as listening:
+        port = listening.getsockname()[1]
+        clients = [socket.create_connection(("::1", port)) for _ in range(2)]
+        time.sleep(0.05)
+        for each in clients:
+            each.send(b"request")
+        own = target(1)  # its port is another: these are connections to others
+        until(lambda: bool(Looks()(own).upstreams))
+        [found] = Looks()(own).upstreams
+        assert (found.name, found.count) == (f"[::1]:{port}", 2)
+        assert Looks()(target(port)).backlogs == (Backlog(port, 2, 1),)
+        for each in clients:
+            each.close()
+
+
+def test_what_is_usual_is_learnt_from_the_looks_before() -> None:
+    now, waits = [100.0], [2]
+
+    def found(_: int) -> list[sockets.Socket]:
+        late = sockets.Socket(sockets.ESTABLISHED, 80, "10.0.0.1", 1, 0, 0, 0, 9000, 8000, 5, 5)
+        return [late] * waits[0]
+
+    looks = Looks(found, lambda: now[0], lambda: 0.0)
+    assert looks(target(80)).usual is None
+    for _ in range(15):
+        now[0] += 2.0
+        last = looks(target(80))
+    assert (last.open, last.usual) == (2, 2)
+    waits[0] = 9
+    now[0] += 2.0
+    assert (looks(target(80)).open, looks(target(80)).usual) == (9, 2)
+
+
+def test_the_cost_of_a_look_makes_the_next_one_later() -> None:
+    asked: list[int] = []
+    now, spent = [0.0], [0.0]
+
+    def found(pid: int) -> list[sockets.Socket]:
+        asked.append(pid)
+        spent[0] += 0.1
+        return []
+
+    looks = Looks(found, lambda: now[0], lambda: spent[0])
+    for _ in range(100):
+        looks(target(80))
+        now[0] += 1.0
+    assert len(asked) == 5
