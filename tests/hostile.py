@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from enum import Enum
+from pathlib import Path
 from typing import Any, TypeVar
 
 from bpftop.anyscript.model import RunSnapshot
 from bpftop.errors import FileError
-from bpftop.model import Measure, ScriptStatus, SlowRequest, Snapshot
+from bpftop.figures import Status
+from bpftop.model import Measure, ScriptStatus, SlowRequest, Snapshot, State
+from bpftop.recording.writer import Recorder
+from bpftop.stats.tick import Named
+from tests.recorded import StoryRun
 from tests.ui import builders, runs
 
 PAYLOADS = (
@@ -88,6 +94,49 @@ def hostile_run(words: str) -> RunSnapshot:
         version=words,
         stderr=(words, words),
     )
+
+
+def hostile_recording(path: Path) -> None:
+    """A recording in which every word that a reader takes from it is another payload with every second.
+
+    It is written by our own writer from figures that were made hostile, so all checksums are right.
+    """
+    recorder, run = Recorder(), _HostileRun()
+    recorder.begin(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), str(path))
+    recorder.attach(run)
+    run.run(2 * len(PAYLOADS))
+    recorder.end()
+    recorder.close()
+
+
+class _HostileRun(StoryRun):
+    """The story of the demo, told by somebody who means harm."""
+
+    def __init__(self) -> None:
+        super().__init__(0.2, scripts=("requests", "http", "syscalls"))
+        words = "".join(words for _, words in PAYLOADS)[:300]
+        declared = self.figures.declared
+        scripts = tuple(replace(each, title=words, detail=words, pane=words[:40]) for each in declared.scripts)
+        measures = tuple(replace(each, title=words, start=words, end=words, tells=words) for each in declared.measures)
+        self.figures.declared = replace(declared, measures=measures, scripts=scripts, text=words)
+        self.figures.origin = replace(self.figures.origin, bpftrace_version=words[:40], kernel=words[:40])
+        self.figures.names.adopt(_names(words))
+
+    def _changed(self) -> Status:
+        _, words = PAYLOADS[self.seconds % len(PAYLOADS)]
+        status = self.figures.status
+        target = replace(poisoned(status.target, words), kind=status.target.kind)
+        state = State.FAILED if self.seconds % 3 == 0 else State.LIVE
+        tracer = replace(status.tracer, state=state, detail=words, hint=words, source=words, stderr=(words, words))
+        self.figures.status = replace(status, target=target, tracer=tracer)
+        return self.figures.status
+
+
+def _names(words: str) -> Named:
+    """Everything has a name that means harm."""
+    codes = range(1, 400)
+    return Named(routes=dict.fromkeys(codes, words), lines=dict.fromkeys(codes, words),
+                 processes=dict.fromkeys(codes, words), devices=dict.fromkeys(codes, words))  # fmt: skip
 
 
 class Rotating:

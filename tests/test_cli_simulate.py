@@ -81,3 +81,9 @@ def test_the_help_lists_the_scenarios(capsys: pytest.CaptureFixture[str]) -> Non
     out = capsys.readouterr().out
     for name, summary in SUMMARIES.items():
         assert f"{name:14}  {summary}" in out
+
+
+def test_a_part_of_a_second_ends(capsys: pytest.CaptureFixture[str]) -> None:
+    """The simulation goes on to the end of its tick: without one a report would wait for ever."""
+    assert main(["report", "x", "--simulate", "-d", "0.1"]) in (0, 4)
+    assert "Request latency" in capsys.readouterr().out

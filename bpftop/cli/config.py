@@ -73,9 +73,10 @@ def _read(path: Path, owner: int, must_exist: bool) -> str | None:
     """The text of a file that its owner alone can change."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: no name of a file can be so
         if must_exist or not isinstance(error, (FileNotFoundError, NotADirectoryError)):
-            raise UsageError(f"{path} cannot be read: {error.strerror}", "bpftop --help") from error
+            said = error.strerror if isinstance(error, OSError) else "impossible name"
+            raise UsageError(f"{path} cannot be read: {said}", "bpftop --help") from error
         return None
     with open(fd, "rb") as file:
         is_ = os.fstat(fd)

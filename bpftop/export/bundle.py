@@ -99,7 +99,7 @@ def _cell(text: str) -> str:
 
 
 def _percentiles(snapshot: Snapshot) -> Iterator[str]:
-    window = f"{snapshot.window.label} window" if snapshot.window.length_s else "since the start"
+    window = f"{_cell(snapshot.window.label)} window" if snapshot.window.length_s else "since the start"
     yield f"| {window}, {units.span(snapshot.window.span_s)} | rate | n | p50 | p90 | p99 | p99.9 | max |"
     yield "|---|--:|--:|--:|--:|--:|--:|--:|"
     for each in snapshot.measures.values():
@@ -140,7 +140,7 @@ def _accounts(snapshot: Snapshot) -> Iterator[str]:
         f"missed: {'unknown' if missed is None else f'{missed:,}'}."
     )
     where = f"bpftop {__version__}, bpftrace {snapshot.bpftrace_version or 'none'}, Linux {snapshot.kernel or '?'}"
-    yield f"{_cell(where)}; source: {snapshot.tracer.source}."
+    yield f"{_cell(where)}; source: {_cell(snapshot.tracer.source)}."
 
 
 def _main(snapshot: Snapshot) -> MeasureSnapshot | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 from bpftop import __version__
@@ -76,7 +76,7 @@ def families(snapshot: Snapshot, rising: Rising, top: Snapshot | None = None, cl
 
     ``clients``: so many rows of each table over the window of ``top``, as gauges.
     """
-    target: Labels = (("target", safe(snapshot.target.name)),)
+    target: Labels = (("target", snapshot.target.name),)
     found = [_measure(measure, target) for measure in snapshot.measures.values()]
     found += [
         Family(name, "counter", f"{counter.measure.title}.", series=((target, rising.highest(name, counter.count)),))
@@ -85,7 +85,13 @@ def families(snapshot: Snapshot, rising: Rising, top: Snapshot | None = None, cl
     found += _own(snapshot, rising, target)
     if top is not None and clients:
         found += _keyed(top, min(clients, MOST_CLIENTS), target)
-    return found
+    return [_harmless(family) for family in found]
+
+
+def _harmless(family: Family) -> Family:
+    """Names of processes, routes and versions may be in its words."""
+    series = tuple((tuple((name, safe(word)) for name, word in labels), value) for labels, value in family.series)
+    return replace(family, help=safe(family.help), series=series)
 
 
 def _measure(measure: MeasureSnapshot, target: Labels) -> Family:

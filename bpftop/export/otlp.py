@@ -13,6 +13,7 @@ from bpftop import __version__
 from bpftop.errors import UsageError
 from bpftop.export.exponential import SCHEMA, exponential
 from bpftop.export.metrics import PREFIX, Distribution, Family, Labels
+from bpftop.text import safe
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.metrics import export as sdk
@@ -54,7 +55,7 @@ class OtlpSender:
         self._exporter = OTLPMetricExporter(endpoint, timeout=TIMEOUT_S)
         # OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES of the environment win over nothing but the SDK's defaults.
         self._resource = Resource.create(
-            {"service.name": PREFIX, "service.version": __version__, "bpftop.target": target}
+            {"service.name": PREFIX, "service.version": __version__, "bpftop.target": safe(target)}
         )
 
     def send(self, families: Sequence[Family], started_unix_ns: int, now_unix_ns: int) -> str:

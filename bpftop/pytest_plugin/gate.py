@@ -17,6 +17,7 @@ from bpftop.latency_collector.watches import CannotTrace, Watches
 from bpftop.pytest_plugin.kept import Reports, save
 from bpftop.pytest_plugin.limits import Limit
 from bpftop.pytest_plugin.settings import Settings
+from bpftop.text import safe
 
 OFF = "--bpftop=off"
 PARALLEL = "pytest-xdist runs tests at the same time, and nobody can tell their requests apart: run these with -n 0"
@@ -160,7 +161,7 @@ class Gate:
 
 
 def _told(error: BpftopError) -> str:
-    return f"{error.message} ({error.hint})" if error.hint else error.message
+    return safe(f"{error.message} ({error.hint})" if error.hint else error.message)
 
 
 def _now() -> int:

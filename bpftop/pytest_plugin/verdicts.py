@@ -15,6 +15,7 @@ from bpftop.latency_collector import BpftraceLatencyCollector
 from bpftop.latency_collector.report import figures_text
 from bpftop.latency_collector.stats import TITLES
 from bpftop.pytest_plugin.limits import Limit
+from bpftop.text import safe
 
 NO_BASELINE = "the baseline has no figures for it: save them again with --bpftop-save"
 
@@ -28,8 +29,13 @@ def broken(limit: Limit, collected: BpftraceLatencyCollector) -> str:
             if (value := stats.value_ns(name)) > most_ns:
                 over.append(f"{TITLES[name]} is {units.duration(value)}, the limit is {units.duration(most_ns)}")
     except BpftopError as error:
-        return "\n".join([f"latency of {limit.target}: {error.message}", *figures(collected)])
+        return "\n".join([sentence(limit.target, error), *figures(collected)])
     return "\n".join([f"latency of {limit.target}: {'; '.join(over)}", *figures(collected)]) if over else ""
+
+
+def sentence(label: str, error: BpftopError) -> str:
+    """What went wrong with the latency of something; names of processes may be in it."""
+    return f"latency of {safe(label)}: {safe(error.message)}"
 
 
 def figures(collected: BpftraceLatencyCollector) -> Iterator[str]:
@@ -54,14 +60,14 @@ def grown(
     try:
         base, current = _run("baseline", before), _run("current run", collected.report)
     except BpftopError as error:
-        return f"latency of {label}: {error.message}"
+        return sentence(label, error)
     sources = [run.facts.get("source", "") for run in (base, current)]
     if sources[0] != sources[1]:
         return f"latency of {label}: the baseline is from {sources[0]}, the current run from {sources[1]}"
     try:
         comparison = compare(base, current, thresholds, (collected.measure,), collected.min_samples)
     except BpftopError as error:
-        return f"latency of {label}: {error.message}"
+        return sentence(label, error)
     if not comparison.verdict.exit_code:
         return ""
     return f"latency of {label}: {comparison.verdict.value}\n{to_text(comparison)}"

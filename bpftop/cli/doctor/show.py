@@ -126,7 +126,16 @@ def as_json(found: Findings, exit_code: int) -> str:
         "degraded": [asdict(one) for one in whole.degraded],
         "not_here": [asdict(one) for one in whole.not_here],
     }
-    return json.dumps(document, indent=2, ensure_ascii=False)
+    return json.dumps(_harmless(document), indent=2, ensure_ascii=False)
+
+
+def _harmless(value: Any) -> Any:
+    """The same with every text safe to show: who asks for JSON on a terminal sees it there."""
+    if isinstance(value, str):
+        return safe(value)
+    if isinstance(value, dict):
+        return {key: _harmless(each) for key, each in value.items()}
+    return [_harmless(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def _check(check: Check) -> dict[str, Any]:

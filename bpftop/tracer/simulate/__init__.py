@@ -132,7 +132,8 @@ class SimulatedSource:
         self.stdout = -1
         self.stderr = -1
         self._speed = speed
-        self._length_s = length_s
+        # To the end of a tick: who waits for a part of a second would wait for ever.
+        self._length_s = math.ceil(length_s) if math.isfinite(length_s) else length_s
         self._telling = Telling(program, scenario or scenario_of(seed=seed), seed, keep=keep)
         self.silent = threading.Event()
         """Set when everything was told."""
