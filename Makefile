@@ -7,7 +7,7 @@
 #   make test-bpftraces       the scripts on every bpftrace that Debian ships; writes docs/bpftrace.md
 #   make test-kernels         the scripts on Debian's kernels from 5.10 on, under QEMU; writes docs/kernels.md
 #   make incidents            incidents on a real nginx and what the overview says of them; writes docs/incidents.md
-#   make faults               each signal to each of the processes, 25 times: nothing is left (ROUNDS=3 is shorter)
+#   make faults               a bpftrace with bad habits, each signal to each of the processes: 25 times (ROUNDS=3 is shorter)
 #   make fuzz                 every reader of foreign bytes on mutations, a minute each (SECONDS=600 is longer)
 #   make check                ruff, mypy, import layers, the dialect of bt/
 #   make bench                what it costs nginx; bench-scripts: script by script; bench-ui: the screen
@@ -58,7 +58,7 @@ incidents: $(VENV)/dev.stamp host-test
 	$(BIN)/python -m tests.incidents $(or $(ARGS),--write)
 
 faults: $(VENV)/dev.stamp host-test
-	BPFTOP_FAULT_ROUNDS=$(or $(ROUNDS),25) $(BIN)/python -m pytest tests/kernel/test_division.py --timeout 7200 $(ARGS)
+	BPFTOP_FAULT_ROUNDS=$(or $(ROUNDS),25) $(BIN)/python -m pytest tests/faults tests/kernel/test_division.py --timeout 7200 $(ARGS)
 
 fuzz: $(VENV)/dev.stamp
 	$(BIN)/python -m tests.fuzz --seconds $(or $(SECONDS),60) $(ARGS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import threading
 import time
 from collections import deque
@@ -205,7 +206,8 @@ class Session:
             cause, hint = explain(self._stderr, self._exit_code)
             if self._store.ticks == 0 and lacks_rights(self._stderr) and self._relaxed(cause):
                 return True
-            self._detail = f"{cause} (exit code {self._exit_code})"
+            told = self._exit_code is None or self._exit_code < 0 or "exit code" in cause  # of a signal the cause tells
+            self._detail = cause if told else f"{cause} (exit code {self._exit_code})"
             if self._store.ticks == 0 or self._restarts >= _RESTARTS or self._renew is None:
                 self._state = State.FAILED
                 self._hint = hint
@@ -297,11 +299,13 @@ class Session:
             self._stderr.append(line[:400])
 
     def _idle(self) -> bool:
-        if self._state is State.LIVE and boot_ns() - self._heard_ns > _STALLED_AFTER_NS:
+        silent = boot_ns() - self._heard_ns > _STALLED_AFTER_NS
+        if self._state is State.LIVE and silent:
             self._state, self._detail = State.STALLED, "no sign of life from bpftrace"
         with self._lock:
             self._tell(None)
-        return True
+        # Something that it started may hold its pipes open, and then their end never comes.
+        return not silent or _readable(self._source.stdout) or self._source.wait(0) is None
 
     # --- the rescan's thread ---
 
@@ -413,6 +417,12 @@ class Session:
 def boot_ns() -> int:
     """The clock of bpftrace's ``nsecs``."""
     return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+
+
+def _readable(descriptor: int) -> bool:
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _followed(target: Target, pids: tuple[int, ...]) -> tuple[Process, ...]:

@@ -18,6 +18,10 @@ FOLDER = {folder!r}
 def note(**words):
     with open(FOLDER + "/notes", "a") as file:
         file.write(json.dumps(words) + "\\n")
+if sys.argv[1:] == ["--version"]:
+    print("bpftrace v0.17.0")
+    sys.exit()
+SEED = {seed}
 RUN = sum('"run"' in line for line in open(FOLDER + "/notes"))
 def say(text):
     view = memoryview(text)
@@ -66,6 +70,29 @@ def live(count, pids=(), every_s=0.05):
     while True:
         tick(count, pids)
         time.sleep(every_s)
+def restless():
+    """From now on everything is written in pieces of any size, and now and then it waits a little."""
+    global say
+    import random
+    chance = random.Random(SEED)
+    def say(text, chance=chance):
+        place = 0
+        while place < len(text):
+            size = chance.choice((1, 2, 7, 60, 600, 6000, 60000))
+            place += os.write(1, text[place:place + size])
+            if chance.random() < 0.05:
+                time.sleep(chance.random() / 500)
+    return chance
+def event(at, latency_ns=5_000_000):
+    printf(f"E 1 {{at}} {{latency_ns}} 1000 16777343 21905 11")
+def counted(count, sent=0, at=None):
+    """A tick with so many requests and so many events; noted before it is written."""
+    at = at or now()
+    printf(f"T {{at}}")
+    line("map", {{"@counts": {{str(2 << 16 | 700): count}}}})
+    line("map", {{"@sent": {{"1": sent}}}})
+    note(count=count, sent=sent)
+    printf(f"t {{at}}")
 note(run=RUN, pid=os.getpid(), argv=sys.argv[1:], env=dict(os.environ), cwd=os.getcwd(),
      text=open(sys.argv[4]).read() if len(sys.argv) > 4 else "", group=os.getpgid(0))
 {body}
@@ -75,14 +102,14 @@ note(run=RUN, pid=os.getpid(), argv=sys.argv[1:], env=dict(os.environ), cwd=os.g
 class FakeBpftrace:
     """An executable in a folder of its own and what its runs noted.
 
-    ``body`` is Python with the helpers above; ``RUN`` counts the runs from 0.
+    ``body`` is Python with the helpers above; ``RUN`` counts the runs from 0, ``SEED`` is for ``restless``.
     """
 
-    def __init__(self, folder: Path, body: str) -> None:
+    def __init__(self, folder: Path, body: str, seed: int = 0) -> None:
         self._notes = folder / "notes"
         self._notes.touch()
         self.path = folder / "bpftrace"
-        self.path.write_text(_SCRIPT.format(python=sys.executable, folder=str(folder), body=body))
+        self.path.write_text(_SCRIPT.format(python=sys.executable, folder=str(folder), body=body, seed=seed))
         self.path.chmod(0o755)
 
     @property

@@ -127,13 +127,13 @@ class FakeSession:
         return replace(snapshot(), ticks=self._ticks, window=Window("all", None, self._span))
 
 
-def measured(session: FakeSession, duration: float, interval: float | None, **attributes: Any) -> None:
+def measured(session: FakeSession, duration: float, interval: float | None, **attributes: Any) -> bool:
     options = argparse.Namespace(
         duration=duration, interval=interval, format="json", ascii=False, prometheus_textfile=None
     )
     out = Printer(options)
     stop = attributes.get("stop", threading.Event())
-    report_module._measure(cast(Session, session), options, stop, out)
+    return report_module._measure(cast(Session, session), options, stop, out)
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_a_kernel_that_reports_no_more_is_not_waited_for(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(report_module, "LATE_S", 0.2)
-    measured(FakeSession([1.0, 2.0]), 60, None)
+    assert not measured(FakeSession([1.0, 2.0]), 60, None), "it was cut"
     assert "has not reported" in capsys.readouterr().err
 
 

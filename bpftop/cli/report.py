@@ -28,10 +28,13 @@ if TYPE_CHECKING:
 POLL_S = 0.05
 JITTER_S = 0.3
 """A tick that comes this much early still ends its interval."""
+START_S = 180.0
+"""Compiling and attaching takes seconds; on an emulated processor a minute was seen."""
 LATE_S = 5.0
 """A tick that comes later than this is not waited for."""
 MIN_INTERVAL_S, MAX_INTERVAL_S = 1.0, 300.0
 TWICE_S = 0.5
+_WHY = "sudo bpftop doctor --try"
 INTERRUPTED = 128 + signal.SIGINT
 
 
@@ -51,8 +54,7 @@ def report(options: argparse.Namespace) -> int:
         )
     with ctrl_c() as stop, live(options, say_absent=_say_waiting, made=out.simulates) as session:
         attached = wait_until_live(session, stop)
-        if attached:
-            _measure(session, options, stop, out)
+        whole = attached and _measure(session, options, stop, out)
         session.stop()
         final = session.snapshot(None)
         if attached or not stop.is_set():
@@ -62,6 +64,8 @@ def report(options: argparse.Namespace) -> int:
     if stop.is_set():
         return INTERRUPTED
     judge(final)
+    if attached and not whole:
+        raise Inconclusive(f"bpftrace stopped reporting before the {options.duration:g} s were over", _WHY)
     return 0
 
 
@@ -93,8 +97,8 @@ def _say_waiting(why: str) -> None:
     narrate(f"{why}; waiting for it")
 
 
-def _measure(session: Session, options: argparse.Namespace, stop: threading.Event, out: Printer) -> None:
-    """Wait until the time is over or the user has enough; print each interval on the way."""
+def _measure(session: Session, options: argparse.Namespace, stop: threading.Event, out: Printer) -> bool:
+    """Wait until the time is over or the user has enough, and print each interval on the way; False when it was cut."""
     step: float = options.interval or options.duration
     printed = 0
     for number in range(1, math.ceil(options.duration / step) + 1):
@@ -105,12 +109,13 @@ def _measure(session: Session, options: argparse.Namespace, stop: threading.Even
             out.textfile(session)
             printed = ticks
         if not ticks:
-            return
+            return stop.is_set()
+    return True
 
 
 def wait_until_live(session: Session, stop: threading.Event) -> bool:
-    """True with the first tick; False when the user stopped waiting. Raises HostError when bpftrace fails."""
-    said = False
+    """True with the first tick; False when the user stopped waiting. Raises HostError when bpftrace fails or hangs."""
+    said, end = False, time.monotonic() + START_S
     while not stop.is_set():
         snapshot = session.snapshot(None)
         if snapshot.ticks:
@@ -119,6 +124,8 @@ def wait_until_live(session: Session, stop: threading.Event) -> bool:
         if not said and sys.stderr.isatty() and snapshot.tracer.detail:
             narrate(snapshot.tracer.detail)
             said = True
+        if time.monotonic() > end:
+            raise HostError(f"bpftrace has not reported within {START_S:g} s of its start", _WHY)
         stop.wait(POLL_S)
     return False
 

@@ -8,6 +8,7 @@ import re
 import resource
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Mapping
 
 from bpftop import capabilities as caps
@@ -30,6 +31,7 @@ _HARMLESS = (
     "couldn't set RLIMIT_MEMLOCK",  # needs CAP_SYS_RESOURCE; unused by kernels since 5.11
     "Addrspace mismatch",  # bpftrace issue 3829
 )
+_POLL_S = 0.005
 _DOCTOR = "sudo bpftop doctor"
 EVENT_PAGES = "1024"
 """Event buffer of each CPU, in pages of 4 KB, when every event is sent; bpftrace's own is 64."""
@@ -147,19 +149,30 @@ class BpftraceSource:
     def wait(self, timeout_s: float) -> int | None:
         """The exit code, minus the signal's number when killed by one, or ``None`` after ``timeout_s``.
 
-        Closes the pipes.
+        Closes the pipes. What bpftrace started and left behind is ended: it would hold the pipes open.
         """
         if self._child is None:
             return None
-        try:
-            code = self._child.wait(timeout_s)
-        except subprocess.TimeoutExpired:
-            return None
+        end = time.monotonic() + timeout_s
+        while not self._over():
+            left_s = end - time.monotonic()
+            if left_s <= 0:
+                return None
+            time.sleep(min(left_s, _POLL_S))
+        if self._child.returncode is None:
+            self._signal(signal.SIGKILL)
+        code = self._child.wait()
         self.let_go()
         return code
 
+    def _over(self) -> bool:
+        """Whether the child has ended. It stays a zombie until ``wait``, so that its number is nobody else's."""
+        if self._child is None or self._child.returncode is not None:
+            return True
+        return os.waitid(os.P_PID, self._child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
     def _signal(self, number: int) -> None:
-        if self._child is not None and self._child.poll() is None:
+        if self._child is not None and self._child.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._child.pid, number)
 
