@@ -6,6 +6,8 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -149,6 +151,20 @@ def test_costs_of_a_process_without_programs_are_nothing() -> None:
         meter.tick(os.getpid())
     meter.close()
     assert descriptors() == before
+
+
+def test_the_statistics_are_let_go_once_whoever_ends_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The reader and the one who stops the session may both close them: the second must not hit another file."""
+    closed: list[int] = []
+    monkeypatch.setattr("bpftop.tracer.overhead.os.close", lambda fd: (time.sleep(0.05), closed.append(fd)))
+    meter = OverheadMeter(lambda _: (0, 0, 0), lambda: 12345)
+    meter.tick(1)
+    closers = [threading.Thread(target=meter.close) for _ in range(4)]
+    for closer in closers:
+        closer.start()
+    for closer in closers:
+        closer.join()
+    assert closed == [12345]
 
 
 def test_the_cost_of_a_short_run_is_the_mean_of_half_of_its_seconds(monkeypatch: pytest.MonkeyPatch) -> None:

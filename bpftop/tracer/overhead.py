@@ -15,6 +15,7 @@ import contextlib
 import ctypes
 import os
 import platform
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -49,6 +50,7 @@ class OverheadMeter:
         self._measured: deque[tuple[int, int, float]] = deque(maxlen=KEPT)
         """Run time (ns), runs and seconds of each."""
         self._stats_fd = -1
+        self._closing = threading.Lock()
         self._start = (0, 0, 0.0)
 
     def tick(self, pid: int | None) -> None:
@@ -77,10 +79,11 @@ class OverheadMeter:
         self.close()
 
     def close(self) -> None:
-        """Let the kernel stop counting."""
-        if self._stats_fd >= 0:
-            os.close(self._stats_fd)
-            self._stats_fd = -1
+        """Let the kernel stop counting. Any thread may call it: a descriptor closed twice could be another file's."""
+        with self._closing:
+            descriptor, self._stats_fd = self._stats_fd, -1
+            if descriptor >= 0:
+                os.close(descriptor)
 
 
 def program_costs(pid: int) -> tuple[int, int, int]:
