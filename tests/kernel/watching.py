@@ -23,8 +23,10 @@ from bpftop.session import Session
 from bpftop.target import resolve
 from bpftop.tracer.supervisor import BpftraceSource
 
-ATTACH_S = 120
+ATTACH_S = 170
 """A virtual machine whose instructions are translated takes long to compile a program."""
+TICK_S = 60
+"""How long the next tick may take on a busy host, there."""
 _CONFIG = """
 worker_processes 2;
 daemon off;
@@ -102,7 +104,7 @@ def _accepts(port: int) -> bool:
         return False
 
 
-def wait_for(condition: object, why: str, timeout_s: float = 20) -> None:
+def wait_for(condition: object, why: str, timeout_s: float = 60) -> None:
     """Poll until ``condition()`` is true; fail with ``why`` after ``timeout_s``."""
     assert callable(condition)
     end = time.monotonic() + timeout_s
@@ -162,7 +164,7 @@ def started(session: Session) -> Iterator[Session]:
 
 def final(session: Session, name: str) -> MeasureSnapshot:
     """One measure over the whole run, after all ticks have come."""
-    assert session.wait_tick()
+    assert session.wait_tick(TICK_S), session.snapshot(None).tracer
     return session.snapshot(None).measures[name]
 
 
@@ -179,7 +181,7 @@ def assert_between(
     ``low_ns`` and ``high_ns`` have one entry per observation, sorted. ``soft_share``: so many of them may be below
     their low bound; a queue's begins when the sender's call returned, and the data may arrive after that.
     """
-    assert histogram.counts.sum() == len(low_ns) == len(high_ns)
+    assert (histogram.counts.sum(), len(low_ns)) == (len(high_ns), len(high_ns))
     reported_low = np.repeat(histogram.low_ns, histogram.counts)
     reported_high = np.repeat(histogram.high_ns, histogram.counts)
     too_high = reported_low > high_ns

@@ -19,7 +19,7 @@ from bpftop.tracer.trial import attach
 from tests.kernels.rows import MISSED, Row
 from tests.kernels.truths import TRUTHS, Counted
 
-ATTACH_S = 90.0
+ATTACH_S = 170.0
 """Translated instructions compile slowly."""
 
 

@@ -30,7 +30,7 @@ from tests.kernels.withheld import Withheld, withheld
 from tests.load import loopback_addresses, run_load
 from tests.load.told import told
 
-ATTACH_S = 120
+ATTACH_S = 170
 SOURCES = [*loopback_addresses(3), "::1"]
 SETTLE_S = 60
 UPSTREAM_REQUESTS = 240
@@ -216,7 +216,7 @@ def _told(
             with watched(str(running.pid), scripts) as session:
                 for line in work:
                     running.tell(line)
-                session.wait_tick()
+                session.wait_tick(SETTLE_S)
                 measures = {name: final(session, name) for script in scripts for name in _names(script)}
                 _books_hold(session)
             running.tell(end)
