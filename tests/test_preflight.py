@@ -25,6 +25,7 @@ from bpftop.preflight import (
     missing,
     mount_tracefs,
     problems,
+    require,
     tracefs,
 )
 
@@ -82,7 +83,7 @@ def test_without_root_the_next_command_is_sudo_with_the_whole_path(world: Path) 
 
 
 def test_from_bpftrace_0_25_on_four_capabilities_do(world: Path) -> None:
-    mask = 1 << 39 | 1 << 38 | 1 << 2 | 1 << 1
+    mask = 1 << 39 | 1 << 38 | 1 << 19 | 1 << 2 | 1 << 1
     (world / "proc/self/status").write_text(f"CapEff:\t{mask:016x}\n")
     assert [p.message for p in fatal(world, 1000)] == ["tracing needs root"]
     program(world / "bin/bpftrace", "bpftrace v0.25.0")
@@ -99,7 +100,7 @@ def test_root_in_a_confined_container(world: Path) -> None:
 
 def test_capabilities_that_the_kernels_of_distributions_do_not_take(world: Path) -> None:
     """Seen on Debian's kernels: with perf_event_paranoid 3 perf_event_open wants CAP_SYS_ADMIN."""
-    (world / "proc/self/status").write_text(f"CapEff:\t{1 << 39 | 1 << 38:016x}\n")
+    (world / "proc/self/status").write_text(f"CapEff:\t{1 << 39 | 1 << 38 | 1 << 19:016x}\n")
     setting = world / "proc/sys/kernel/perf_event_paranoid"
     setting.parent.mkdir(parents=True, exist_ok=True)
     setting.write_text("2\n")
@@ -107,8 +108,12 @@ def test_capabilities_that_the_kernels_of_distributions_do_not_take(world: Path)
     setting.write_text("3\n")
     (found,) = problems(host(world))
     assert (found.fatal, found.hint) == (False, "sudo sysctl -w kernel.perf_event_paranoid=2")
-    (world / "proc/self/status").write_text(f"CapEff:\t{1 << 21:016x}\n")
+    (world / "proc/self/status").write_text(f"CapEff:\t{1 << 21 | 1 << 19:016x}\n")
     assert problems(host(world)) == []
+    (world / "proc/self/status").write_text(f"CapEff:\t{1 << 21:016x}\n")
+    (found,) = problems(host(world))
+    assert found.message.startswith("without CAP_SYS_PTRACE the ports")
+    assert not found.fatal
 
 
 def test_no_bpftrace(world: Path) -> None:
@@ -191,6 +196,16 @@ def test_tracefs_not_mounted(world: Path) -> None:
     with pytest.raises(HostError, match="tracefs cannot be mounted") as caught:
         mount_tracefs(host(world))
     assert caught.value.hint == f"mount -t tracefs tracefs {where}"
+
+
+def test_where_nothing_may_be_mounted_the_container_is_named(world: Path) -> None:
+    """Seen in a container of Podman without --privileged: mount's own words ended with dmesg."""
+    (world / "sys/kernel/tracing").rename(world / "elsewhere")
+    (world / "proc/self/status").write_text("CapEff:\t00000000800405fb\n")
+    assert mount_tracefs(host(world)) == "", "not even tried"
+    assert {problem.hint for problem in fatal(world)} == {"docker run --privileged --pid=host …"}
+    with pytest.raises(HostError, match=r"confined; tracefs is not mounted"):
+        require(host(world))
 
 
 def test_nothing_to_mount(world: Path) -> None:

@@ -17,6 +17,7 @@ from tests.fakes import wait_for
 from tests.processes import FakeProc, running
 
 A, B = "ab12" + "0" * 60, "ab34" + "f" * 60
+POD = "kubepods-burstable-pod0a1b2c3d_4e5f_6789_abcd_ef0123456789"
 SYSTEM = "/system.slice/nginx.service"
 root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
@@ -89,6 +90,17 @@ def test_an_empty_one_says_what_there_is(fake: FakeProc) -> None:
         (f"/machine.slice/libpod-{A}.scope/container", {A}),
         (f"/machine.slice/libpod-conmon-{A}.scope", set()),
         (f"/kubepods/besteffort/pod1/crio-{A}", {A}),
+        (f"/libpod_parent/libpod-{A}", {A}),  # Podman without systemd, seen with 4.3
+        (f"/user.slice/user-1000.slice/user@1000.service/user.slice/libpod-{A}.scope/container", {A}),
+        (f"/user.slice/user-1000.slice/user@1000.service/app.slice/docker-{A}.scope", {A}),
+        (f"/kubepods.slice/kubepods-besteffort.slice/{POD}.slice/cri-containerd-{A}.scope", {A}),
+        (f"/kubepods.slice/kubepods-burstable.slice/{POD}.slice/crio-{A}.scope/container", {A}),
+        (f"/kubepods.slice/{POD}.slice/docker-{A}.scope", {A}),
+        (f"/kubelet.slice/kubelet-kubepods.slice/{POD}.slice/cri-containerd-{A}.scope", {A}),  # kind
+        (f"/kubepods/burstable/pod1234/{A}", {A}),
+        (f"/system.slice/containerd.service/kubepods-burstable-pod1_2.slice:cri-containerd:{A}", {A}),  # mixed drivers
+        (f"/../../kubepods-burstable-pod1_2.slice/cri-containerd-{A}.scope", {A}),  # seen from another cgroup namespace
+        (f"/machine.slice/libpod-{A}.scope/libpod-payload-{A}", {A}),
         ("/lxc/web1/init", {"web1"}),
         ("/lxc.payload.web1/init.scope", {"web1"}),
         ("/machine.slice/systemd-nspawn@web1.service", {"web1"}),

@@ -156,7 +156,12 @@ def test_costs_of_a_process_without_programs_are_nothing() -> None:
 def test_the_statistics_are_let_go_once_whoever_ends_first(monkeypatch: pytest.MonkeyPatch) -> None:
     """The reader and the one who stops the session may both close them: the second must not hit another file."""
     closed: list[int] = []
-    monkeypatch.setattr("bpftop.tracer.overhead.os.close", lambda fd: (time.sleep(0.05), closed.append(fd)))
+
+    def close(descriptor: int) -> None:
+        time.sleep(0.05)
+        closed.append(descriptor)
+
+    monkeypatch.setattr("bpftop.tracer.overhead.os.close", close)
     meter = OverheadMeter(lambda _: (0, 0, 0), lambda: 12345)
     meter.tick(1)
     closers = [threading.Thread(target=meter.close) for _ in range(4)]

@@ -152,9 +152,7 @@ def raise_if_failed(snapshot: Snapshot) -> None:
     from bpftop.model import State
 
     if snapshot.tracer.state is State.FAILED:
-        last = snapshot.tracer.stderr[-1:] if snapshot.tracer.stderr else ()
-        message = "; ".join(filter(None, (snapshot.tracer.detail or "bpftrace failed", *last)))
-        raise HostError(message, snapshot.tracer.hint or "bpftop doctor")
+        raise HostError(snapshot.tracer.detail or "bpftrace failed", snapshot.tracer.hint or "bpftop doctor")
 
 
 def judge(snapshot: Snapshot) -> None:

@@ -50,7 +50,9 @@ def _verdict(script: Script, host: Host) -> str:
         return f"cannot run here: {why}"
     if variant := suited(script, host).variant:
         return f"this host can run its {variant} variant, {script.name}-{variant}.bt"
-    return "this host can run it" if tracefs(host) else "only root can tell whether this host can run it"
+    if tracefs(host):
+        return "this host can run it"
+    return ("only root can tell" if host.euid else "without tracefs nobody can tell") + " whether this host can run it"
 
 
 def show(options: argparse.Namespace) -> int:

@@ -192,8 +192,7 @@ def _raise_if_failed(snapshot: Snapshot) -> None:
 
 def _failure(snapshot: Snapshot) -> HostError:
     tracer = snapshot.tracer
-    words = "; ".join(filter(None, (tracer.detail or "bpftrace does not report", *tracer.stderr[-1:])))
-    return HostError(words, tracer.hint or "sudo bpftop doctor --try")
+    return HostError(tracer.detail or "bpftrace does not report", tracer.hint or "sudo bpftop doctor --try")
 
 
 def boot_ns() -> int:

@@ -8,6 +8,7 @@ import subprocess
 from pathlib import Path
 
 from bpftop.errors import HostError
+from bpftop.preflight.rights import CONTAINER, may_mount
 from bpftop.preflight.values import Check, Host, Problem, read
 
 _HOST_PID_NAMESPACE = "pid:[4026531836]"
@@ -23,19 +24,23 @@ def tracefs(host: Host | None = None) -> Path | None:
 
 
 def mount_tracefs(host: Host | None = None) -> str:
-    """As root: mount tracefs when it is missing, and say so in one sentence; empty when there was nothing to do."""
+    """As root: mount tracefs when it is missing, and say so in one sentence; empty when there was nothing to do.
+
+    Nor is it tried without the right to mount, as in a confined container: ``require`` says everything that is missing.
+    """
     host = host or Host()
-    if host.euid != 0 or tracefs(host) is not None:
+    if host.euid != 0 or tracefs(host) is not None or not may_mount(host):
         return ""
     where = host.sys / "kernel" / "tracing"
     command = ["mount", "-t", "tracefs", "tracefs", str(where)]
     try:
         run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=10)
-        why = run.stderr.strip().splitlines()[-1:] if run.returncode else []
+        why = run.stderr.strip().partition("\n")[0] if run.returncode else ""  # what follows speaks of dmesg
     except (OSError, subprocess.SubprocessError) as error:
-        why = [str(error)]
+        why = str(error)
     if tracefs(host) is None:
-        raise HostError(f"tracefs cannot be mounted: {''.join(why) or 'no events appeared'}", " ".join(command))
+        why = why.removeprefix(f"mount: {where}: ").rstrip(".") or "no events appeared"
+        raise HostError(f"tracefs cannot be mounted: {why}", " ".join(command))
     return f"mounted tracefs on {where}"
 
 
@@ -46,8 +51,8 @@ def tracepoints(host: Host) -> Check:
         return Check("tracefs", str(path))
     if host.euid != 0:
         return Check("tracefs", "only root can see", known=False)
-    where = host.sys / "kernel" / "tracing"
-    return Check("tracefs", "not mounted", Problem("tracefs is not mounted", f"mount -t tracefs tracefs {where}"))
+    cure = f"mount -t tracefs tracefs {host.sys / 'kernel' / 'tracing'}" if may_mount(host) else CONTAINER
+    return Check("tracefs", "not mounted", Problem("tracefs is not mounted", cure))
 
 
 def types(host: Host) -> Check:
@@ -92,7 +97,7 @@ def process_ids(host: Host) -> Check:
     if link == _HOST_PID_NAMESPACE:
         return Check("process ids", "of the host")
     message = "this container numbers processes its own way: bpftrace would not find the target"
-    return Check("process ids", link, Problem(message, "docker run --privileged --pid=host …"))
+    return Check("process ids", link, Problem(message, CONTAINER))
 
 
 def lockdown(host: Host) -> Check:

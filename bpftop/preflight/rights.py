@@ -10,7 +10,10 @@ from bpftop.preflight.bpftrace import bpftrace_path, bpftrace_version, parts
 from bpftop.preflight.values import Check, Host, Problem, read
 
 _CAPABILITIES = {"CAP_BPF": 39, "CAP_PERFMON": 38}
-_CAP_SYS_ADMIN = 21
+_CAP_SYS_PTRACE, _CAP_SYS_ADMIN = 19, 21
+_START = "docker run --pid=host"
+CONTAINER = "docker run --privileged --pid=host …"
+"""How to start a container that may trace; podman takes the same words."""
 _TO_DIVIDE = {"CAP_SETUID": 7, "CAP_SETGID": 6}
 _CAPABILITIES_WITHOUT_ROOT = {**_CAPABILITIES, "CAP_DAC_READ_SEARCH": 2, "CAP_DAC_OVERRIDE": 1}
 _RULES_WITHOUT_ROOT_SINCE = (0, 25)
@@ -26,10 +29,10 @@ def rights(host: Host) -> Check:
         absent = [name for name, bit in _CAPABILITIES.items() if not mask >> bit & 1]
         if absent and not mask >> _CAP_SYS_ADMIN & 1:
             message = f"root without {' and '.join(absent)} cannot trace: this container is confined"
-            return Check("rights", message, Problem(message, "docker run --privileged --pid=host …"))
-        return Check("rights", "root", _paranoid(host, mask))
+            return Check("rights", message, Problem(message, CONTAINER))
+        return Check("rights", "root", _less(host, mask))
     if all(mask >> bit & 1 for bit in _CAPABILITIES_WITHOUT_ROOT.values()) and _knows_capabilities(host):
-        return Check("rights", "capabilities " + ", ".join(_CAPABILITIES_WITHOUT_ROOT), _paranoid(host, mask))
+        return Check("rights", "capabilities " + ", ".join(_CAPABILITIES_WITHOUT_ROOT), _less(host, mask))
     accepted = "takes root, or these capabilities: " + ", ".join(_CAPABILITIES_WITHOUT_ROOT)
     if not _knows_capabilities(host):
         accepted = "before 0.25 takes root only, whatever capabilities a user has"
@@ -37,12 +40,17 @@ def rights(host: Host) -> Check:
     return Check("rights", detail, Problem("tracing needs root", f"sudo {host.command}"))
 
 
-def _paranoid(host: Host, mask: int) -> Problem | None:
-    """What the distribution's kernel may refuse to CAP_PERFMON; a mainline kernel does not."""
-    if mask >> _CAP_SYS_ADMIN & 1 or not perf_wants_admin(host.proc):
-        return None
-    message = "kernel.perf_event_paranoid is above 2: kernels of Debian and Ubuntu then want CAP_SYS_ADMIN for probes"
-    return Problem(message, "sudo sysctl -w kernel.perf_event_paranoid=2", fatal=False)
+def _less(host: Host, mask: int) -> Problem | None:
+    """What works less well without the capability to mount or to look into processes of others."""
+    if not mask >> _CAP_SYS_ADMIN & 1 and perf_wants_admin(host.proc):
+        message = (
+            "kernel.perf_event_paranoid is above 2: kernels of Debian and Ubuntu then want CAP_SYS_ADMIN for probes"
+        )
+        return Problem(message, "sudo sysctl -w kernel.perf_event_paranoid=2", fatal=False)
+    if not mask >> _CAP_SYS_PTRACE & 1:
+        message = "without CAP_SYS_PTRACE the ports of processes with other rights than ours cannot be seen"
+        return Problem(message, f"{_START} --cap-add=SYS_PTRACE …", fatal=False)
+    return None
 
 
 def separation(host: Host) -> Check:
@@ -59,6 +67,11 @@ def separation(host: Host) -> Check:
 def holds(host: Host, capability: int) -> bool:
     """Whether this process has the capability of that number."""
     return bool(_effective(host) >> capability & 1)
+
+
+def may_mount(host: Host) -> bool:
+    """Whether this process may mount file systems: root of a confined container may not."""
+    return holds(host, _CAP_SYS_ADMIN) and not _is_confined_user(host)
 
 
 def _is_confined_user(host: Host) -> bool:

@@ -15,7 +15,7 @@ _UNIT = re.compile(r".+\.(?:service|scope|slice)")
 _MOUNT = "/sys/fs/cgroup/"
 _RUNTIMES = "docker|libpod|crio|cri-containerd|containerd|nerdctl"
 _CONTAINER = re.compile(
-    rf"(?:(?:{_RUNTIMES})-)?(?P<id>[0-9a-f]{{64}})(?:\.scope)?"  # docker-ID.scope, ID
+    rf"(?:(?:{_RUNTIMES})-|.+:(?:{_RUNTIMES}):)?(?P<id>[0-9a-f]{{64}})(?:\.scope)?"  # docker-ID.scope, X:crio:ID, ID
     r"|lxc\.payload\.(?P<lxc>.+)|machine-(?P<machine>.+)\.scope|systemd-nspawn@(?P<nspawn>.+)\.service"
 )
 _BY_PARENT = {"lxc", "default"}

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bpftop.session import Session
-from tests.kernel.watching import assert_between, counts_by_client, final, watching
+from tests.kernel.watching import assert_between, assert_counts, final, watching
 from tests.load.ends import CLIENT, CLIENT6, SERVER, SERVER6, End, Packet, slow_link
 
 DELAY_S = 0.01
@@ -96,7 +96,7 @@ def round_trips_and_lost_packets() -> None:
             rtt = final(session, "smoothed_rtt")
             rtts_ns = np.sort(np.array([send["rtts_us"] for send in sends], np.int64) * 1000)  # equal, nearly always
             assert_between(rtt.histogram, np.sort(rtts_ns[:, 0]), np.sort(rtts_ns[:, 1] + 999))
-            assert counts_by_client(rtt) == {CLIENT: 41, CLIENT6: 10}
+            assert_counts(rtt, {CLIENT: 41, CLIENT6: 10})
             assert_between(final(session, "send_latency").histogram, np.zeros(51, np.int64), _spans(sends))
             received = final(session, "receive_latency")  # those of blocking sockets are left out
             assert_between(received.histogram, np.zeros(36, np.int64), _spans(reads))
@@ -136,7 +136,7 @@ def connects_resets_and_slow_receivers() -> None:
         low = np.full(6, 2 * DELAY_S * 1e9, np.int64)
         assert_between(latency.histogram, low, _spans(connects))
         peers = {f"{CLIENT}:{target['port']}": 4, f"[{CLIENT6}]:{target6['port']}": 2}
-        assert counts_by_client(latency) == peers
+        assert_counts(latency, peers)
         assert latency.summary.max_ns is not None
         assert latency.summary.max_ns > 0.9 * _spans(connects)[-1] > 10 * low[0]  # the lost SYN
         assert _counter(session, "failed_connects") == (4, {f"{CLIENT}:{closed}": 3, f"{CLIENT}:{DEAF_PORT}": 1})

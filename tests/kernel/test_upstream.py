@@ -17,6 +17,7 @@ from bpftop.model import MeasureSnapshot
 from bpftop.session import Session
 from tests.kernel.watching import (
     assert_between,
+    assert_counts,
     counts_by_client,
     final,
     free_port,
@@ -82,19 +83,19 @@ def nginx_and_its_upstreams(folder: Path, requests: int) -> None:
         asked = [kept.truth().requests, closed.truth().requests]
         truth = np.concatenate(asked)
         shown = str(closed_path)[-55:]  # with the NUL behind it these are the last 56 bytes
-        assert counts_by_client(latency) == {
+        wanted = {
             f"127.0.0.1:{kept.port}": int((asked[0]["client"] != 0).sum()),
             f"unix:{kept_path}": int((asked[0]["client"] == 0).sum()),
             f"[::1]:{closed.port}": int((asked[1]["port"] != 0).sum()),
             f"unix:{shown}": int((asked[1]["port"] == 0).sum()),
         }
+        assert_counts(latency, wanted)
         # The request has been sent when the call returns; the upstream may have read it a little before.
         low = np.sort(truth["first_send_start_ns"] - truth["read_end_ns"])
         high = np.sort(load.trace["first_byte_ns"] - load.trace["send_start_ns"])
         assert_between(latency.histogram, low, high, soft_share=0.1)
         # Both servers have ended: nginx has closed what it kept, and the last answers are complete.
-        response = _wait_for_count(session, "upstream_response_time", requests)
-        assert counts_by_client(response) == counts_by_client(latency)
+        assert_counts(response := _wait_for_count(session, "upstream_response_time", requests), wanted)
         low = np.sort(truth["last_send_start_ns"] - truth["read_end_ns"])
         high = np.sort(load.trace["last_byte_ns"] - load.trace["send_start_ns"])
         assert_between(response.histogram, low, high, soft_share=0.1)
@@ -204,10 +205,9 @@ def what_is_an_upstream_and_what_is_not(folder: Path) -> None:
             tcp_peer = next(name for name in counts_by_client(latency) if name.startswith(f"{old_tcp}:"))
             counts = {f"127.0.0.1:{server.port}": 200, f"unix:{path}": 40, f"unix:{old_path}": 5, tcp_peer: 5}
             counts |= {"unix:@/abstract": 2, f"127.0.0.7:{mapped_to['port']}": 1}
-            assert counts_by_client(latency) == counts
+            assert_counts(latency, counts)
             assert_between(latency.histogram, *_bounds(asked.latency))
-            response = final(session, "upstream_response_time")
-            assert counts_by_client(response) == counts_by_client(latency)
+            assert_counts(response := final(session, "upstream_response_time"), counts)
             assert_between(response.histogram, *_bounds(asked.response))
 
 

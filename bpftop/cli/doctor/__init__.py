@@ -50,7 +50,10 @@ def _findings(host: Host, spec: str | None) -> Findings:
     after += [*broken, surroundings.numpy(), surroundings.terminal(), *surroundings.namesakes()]
     uprobes = next((check.problem for check in before if check.name == "uprobes"), None)
     known = tracefs(host) is not None
-    findings = tuple(ScriptFinding(suited(script, host), _why_not(script, host, uprobes), known) for script in scripts)
+    unseen = "only root can tell" if host.euid else "unknown without tracefs"
+    findings = tuple(
+        ScriptFinding(suited(script, host), _why_not(script, host, uprobes), known, unseen) for script in scripts
+    )
     return Findings(
         (surroundings.versions(), *(_needed(check, findings) for check in before)),
         findings,

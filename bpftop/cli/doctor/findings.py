@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 SUFFERS = {
     "bpftrace": "some scripts",
+    "rights": "some probes or targets",
     "together": "the default scripts together",
     "locked memory": "large tables",
     "separation": "the division into processes",
@@ -33,7 +34,9 @@ class ScriptFinding:
     why_not: str = ""
     """Why it cannot run here; empty when it can."""
     known: bool = True
-    """False: only root could tell."""
+    """False: the kernel's list of attach points cannot be seen."""
+    unseen: str = "only root can tell"
+    """Why not."""
     trial: Trial | None = None
     """How it went when it was tried."""
 

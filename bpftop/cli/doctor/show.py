@@ -43,7 +43,7 @@ def _script_check(finding: ScriptFinding) -> Check:
         detail = f"{finding.script.variant} variant: " if finding.script.variant else ""
         detail += f"attached {trial.probes} probes and reported in {trial.seconds:.1f} s"
     elif not finding.known:
-        detail += ": only root can tell"
+        detail += f": {finding.unseen}"
     return Check(f"script {finding.script.name}", detail, finding.problem, finding.known or trial is not None)
 
 
