@@ -9,7 +9,7 @@ import numpy as np
 
 from bpftop import wire
 from bpftop.figures import Declared, Figures, Frame, Known, Origin, Status, Tap
-from bpftop.model import History, Overhead, Snapshot, State, TracerStatus
+from bpftop.model import History, Names, Overhead, Snapshot, State, TracerStatus
 from bpftop.scripts import catalog, compose
 from bpftop.stats.buckets import BUCKETS, CLIENT_SHIFT
 from bpftop.stats.keys import KeyNames
@@ -87,6 +87,10 @@ class StoryRun:
     @property
     def origin(self) -> Origin:
         return self.figures.origin
+
+    @property
+    def names(self) -> Names:
+        return self.figures.names
 
     @property
     def unix_ns(self) -> int:

@@ -130,8 +130,9 @@ class CsvSink:
             sys.stdout.write(text)
             sys.stdout.flush()
         else:
-            self._append(text.encode())
-        self._size += len(text)
+            data = text.encode()
+            self._append(data)
+            self._size += len(data)
 
     def _append(self, data: bytes) -> None:
         """All of it, or no half row: what does not fit is taken back."""
@@ -147,7 +148,10 @@ class CsvSink:
     def finish(self) -> None:
         """Everything is on disk. Raises Inconclusive when events had to be left out."""
         if self._fd >= 0:
-            os.fsync(self._fd)
+            try:
+                os.fsync(self._fd)
+            except OSError as error:
+                raise refused(self._path, f"{error.strerror}: the last rows may be missing on disk") from error
         if self.unwritten:
             raise Inconclusive(f"{self.unwritten:,} events came faster than the CSV was read and are not in it")
 

@@ -33,8 +33,9 @@ class NameTaken(FileError):
 def create_all(directory: Path, contents: Mapping[str, str]) -> tuple[Path, ...]:
     """Create a file for each name in ``directory``: all or none. Raises FileError; NameTaken for a used name."""
     for name in contents:
-        if not name or "/" in name or "\0" in name or name in (".", ".."):
+        if not name or "/" in name or name in (".", ".."):
             raise FileError(f"{name!r} is not a file name")
+        _possible(Path(name))
     with _directory(directory) as folder:
         pending: dict[str, tuple[str, int]] = {}
         made: list[str] = []
@@ -86,7 +87,7 @@ def replace(path: Path, text: str) -> None:
 
     A link at that place is replaced, not followed.
     """
-    path = Path(os.path.abspath(path))
+    path = Path(os.path.abspath(_possible(path)))
     with _directory(path.parent) as folder:
         hidden = ""
         try:
@@ -102,7 +103,7 @@ def replace(path: Path, text: str) -> None:
 
 def open_new(path: Path) -> int:
     """Create a file that is written as time goes on, for its owner only; its descriptor. Raises FileError."""
-    path = Path(os.path.abspath(path))
+    path = Path(os.path.abspath(_possible(path)))
     with _directory(path.parent) as folder:
         try:
             fd = os.open(path.name, _CREATE, PRIVATE_MODE, dir_fd=folder)
@@ -126,7 +127,7 @@ def no_folder(path: Path) -> FileError:
 @contextlib.contextmanager
 def _directory(path: Path) -> Iterator[int]:
     try:
-        folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        folder = os.open(_possible(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except FileNotFoundError as error:
         raise no_folder(path) from error
     except OSError as error:
@@ -185,6 +186,17 @@ def _remove(folder: int, names: list[str]) -> None:
     for name in names:
         with contextlib.suppress(OSError):
             os.unlink(name, dir_fd=folder)
+
+
+def _possible(path: Path) -> Path:
+    """The path, when something can be called so. Raises FileError."""
+    try:
+        raw = os.fsencode(path)
+    except UnicodeEncodeError:
+        raw = b"\0"
+    if b"\0" in raw:
+        raise FileError(f"{str(path)!r} is not a file name")
+    return path
 
 
 def _explained(path: Path, error: OSError) -> FileError:

@@ -145,7 +145,8 @@ class Recorder:
     def end(self, reason: str = "ended", timeout_s: float = 20.0) -> Progress:
         """Finish the file; waits for it. The recorder can begin another one."""
         done = threading.Event()
-        self._jobs.put(partial(self._end, reason, done))
+        self._jobs.put(partial(self._end, reason))
+        self._jobs.put(done.set)  # a job of its own: what went wrong with the end is known by then
         if not done.wait(timeout_s):
             self.progress = replace(self.progress, problem="the disk did not take the end of the recording in time")
         return self.progress
@@ -259,17 +260,14 @@ class Recorder:
             self._write(Block(Kind.SUM, track.number, 0, unix_ns, unix_ns, payload))
             track.summed_unix_ns = unix_ns
 
-    def _end(self, reason: str, done: threading.Event) -> None:
-        try:
-            if self._fd >= 0:
-                for track in self._tracks.values():
-                    self._flush(track)
-                    self._write_sum(track, self.progress.last_unix_ns)
-                self._write(Block(Kind.END, payload=seal({1: told.dump({"reason": reason})})))
-                os.fsync(self._fd)
-                self._close()
-        finally:
-            done.set()
+    def _end(self, reason: str) -> None:
+        if self._fd >= 0:
+            for track in self._tracks.values():
+                self._flush(track)
+                self._write_sum(track, self.progress.last_unix_ns)
+            self._write(Block(Kind.END, payload=seal({1: told.dump({"reason": reason})})))
+            os.fsync(self._fd)
+            self._close()
 
     def _write(self, block: Block) -> None:
         data, self._crc = block.sealed(self._crc)
