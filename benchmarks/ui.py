@@ -1,227 +1,185 @@
-"""What the screen costs: CPU, bytes to the terminal and memory at 120x40, beside other programs in the same run.
+"""What the screen costs at 120x40, each figure beside its aim and beside other programs in the same run.
 
-``python benchmarks/ui.py [--seconds N]``. As root a real nginx is watched, with ten clients and at most 200 requests a
-second, else the simulation (whose own work then counts as the screen's). The yardsticks: a Textual app with one word in
-it, a twin that draws two charts with textual-plotext (installed into a directory of its own when pip can), btop and
-glances where installed.
+``python benchmarks/ui.py [--seconds N] [--write]``, as root, with nginx, bpftrace and pyte. bpftop watches a real nginx
+with ten clients and at most 200 requests a second. The yardsticks (yardsticks.py) are installed into ~/.cache when pip
+can have them, and left out with a word otherwise.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import fcntl
-import os
-import pty
-import select
-import shutil
-import signal
-import struct
-import subprocess
+import json
+import random
+import re
 import sys
 import tempfile
-import termios
 import time
-from collections.abc import Iterator
 from pathlib import Path
+from statistics import median, quantiles
 from typing import NamedTuple
 
-ROOT = Path(__file__).resolve().parent.parent
-SIZE = 120, 40
-WARM_S = 12.0
-TICKS = os.sysconf("SC_CLK_TCK")
-EMPTY = """
-from textual.app import App
-from textual.widgets import Static
-class Empty(App):
-    def compose(self): yield Static("empty")
-Empty().run()
-"""
-TWIN = """
-import math, time
-from textual.app import App
-from textual_plotext import PlotextPlot
-class Twin(App):
-    def compose(self): yield PlotextPlot(); yield PlotextPlot()
-    def on_mount(self): self.set_interval(1.0, self.draw); self.draw()
-    def draw(self):
-        now = int(time.time())
-        for plot in self.query(PlotextPlot):
-            plot.plt.clear_data()
-            for scale in (1, 3):
-                ages = list(range(-60, 1))
-                plot.plt.plot(ages, [scale * (3 + math.sin((now + age) / 5)) for age in ages], marker="braille")
-            plot.refresh()
-Twin().run()
-"""
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from terminal import ROOT, SIZE, Measured, Terminal
+from watched import busy, calls, nginx
+from yardsticks import DOLPHIE, EMPTY, yardsticks
+
+WARM_S, IDLE_S, PRESSES, ROUNDS = 15.0, 15.0, 60, 9
+OURS = "bpftop, overview, once a second"
+STATE = re.compile(rb"ATTACHING|LIVE")
+COUNTED = re.compile(r"([\d.]+) ?([kM]?) system calls/s")
 
 
-class Measured(NamedTuple):
-    """One program in its terminal."""
+class Aim(NamedTuple):
+    """One figure and what it should be."""
 
-    first_s: float
-    """From its start to its first 500 bytes."""
-    cpu: float
-    """Percent of one core."""
-    bytes_per_s: float
-    pss_mb: float
+    what: str
+    value: float
+    most: float
+    unit: str
+    beside: str = ""
 
-
-def family(pid: int) -> list[int]:
-    """A process and all below it, but bpftrace: its cost is that of tracing (benchmarks/overhead.py)."""
-    with contextlib.suppress(OSError):
-        if Path(f"/proc/{pid}/comm").read_text().strip() == "bpftrace":
-            return []
-        tasks = Path(f"/proc/{pid}/task").iterdir()
-        below = [int(child) for task in tasks for child in (task / "children").read_text().split()]
-        return [pid, *(each for child in below for each in family(child))]
-    return []
+    @property
+    def row(self) -> str:
+        """A row of the table."""
+        met = "yes" if self.value <= self.most else "**no**"
+        said = f"{self.value:.2f}" if self.value < 10 else f"{self.value:.0f}"
+        return f"| {self.what} | ≤ {self.most:g} {self.unit} | {said} {self.unit} | {met} | {self.beside} |"
 
 
-def cpu_ticks(pids: list[int]) -> int:
-    """Ticks of CPU that these processes have used."""
-    used = 0
-    for pid in pids:
-        with contextlib.suppress(OSError):
-            words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            used += int(words[11]) + int(words[12])
-    return used
+def bpftop(*words: str) -> list[str]:
+    """The command line."""
+    return [str(Path(sys.executable).with_name("bpftop")), "watch", *words]
 
 
-def pss_mb(pids: list[int]) -> float:
-    """Proportional memory of these processes."""
-    total = 0
-    for pid in pids:
-        with contextlib.suppress(OSError, StopIteration):
-            rows = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-            total += int(next(row for row in rows if row.startswith("Pss:")).split()[1])
-    return total / 1024
+def first_frames() -> tuple[float, float]:
+    """Median seconds to the first frame with words in it: of bpftop and of an empty Textual app, turn by turn."""
+    ours, empty = [], []
+    with nginx() as port:
+        for _ in range(ROUNDS):
+            with Terminal(bpftop(f":{port}")) as terminal:
+                ours.append(terminal.first(STATE))
+            with Terminal([sys.executable, "-c", EMPTY]) as terminal:
+                empty.append(terminal.first(re.compile(b"an empty app")))
+    return median(ours), median(empty)
 
 
-def measured(argv: list[str], seconds: float, env: dict[str, str] | None = None) -> Measured:
-    """Run it in a terminal of its own, look at it after it has warmed up, end it. Raises RuntimeError when it ended."""
-    master, slave = pty.openpty()
-    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", SIZE[1], SIZE[0], 0, 0))
-    environment = {**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor", **(env or {})}
-    began = time.monotonic()
-    child = subprocess.Popen(
-        argv, stdin=slave, stdout=slave, stderr=slave, env=environment, cwd=ROOT, start_new_session=True,
-        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
-    )  # fmt: skip
-    try:
-        _, first = read(master, began + WARM_S, 500)
-        read(master, began + WARM_S)
-        if child.poll() is not None:
-            raise RuntimeError(f"{argv[0]} ended with {child.returncode}")
-        pids, start = family(child.pid), time.monotonic()
-        before = cpu_ticks(pids)
-        sent, _ = read(master, start + seconds)
-        took = time.monotonic() - start
-        return Measured(
-            first - began, 100 * (cpu_ticks(pids) - before) / TICKS / took, sent / took, pss_mb(pids)
-        )  # fmt: skip
-    finally:
-        with contextlib.suppress(OSError):
-            child.send_signal(signal.SIGTERM)
-        read(master, time.monotonic() + 3)
-        with contextlib.suppress(OSError):
-            child.kill()
-        child.wait()
-        os.close(master)
-        os.close(slave)
+def keys() -> tuple[list[float], float]:
+    """Seconds from each key to its redraw, and millions of system calls a second that bpftop says it counts."""
+    took = []
+    with busy(60.0) as pid, Terminal(bpftop(str(pid), "--scripts", "syscalls")) as terminal:
+        terminal.first(re.compile(b"LIVE"))
+        terminal.read(8.0)
+        before, began = calls(pid), time.monotonic()
+        for index in range(PRESSES):
+            key, answer = (b"1", b"p99 over time") if index % 2 else (b"2", b"bars linear")
+            took.append(terminal.press(key, re.compile(answer)))
+            terminal.read(0.15 + random.random() * 0.2)
+        made = (calls(pid) - before) / (time.monotonic() - began)
+        found = COUNTED.search(_screen(bytes(terminal.output)))
+    if found is None:
+        raise RuntimeError("bpftop does not say how many system calls it counts")
+    said = float(found[1]) * {"": 1, "k": 1e3, "M": 1e6}[found[2]]
+    if abs(said / made - 1) > 0.2:
+        raise RuntimeError(f"bpftop counts {said:.0f}/s, the kernel says {made:.0f}/s")
+    return took, said / 1e6
 
 
-def read(master: int, until: float, most: float = float("inf")) -> tuple[int, float]:
-    """Take what comes until a moment or so many bytes; how many came, and when the last of them did."""
-    sent, last = 0, time.monotonic()
-    while (left := until - time.monotonic()) > 0 and sent < most:
-        if select.select([master], [], [], min(left, 0.1))[0]:
-            try:
-                chunk = os.read(master, 65_536)
-            except OSError:
-                break
-            sent, last = sent + len(chunk), time.monotonic()
-    return sent, last
+def _screen(output: bytes) -> str:
+    """What a terminal shows after this output."""
+    import pyte
+
+    screen = pyte.Screen(*SIZE)
+    pyte.ByteStream(screen).feed(output)
+    return "\n".join(screen.display)
 
 
-@contextlib.contextmanager
-def load() -> Iterator[list[str]]:
-    """What bpftop watches: nginx under steady requests, or the simulation. Yields the words of the command line."""
-    if os.geteuid() or not all(map(shutil.which, ("nginx", "bpftrace"))):
-        yield ["demo", "--simulate"]
-        return
-    import socket
+def frames() -> dict[str, float]:
+    """CPU ms of one frame, by pane."""
+    with tempfile.TemporaryDirectory() as name:
+        result = Path(name, "frames.json")
+        with Terminal([sys.executable, str(ROOT / "benchmarks/frames.py"), str(result)]) as terminal:
+            end = time.monotonic() + 90
+            while not result.exists() and time.monotonic() < end:
+                terminal.read(0.2)
+            if not result.exists():
+                raise RuntimeError(f"no frames: {_screen(bytes(terminal.output))}")
+            time.sleep(0.1)
+        found: dict[str, float] = json.loads(result.read_text())
+        return found
 
-    with tempfile.TemporaryDirectory() as name, socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-        free.close()
-        conf = Path(name, "nginx.conf")
-        conf.write_text(
-            f"pid {name}/pid; error_log {name}/error; events {{}}\n"
-            f"http {{ access_log off; server {{ listen 127.0.0.1:{port}; location / {{ return 200 ok; }} }} }}\n"
+
+def programs(seconds: float) -> dict[str, Measured]:
+    """What each program costs, one after the other."""
+    rows = {}
+    with nginx() as port:
+        with Terminal(bpftop(f":{port}")) as terminal:
+            terminal.read(WARM_S)
+            rows[OURS] = terminal.measured(seconds)
+        with yardsticks() as others:
+            for each in others:
+                with Terminal(each.argv, each.env) as terminal:
+                    terminal.read(each.warm_s)
+                    rows[each.name] = terminal.measured(seconds)
+    with nginx(requests=False) as port, Terminal(bpftop(f":{port}")) as terminal:
+        terminal.read(WARM_S)
+        rows[UNCHANGED] = terminal.measured(IDLE_S)
+    return rows
+
+
+UNCHANGED = "bpftop, no request comes"
+
+
+def aims(seconds: float) -> tuple[list[Aim], dict[str, Measured], dict[str, float]]:
+    """Every figure with its aim, what each program cost, and the frame of each pane in ms."""
+    rows = programs(seconds)
+    ours, idle = rows[OURS], rows[UNCHANGED]
+    first_s, empty_s = first_frames()
+    took, millions = keys()
+    pane_ms = frames()
+    slowest = max(pane_ms, key=lambda each: pane_ms[each])
+    found = [Aim("CPU at 1 Hz, of a core", ours.cpu, 1.2, "%")]
+    if DOLPHIE in rows:
+        found.append(Aim("the same, of dolphie's", ours.cpu / rows[DOLPHIE].cpu, 0.1, "of it"))
+    found += [
+        Aim("to the terminal", ours.bytes_per_s / 1024, 6, "KB/s"),
+        Aim("to the terminal while nothing changes", idle.bytes_per_s / 1024, 1, "KB/s"),
+        Aim("CPU of one frame, the dearest pane", pane_ms[slowest], 5, "ms", slowest),
+        Aim("key to redraw, p95", quantiles(took, n=20)[-1] * 1000, 50, "ms", f"{millions:.2f} M events/s counted"),
+        Aim("first frame, of an empty Textual app's", first_s / empty_s, 1.3, "of it",
+            f"{first_s * 1000:.0f} and {empty_s * 1000:.0f} ms"),
+        Aim("PSS", ours.pss_mb, 55, "MB"),
+    ]  # fmt: skip
+    return found, rows, pane_ms
+
+
+def told(found: list[Aim], rows: dict[str, Measured], pane_ms: dict[str, float]) -> str:
+    """The tables."""
+    lines = ["| | aim | measured | met | |", "|---|---|---|---|---|", *(each.row for each in found), ""]
+    lines += ["| | CPU of a core | to the terminal | PSS | bpftop's CPU is |", "|---|---|---|---|---|"]
+    for name, each in rows.items():
+        ratio = f"{rows[OURS].cpu / each.cpu:.2f} of it" if each.cpu > 0.005 else "–"
+        lines.append(
+            f"| {name} | {each.cpu:.2f} % | {each.bytes_per_s / 1024:.1f} KB/s | {each.pss_mb:.0f} MB | {ratio} |"
         )
-        server = subprocess.Popen(["nginx", "-c", str(conf), "-g", "daemon off;"], stderr=subprocess.DEVNULL)
-        client = subprocess.Popen(
-            [sys.executable, "-c", PACED, str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )  # fmt: skip
-        try:
-            yield ["watch", f":{port}"]
-        finally:
-            for each in (client, server):
-                each.terminate()
-                each.wait()
-
-
-PACED = """
-import http.client, sys, time, random
-time.sleep(1)
-own = [(f"127.0.0.{n}", 0) for n in range(2, 12)]
-connections = [http.client.HTTPConnection("127.0.0.1", int(sys.argv[1]), source_address=each) for each in own]
-while True:
-    for each in connections:
-        each.request("GET", "/"); each.getresponse().read()
-    time.sleep(0.05)
-"""
-
-
-def yardsticks(directory: Path) -> dict[str, tuple[list[str], dict[str, str]]]:
-    """The other programs that are here, with what they need of the environment."""
-    found = {"an empty Textual app": ([sys.executable, "-c", EMPTY], {})}
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(directory)]
-    if subprocess.run([*pip, "--no-deps", "textual-plotext"], check=False, capture_output=True).returncode == 0:
-        found["two charts with textual-plotext"] = ([sys.executable, "-c", TWIN], {"PYTHONPATH": str(directory)})
-    else:
-        print("textual-plotext cannot be installed: left out", file=sys.stderr)
-    for name, argv in (("btop", ["btop", "--utf-force"]), ("glances", ["glances"])):
-        if shutil.which(name):
-            found[name] = (argv, {"LANG": "C.UTF-8"})
-        else:
-            print(f"{name} is not installed: left out", file=sys.stderr)
-    return found
+    lines += ["", "| pane | CPU of one frame |", "|---|---|"]
+    return "\n".join([*lines, *(f"| {name} | {ms:.1f} ms |" for name, ms in pane_ms.items())])
 
 
 def main() -> None:
-    """Measure one after the other and print the table."""
+    """Measure one after the other and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=20.0, help="how long each one is looked at")
-    seconds = parser.parse_args().seconds
-    rows: dict[str, Measured] = {}
-    with tempfile.TemporaryDirectory() as directory, load() as words:
-        bpftop = [sys.executable, "-m", "bpftop", *words]
-        rows[f"bpftop {words[0]}, overview, once a second"] = measured(bpftop, seconds)
-        for name, (argv, env) in yardsticks(Path(directory)).items():
-            with contextlib.suppress(RuntimeError):
-                rows[name] = measured(argv, seconds, env)
-    ours = next(iter(rows.values()))
-    print("| | CPU of a core | to the terminal | PSS | first bytes | bpftop's CPU is |")
-    print("|---|---|---|---|---|---|")
-    for name, each in rows.items():
-        ratio = f"{ours.cpu / each.cpu:.2f} of it" if each.cpu else "–"
-        print(
-            f"| {name} | {each.cpu:.1f} % | {each.bytes_per_s / 1024:.1f} KB/s | {each.pss_mb:.0f} MB "
-            f"| {each.first_s * 1000:.0f} ms | {ratio} |"
+    parser.add_argument("--write", action="store_true", help="write the tables into benchmarks/README.md")
+    options = parser.parse_args()
+    tables = told(*aims(options.seconds))
+    print(tables)
+    if options.write:
+        place = ROOT / "benchmarks/README.md"
+        text = re.sub(
+            r"(?s)<!-- ui -->.*<!-- /ui -->", lambda _: f"<!-- ui -->\n{tables}\n<!-- /ui -->", place.read_text()
         )
+        place.write_text(text)
 
 
 if __name__ == "__main__":
