@@ -307,7 +307,7 @@ def test_a_target_that_cannot_be_is_not_waited_for(words: list[str]) -> None:
     assert said.startswith("bpftop: ")
 
 
-def test_looking_again_takes_a_hundredth_of_the_time_at_most() -> None:
+def test_looking_again_takes_little_of_the_time() -> None:
     now = 0.0
     calls = 0
 
@@ -317,7 +317,7 @@ def test_looking_again_takes_a_hundredth_of_the_time_at_most() -> None:
         calls += 1
         return Target(str(calls), TargetKind.NAME, "x")
 
-    look = Sparing(slow, lambda: now)
+    look = Sparing(slow, lambda: now, lambda: [calls])  # a new process each time
     specs = []
     while now < 1000:
         specs.append(look().spec)
@@ -326,6 +326,26 @@ def test_looking_again_takes_a_hundredth_of_the_time_at_most() -> None:
     assert specs[0] == "1"
     assert specs == sorted(specs, key=int)
     assert specs[-1] == str(calls)
+
+
+def test_without_a_new_process_the_target_is_looked_up_every_ten_seconds_only() -> None:
+    now, calls, pids = 0.0, 0, [1, 2]
+
+    def quick() -> Target:
+        nonlocal now, calls
+        now += 0.001
+        calls += 1
+        return Target(str(calls), TargetKind.NAME, "x")
+
+    look = Sparing(quick, lambda: now, lambda: list(pids))
+    for _ in range(4):
+        assert look().spec == "1"
+        now += 2
+    pids.append(3)
+    assert look().spec == "2"
+    assert look().spec == "2"
+    now += Sparing.STALE_S
+    assert look().spec == "3"
 
 
 def _main_with_stderr(words: list[str]) -> str:

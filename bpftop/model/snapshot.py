@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bpftop.model.figures import ClientRow, CounterSnapshot, History, MeasureSnapshot, Summary
@@ -44,7 +44,7 @@ class Recent:
     """From here on an observation is slow: in a state far beyond the level, otherwise the slowest 1 %."""
     slow: int
     """How many of ``now`` are."""
-    rows: tuple[ClientRow, ...] = ()
+    rows: Sequence[ClientRow] = ()
     """The keys with the most slow ones, then those with the most observations and the most time: some of each."""
     networks: tuple[ClientRow, ...] = ()
     """The same of /24 and /64 networks, of a measure by client in any of the first, second or last state below."""

@@ -77,7 +77,9 @@ def seal(sections: Mapping[int, bytes]) -> bytes:
     for number, raw in sections.items():
         if len(raw) > MAX_RAW:
             raise ValueError(f"section {number} has {len(raw)} bytes")
-        packed = lzma.compress(raw, lzma.FORMAT_RAW, filters=_FILTERS)
+        # A small dictionary for little: clearing a large one takes longer than the rest.
+        size = min(max(1 << len(raw).bit_length(), 4096), int(_FILTERS[0]["dict_size"]))
+        packed = lzma.compress(raw, lzma.FORMAT_RAW, filters=[{**_FILTERS[0], "dict_size": size}])
         parts += [_SECTION.pack(number, len(raw), len(packed)), packed]
     return b"".join(parts)
 

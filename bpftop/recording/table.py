@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from bpftop.model import Counts
 from bpftop.recording.codec import MAX_RAW, Damaged, pack
+from bpftop.stats.distinct import distinct
 
 _DENSE, _SPARSE = 1, 0
 _MOST = 1 << 50
@@ -21,7 +22,7 @@ Pair = tuple[NDArray[np.generic], Counts]
 def pack_tables(tables: Sequence[Pair]) -> bytes:
     """One pair a frame."""
     keys = [np.ascontiguousarray(each).view(np.uint64) for each, _ in tables]
-    union = np.unique(np.concatenate(keys)) if keys else np.zeros(0, np.uint64)
+    union = distinct(np.concatenate(keys))[0] if keys else np.zeros(0, np.uint64)
     entries = sum(map(len, keys))
     if len(union) * len(tables) > min(3 * entries + 64, _MAX_CELLS):
         lengths = np.array([len(each) for each in keys], np.int64)

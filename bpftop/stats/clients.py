@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from bpftop import wire
 from bpftop.model import ClientRow, Counts, Keyed
 from bpftop.stats import buckets
+from bpftop.stats.distinct import distinct, starts
 from bpftop.stats.quantiles import grouped_ranks, nearest_rank
 from bpftop.stats.series import KEPT_SLICES, WINDOWS_S
 from bpftop.stats.tick import Keys
@@ -93,8 +94,7 @@ class ClientSeries:
         Returns what is kept of it: sorted unique keys, their counts, and whether some clients are only in others.
         """
         keys, counts = merge(keys, counts)
-        clients = np.unique(keys >> _SHIFT)
-        if len(clients) > SLICE_CLIENTS:
+        if len(starts(keys >> _SHIFT)) > SLICE_CLIENTS:
             keys, counts = fold(keys, counts, SLICE_CLIENTS)
             overflowed = True
         if len(self._slices) == KEPT_SLICES:
@@ -119,7 +119,7 @@ class ClientSeries:
     def used(self) -> list[int]:
         """The codes of all clients (or other keys) in any total."""
         kept = (self.total, *self._windows.values())
-        return list(np.unique(np.concatenate([totals.keys >> _SHIFT for totals in kept])).tolist())
+        return list(distinct(np.concatenate([totals.keys >> _SHIFT for totals in kept]))[0].tolist())
 
     def window(self, length_s: float | None, skip: int = 0) -> Keyed:
         """The totals of a window, which later slices do not change; incomplete: some clients are only in ``others``.
@@ -170,7 +170,7 @@ def together(slices: Iterable[Keyed]) -> Keyed:
 
 def merge(keys: Keys, counts: Counts) -> tuple[Keys, Counts]:
     """Sorted unique keys with summed counts."""
-    unique, inverse = np.unique(keys, return_inverse=True)
+    unique, inverse = distinct(keys)
     summed = np.zeros(len(unique), np.int64)
     np.add.at(summed, inverse, counts)
     return unique, summed
@@ -179,7 +179,7 @@ def merge(keys: Keys, counts: Counts) -> tuple[Keys, Counts]:
 def fold(keys: Keys, counts: Counts, kept: int) -> tuple[Keys, Counts]:
     """Move all but the ``kept`` most active clients to ``others``; the sum per measure and bucket stays."""
     clients = keys >> _SHIFT
-    unique, inverse = np.unique(clients, return_inverse=True)
+    unique, inverse = distinct(clients)
     activity = np.zeros(len(unique), np.int64)
     np.add.at(activity, inverse, counts)
     small = np.ones(len(unique), np.bool_)
@@ -190,9 +190,9 @@ def fold(keys: Keys, counts: Counts, kept: int) -> tuple[Keys, Counts]:
 
 def _clients_that_fit(keys: Keys, counts: Counts) -> int:
     """How many of the most active clients leave half of the room free; ``keys`` are sorted."""
-    _, starts = np.unique(keys >> _SHIFT, return_index=True)
-    entries = np.diff(np.append(starts, len(keys)))
-    order = np.argsort(-np.add.reduceat(counts, starts))
+    begins = starts(keys >> _SHIFT)
+    entries = np.diff(np.append(begins, len(keys)))
+    order = np.argsort(-np.add.reduceat(counts, begins))
     return int(np.searchsorted(np.cumsum(entries[order]), MAX_KEYS // 2, side="right"))
 
 
@@ -269,17 +269,19 @@ class ByKey:
 def by_key(keyed: Keyed, measure: int, slow_from: int) -> ByKey | None:
     """One measure (id from 1); slow is what lies in this client's bucket or above. None without observations."""
     keys, counts = of_measure(keyed, measure)
-    codes, starts = np.unique(keys >> _SHIFT, return_index=True)
-    if not len(codes):
+    if not len(keys):
         return None
+    codes = keys >> _SHIFT
+    begins = starts(codes)
+    codes = codes[begins]
     index = bucket_of_key(keys)
-    p50, p99 = (buckets.client_middle(index[grouped_ranks(counts, starts, q)]) for q in (0.5, 0.99))
+    p50, p99 = (buckets.client_middle(index[grouped_ranks(counts, begins, q)]) for q in (0.5, 0.99))
     return ByKey(
         codes,
-        np.add.reduceat(counts, starts),
+        np.add.reduceat(counts, begins),
         p50,
         p99,
-        buckets.client_middle(index[np.append(starts[1:], len(index)) - 1]),
-        np.add.reduceat(counts * buckets.client_middle(index), starts),
-        np.add.reduceat(np.where(index >= slow_from, counts, 0), starts),
+        buckets.client_middle(index[np.append(begins[1:], len(index)) - 1]),
+        np.add.reduceat(counts * buckets.client_middle(index), begins),
+        np.add.reduceat(np.where(index >= slow_from, counts, 0), begins),
     )

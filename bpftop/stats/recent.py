@@ -14,6 +14,7 @@ from bpftop.stats.clients import ClientSeries, by_key, of_measure, slow_count
 from bpftop.stats.groups import Networks
 from bpftop.stats.levels import NOW_S, Level
 from bpftop.stats.quantiles import summarize
+from bpftop.stats.rows import Rows
 from bpftop.stats.series import GlobalSeries
 
 EARLIER_S = 60
@@ -40,7 +41,8 @@ def recent(
     for number, (measure, level) in enumerate(zip(measures, levels, strict=False), 1):
         mine = counts[number - 1]
         if measure.unit == "ns" and (mine.any() or level.before.count):
-            rows = _top(keyed, number, max(span_s, 1e-9), partial(names.name, measure), level.slow_from)
+            named = partial(names.name, measure)
+            rows = Rows(partial(_top, keyed, number, max(span_s, 1e-9), named, level.slow_from))
             found = replace(_recent(mine, span_s, level), rows=rows)
             if measure.key == "client" and (found.risen_s or found.late_s or found.tail_s):
                 found = replace(found, networks=_networks(keyed, number, max(span_s, 1e-9), names, level.slow_from))

@@ -22,6 +22,7 @@ from bpftop.model import (
 )
 from bpftop.stats import buckets
 from bpftop.stats.clients import ClientSeries, bare, client_rows, slow_bucket, slow_count
+from bpftop.stats.distinct import distinct
 from bpftop.stats.events import Described, EventRing
 from bpftop.stats.exclude import Excluded
 from bpftop.stats.joined import HTTP, JOINED, joined
@@ -181,7 +182,7 @@ class Store:
         if not len(measures):
             return {}
         mine = np.isin((keys >> np.uint64(wire.CLIENT_MEASURE_SHIFT)) & np.uint64(wire.CLIENT_MEASURE_MASK), measures)
-        codes = np.unique(keys[mine] >> np.uint64(wire.CLIENT_SHIFT)).tolist()
+        codes = distinct(keys[mine] >> np.uint64(wire.CLIENT_SHIFT))[0].tolist()
         return self._names.resolve(sort, [code for code in codes if code != wire.OTHERS])
 
     def _lines(self, records: tuple[tuple[int, tuple[int, ...]], ...]) -> dict[int, str]:

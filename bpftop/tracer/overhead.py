@@ -57,13 +57,16 @@ class OverheadMeter:
         """Begin or finish a measurement of the process ``pid``."""
         if pid is None:
             return
+        due = self._ticks < EVERY_TICKS or self._ticks % EVERY_TICKS == 0
+        self._ticks += 1
+        if self._stats_fd < 0 and not due:
+            return  # asking costs a millisecond
         run_ns, runs, missed = self._costs(pid)
         if self._stats_fd >= 0:
             self._finish(run_ns, runs)
-        elif self._ticks < EVERY_TICKS or self._ticks % EVERY_TICKS == 0:
+        else:
             self._stats_fd = self._enable()
             self._start = (run_ns, runs, time.monotonic())
-        self._ticks += 1
         self.overhead = replace(self.overhead, missed=missed)
 
     def _finish(self, run_ns: int, runs: int) -> None:

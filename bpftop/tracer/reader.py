@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import os
 import selectors
+import time
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
@@ -16,6 +17,8 @@ from bpftop.tracer.source import Source
 _CHUNK = 256 << 10
 _PIPE = 1 << 20
 _POLL_S = 0.25
+_GATHER_S, _LITTLE = 0.03, 32 << 10
+"""bpftrace writes every map and event of its own; while little comes, what comes within so long is read at once."""
 T = TypeVar("T")
 
 
@@ -24,7 +27,7 @@ def pump(
 ) -> None:
     """Hand every message and every line of stderr of a started source over, in order, until both pipes end.
 
-    ``idle`` is called at least every 0.25 s; when it returns False the reading is given up.
+    ``idle`` is called several times a second; when it returns False the reading is given up.
     """
     pump_lines(source, decode_line, message, stderr, idle)
 
@@ -43,9 +46,19 @@ def pump_lines(
     with selectors.DefaultSelector() as selector:
         selector.register(source.stdout, selectors.EVENT_READ, out)
         selector.register(source.stderr, selectors.EVENT_READ, err)
-        while selector.get_map() and idle():
-            for key, _ in selector.select(_POLL_S):
+        looked, size = -_POLL_S, 0
+        while selector.get_map():
+            if (now := time.monotonic()) - looked >= _POLL_S / 2:
+                looked = now
+                if not idle():
+                    break
+            ready = selector.select(_POLL_S)
+            if ready and size < _LITTLE:
+                time.sleep(_GATHER_S)
+            size = 0
+            for key, _ in ready:
                 chunk = os.read(key.fd, _CHUNK)
+                size += len(chunk)
                 lines = key.data.feed(chunk)
                 if not chunk:
                     selector.unregister(key.fd)
