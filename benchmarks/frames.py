@@ -1,4 +1,4 @@
-"""CPU time of one frame of each pane, in a real terminal: ``python benchmarks/frames.py FILE`` writes ms by pane as JSON.
+"""CPU time of a frame of each pane in a real terminal: ``python benchmarks/frames.py FILE`` writes ms by pane (JSON).
 
 The seconds of a recorded incident are drawn one after the other, from the snapshot to the bytes for the terminal; what
 the same app takes without drawing is taken off. The snapshots themselves are made before.

@@ -12,6 +12,7 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
+from bpftop.ui.direct import DirectTerminal, Pen, cells
 from bpftop.ui.keys import NamedKeys
 from bpftop.ui.paint import EMPTY, ROLES, Line, Role, ascii_only, differing, fit
 from bpftop.ui.safe import safe
@@ -93,6 +94,7 @@ class Canvas(NamedKeys, Widget):
         self._drawn: list[Line] = []
         self._drawn_width = 0
         self._styles: dict[tuple[Role, Role], Style] = {}
+        self._pen: Pen | None = None
 
     def lines(self, width: int, height: int) -> list[Line]:
         """What to show in an area of this size: at most ``height`` lines."""
@@ -111,14 +113,30 @@ class Canvas(NamedKeys, Widget):
             self._drawn_width = width
             self.refresh()
             return
-        changed = [
-            Region(start, y, end - start, 1)
-            for y, (old, new) in enumerate(zip(before, rows, strict=True))
-            if old != new
-            for start, end in differing(old, new, width)
-        ]
-        if changed:
-            self.refresh(*changed)
+        changed = [(y, old, new) for y, (old, new) in enumerate(zip(before, rows, strict=True)) if old != new]
+        if changed and not self._send(changed, width):
+            parts = ((y, *part) for y, old, new in changed for part in differing(old, new, width))
+            self.refresh(*(Region(start, y, end - start, 1) for y, start, end in parts))
+
+    def _send(self, changed: list[tuple[int, Line, Line]], width: int) -> bool:
+        """Write the cells that differ past Textual; False when that cannot be (see ``bpftop.ui.direct``)."""
+        terminal: DirectTerminal | None = getattr(self.app, "direct", lambda _: None)(self.screen)
+        if terminal is None or self._layout_required or self._repaint_required:
+            return False
+        if self._pen is None:
+            self._pen = Pen(self._style, terminal.colors)
+        left, top = self.content_region.offset
+        rows = []
+        for y, old, new in changed:
+            was, now = cells(old, width, self._clean), cells(new, width, self._clean)
+            if was is None or now is None:
+                return False
+            rows.append((left, top + y, was, now))
+        terminal.send(self._pen.rows(rows))
+        # Textual keeps what it has drawn: it is to ask again when it draws these rows.
+        inside = self.content_offset
+        self._styles_cache.set_dirty(*(Region(0, y, width, 1).translate(inside) for y, _, _ in changed))
+        return True
 
     def on_resize(self, event: events.Resize) -> None:
         """A new size is a new drawing."""
@@ -146,6 +164,7 @@ class Canvas(NamedKeys, Widget):
     def notify_style_update(self) -> None:
         """Another theme, other colours."""
         self._styles.clear()
+        self._pen = None
         super().notify_style_update()
 
     def _style(self, fill: Role, role: Role) -> Style:

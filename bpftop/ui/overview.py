@@ -65,7 +65,7 @@ def spark(row: MeasureSnapshot, width: int) -> tuple[Span, ...]:
     return (Span(sparkline(row.trend.p99_ns, width), "bar"),)
 
 
-def chart(shown: MeasureSnapshot, view: View, width: int, height: int) -> list[Line]:
+def chart(shown: MeasureSnapshot, view: View, width: int, height: int, *, large: bool = False) -> list[Line]:
     """p50 and p99 over time under a heading that says which line is which."""
     if height < MIN_HEIGHT + 1:
         return []
@@ -74,7 +74,7 @@ def chart(shown: MeasureSnapshot, view: View, width: int, height: int) -> list[L
         Span(safe(shown.measure.title, max(width - 12, 8)), "strong"), Span("  p99", "p99"), Span("  p50", "p50")
     )
     span_s = window.length_s if window.length_s is not None else math.inf
-    return [heading, *latency_lines(shown.trend, span_s, width, height - 1)]
+    return [heading, *latency_lines(shown.trend, span_s, width, height - 1, large=large)]
 
 
 def clients(shown: MeasureSnapshot, width: int, height: int) -> list[Line]:

@@ -21,6 +21,7 @@ from textual.timer import Timer
 
 from bpftop.errors import BpftopError
 from bpftop.ui.canvas import Canvas
+from bpftop.ui.direct import DirectTerminal
 from bpftop.ui.keys import keymap
 from bpftop.ui.leave import watching
 from bpftop.ui.options import UiOptions
@@ -55,6 +56,7 @@ class Shell(App[int]):
         self._plain = plain
         self._timer: Timer | None = None
         self._event_loop: asyncio.AbstractEventLoop | None = None
+        self._direct: DirectTerminal | None = None
         self.crash: Exception | None = None
         for theme in OURS:
             self.register_theme(theme)
@@ -86,6 +88,20 @@ class Shell(App[int]):
             return PLAIN_CYCLE[0]
         wanted = self._options.theme or CYCLE[0]
         return wanted if wanted in self.available_themes else CYCLE[0]
+
+    def direct(self, screen: Screen[object]) -> DirectTerminal | None:
+        """Where a canvas of this screen may write cells by itself; None where Textual has to draw them.
+
+        That is where something may lie over the canvas or is about to move it, or where Textual changes the colours.
+        """
+        driver, colors = self._driver, self.console._color_system
+        if Canvas.glyphs or colors is None or not isinstance(driver, ThriftyDriver) or not self._running:
+            return None
+        if screen is not self.screen or screen._layout_required or self._notifications or self._batch_count:
+            return None
+        if self._direct is None:
+            self._direct = DirectTerminal(driver, colors, lambda: self._sync_available)
+        return self._direct
 
     @property
     def main(self) -> Screen[None] | None:

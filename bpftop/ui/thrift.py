@@ -15,7 +15,7 @@ _MOVE = re.compile(r"(?:\n|\x1b\[\d+;\d+H)*")
 
 
 _PLAIN = ("", "1", "2")
-_Attributes = tuple[str, str, str]
+Attributes = tuple[str, str, str]
 """Codes of the ink, of the ground, and of all else."""
 
 
@@ -26,6 +26,10 @@ class ThriftyDriver(LinuxDriver):
         """Send the same picture in fewer bytes."""
         super().write(shortened(data))
 
+    def send(self, data: str) -> None:
+        """Send what is short already (bpftop.ui.direct)."""
+        super().write(data)
+
 
 def shortened(data: str) -> str:
     """Terminal output that looks the same: attributes that stay as they are between two texts are not said again.
@@ -35,31 +39,31 @@ def shortened(data: str) -> str:
     if data.count("\x1b[0m") < 2:
         return data
     out: list[str] = []
-    now: _Attributes = ("", "", "")
+    now: Attributes = ("", "", "")
     wanted = now
     parts = _CODES.split(data)
     for index, part in enumerate(parts):
         if index % 2:
-            wanted = _applied(wanted, part)
+            wanted = applied(wanted, part)
             continue
         if not part:
             continue
         # Where the cursor goes has nothing to do with attributes; all else is written with those that are wanted.
-        if wanted is not now and wanted != now and not (_MOVE.fullmatch(part) or _same_blank(now, wanted, part)):
-            out.append(_change(now, wanted))
+        if wanted is not now and wanted != now and not (_MOVE.fullmatch(part) or same_blank(now, wanted, part)):
+            out.append(change(now, wanted))
             now = wanted
         out.append(part)
-    out.append(_change(now, wanted))
+    out.append(change(now, wanted))
     return "".join(out)
 
 
-def _same_blank(now: _Attributes, wanted: _Attributes, text: str) -> bool:
+def same_blank(now: Attributes, wanted: Attributes, text: str) -> bool:
     """Blanks look the same in any ink, bold or dim, on the same ground."""
     return not text.strip(" ") and now[1] == wanted[1] and now[2] in _PLAIN and wanted[2] in _PLAIN
 
 
 @functools.lru_cache(maxsize=1024)
-def _applied(before: _Attributes, codes: str) -> _Attributes:
+def applied(before: Attributes, codes: str) -> Attributes:
     """The attributes after one sequence."""
     ink, ground, rest = before
     words = codes.split(";")
@@ -87,7 +91,7 @@ def _between(word: str, low: int, high: int) -> bool:
 
 
 @functools.lru_cache(maxsize=1024)
-def _change(now: _Attributes, wanted: _Attributes) -> str:
+def change(now: Attributes, wanted: Attributes) -> str:
     """The shortest sequence from one to the other."""
     if now == wanted:
         return ""

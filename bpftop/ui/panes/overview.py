@@ -101,7 +101,7 @@ class Overview(MeasurePane):
         found = next((each for each in self.verdict.clauses if each.key == self.chosen), None)
         lines += evidence_lines(found, width) if found else []
         if self.maximised:
-            return [*lines, EMPTY, *chart(shown, view, width, height - len(lines) - 1)]
+            return [*lines, EMPTY, *chart(shown, view, width, height - len(lines) - 1, large=True)]
         lines += [] if height <= _LOW and len(lines) > 3 else [EMPTY]
         left = height - len(lines)
         lines += [*overview.measures_table(view, width, max(left - _REST, min(_LEAST, left - 1), 2)), EMPTY]
