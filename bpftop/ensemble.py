@@ -29,8 +29,16 @@ class Watch(Protocol):
         """The figures of a window, that of now or one that ended at a moment of the last ten minutes."""
         ...
 
+    @property
+    def covered_s(self) -> float:
+        """How much time the figures cover."""
+        ...
+
     def reset(self) -> None:
         """Forget all figures."""
+
+    def allow(self) -> None:
+        """Let it cost what it does."""
 
     def exclude(self, networks: Sequence[Network]) -> None:
         """Leave clients out of the tables."""
@@ -61,16 +69,30 @@ class Ensemble:
         scripts += [offer for name, offer in self._offers.items() if name not in running]
         return merged(main, [part for part in parts if part is not None], scripts)
 
-    def start_script(self, name: str) -> None:
-        """Start a script that is on offer; nothing when it runs. Returns at once."""
+    @property
+    def covered_s(self) -> float:
+        """How much time the figures of the first scripts cover."""
+        return self._main.covered_s
+
+    def start_script(self, name: str, free: bool = False) -> None:
+        """Start a script that is on offer; nothing when it runs. ``free``: whatever it costs. Returns at once.
+
+        One that was stopped because it cost too much begins anew.
+        """
         target = self._main.snapshot(10.0).target
         with self._lock:
-            if name in self._offers and name not in self._members:
-                self._members[name] = _Member(self._offers[name], lambda: self._made(name, target))
+            before = self._members.get(name)
+            if before is not None and before.backed_off:
+                before.end()
+                before = None
+            if name in self._offers and before is None:
+                self._members[name] = _Member(self._offers[name], lambda: self._made(name, target, free))
 
-    def _made(self, name: str, target: Target) -> Watch:
+    def _made(self, name: str, target: Target, free: bool) -> Watch:
         watch = self._make(name, target)
         watch.exclude(self._networks)
+        if free:
+            watch.allow()
         return watch
 
     def exclude(self, networks: Sequence[Network]) -> None:
@@ -137,6 +159,11 @@ class _Member:
         if self._session is not None:
             self._session.reset()
 
+    @property
+    def backed_off(self) -> bool:
+        """It was stopped because it cost too much."""
+        return self._session is not None and _stopped(self._session.snapshot(10.0))
+
     def status(self, part: Snapshot | None) -> ScriptStatus:
         """Its state, with the reason when it failed."""
         if part is None:
@@ -145,6 +172,8 @@ class _Member:
         tracer = part.tracer
         own = next((each for each in part.scripts if each.name == self.offer.name), self.offer)
         own = replace(own, summary=self.offer.summary, cost=self.offer.cost)
+        if _stopped(part):
+            own = replace(own, budget=tracer.detail)
         return replace(own, detail=tracer.detail) if tracer.state is not State.LIVE and tracer.detail else own
 
     def end(self) -> None:
@@ -156,14 +185,35 @@ class _Member:
         self._thread.join(5.0)
 
 
+def _stopped(part: Snapshot) -> bool:
+    """Whether it ended because it cost too much."""
+    return part.tracer.state is State.STOPPED and bool(part.tracer.budget)
+
+
+def _as_of_then(part: Snapshot) -> Snapshot:
+    """What is left of a script that has stopped: what it counted and lost, but nothing of now."""
+    overhead = Overhead(missed=part.overhead.missed)
+    recent_accounting = Accounting()
+    return replace(
+        part,
+        slow=(),
+        recent={},
+        recent_slow=(),
+        overhead=overhead,
+        recent_accounting=recent_accounting,
+        recent_missed=0,
+    )
+
+
 def merged(main: Snapshot, parts: Sequence[Snapshot], scripts: Sequence[ScriptStatus]) -> Snapshot:
     """One snapshot: target, window and tracer of the main one; figures, events, accounts and costs of all."""
+    parts = [_as_of_then(part) if _stopped(part) else part for part in parts]
+    everything = [main, *parts]
     measures, counters, recent = dict(main.measures), dict(main.counters), dict(main.recent)
     for part in parts:
         measures.update(part.measures)
         counters.update(part.counters)
         recent.update(part.recent)
-    everything = [main, *parts]
     events = joined_late(event for each in everything for event in each.slow) if parts else ()
     return replace(
         main,

@@ -23,11 +23,12 @@ def traced(
     scripts: Callable[[Target], Sequence[Script]],
     ready: Callable[[Session], object] = id,
     every_event: bool = False,
+    budget: float | None = None,
 ) -> Iterator[Session]:
     """A session on the target with real bpftrace. The host has been prepared; ``rescan`` resolves the target again.
 
     ``scripts`` for a target: attach points in a process's own files change with the process. ``ready`` gets the session
-    before it reads anything; ``every_event``: no single event is held back.
+    before it reads anything; ``every_event``: no single event is held back; ``budget``: percent of one CPU, to be told.
     """
     from bpftop.scripts import compose
     from bpftop.tracer.supervisor import BpftraceSource
@@ -44,11 +45,13 @@ def traced(
         require_numpy()
         from bpftop.session import Session
         from bpftop.standstill.look import Looks
+        from bpftop.tracer.budget import Budget
 
         version = bpftrace_version(path)
         session = Session(
-            source, program, target, renew=renew, rescan=Sparing(rescan), standstill=Looks(), bpftrace_version=version
-        )
+            source, program, target, renew=renew, rescan=Sparing(rescan), standstill=Looks(),
+            bpftrace_version=version, budget=Budget(budget),
+        )  # fmt: skip
     except BaseException:
         source.kill()
         source.wait(1.0)

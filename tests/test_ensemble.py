@@ -40,6 +40,13 @@ class FakeWatch:
     def reset(self) -> None:
         self.done.append("reset")
 
+    def allow(self) -> None:
+        self.done.append("allow")
+
+    @property
+    def covered_s(self) -> float:
+        return self.figures.window.span_s
+
     def snapshot(self, window_s: float | None, until_unix_ns: int | None = None) -> Snapshot:
         return self.figures
 

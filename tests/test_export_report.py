@@ -79,6 +79,7 @@ def test_json_is_the_schema_to_the_letter() -> None:
         "loss_share": 0.0,
         "inconclusive": [],
         "overhead": {"ns_per_hit": 260.0, "hits_per_s": 1000.0, "cpu_percent": 0.026, "missed": 0},
+        "over_budget": [],
         "bpftrace": {"version": "0.17.0"},
         "kernel": "6.18.0",
         "source": "bpftrace",

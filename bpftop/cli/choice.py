@@ -32,6 +32,20 @@ def wanted(options: argparse.Namespace) -> Mapping[str, Script]:
     return {name: script for name, script in known.items() if name in names}
 
 
+def beside(options: argparse.Namespace) -> tuple[str, ...]:
+    """The scripts of ``--with`` that get a bpftrace of their own, so that one that costs too much can be stopped.
+
+    Not those with attach points of the user, none in a simulation, and none for a CSV of single events.
+    """
+    if options.simulate or not options.also:
+        return ()
+    if options.verb == "record" and not str(options.output or "").endswith(".bpftop"):
+        return ()
+    from bpftop.scripts import catalog
+
+    return tuple(name for name, script in catalog().items() if name in options.also and not script.default)
+
+
 def unknown_script(name: str, known: Mapping[str, Script], command: str = "scripts") -> UsageError:
     """The error for a word that names no script."""
     near = difflib.get_close_matches(name, known, 1, 0.4)
@@ -54,7 +68,9 @@ def runnable(options: argparse.Namespace, host: Host, say: Callable[[str], None]
     """
     asked = wanted(options)
     reasons = {name: missing(script, host) for name, script in asked.items()}
-    scripts = [suited(script, host) for name, script in asked.items() if not reasons[name]]
+    others = beside(options)
+    fit = {name: suited(script, host) for name, script in asked.items() if not reasons[name]}
+    scripts = [script for name, script in fit.items() if name not in others]
     for name, why in reasons.items():
         if why and name in (options.scripts or options.also) and name not in options.configured:
             raise HostError(f"{name} cannot run here: {why}", "bpftop scripts")

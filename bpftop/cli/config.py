@@ -150,6 +150,12 @@ def _scripts(value: object) -> tuple[str, ...]:
     return tuple(value)
 
 
+def _budget(value: object) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise TypeError('a share of one CPU is wanted, as "1%", or "off"')
+    return groups.budget(str(value))
+
+
 def _time(value: object) -> float:
     return groups.seconds(str(value))
 
@@ -175,6 +181,7 @@ _READERS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "window": ("window", _window),
     "refresh": ("refresh", _time),
     "with": ("also", _scripts),
+    "budget": ("budget", _budget),
     "exclude": ("exclude", _networks),
     "save": ("save", _directory),
     "mouse": ("no_mouse", _flag(True)),

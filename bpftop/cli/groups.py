@@ -15,6 +15,8 @@ from bpftop.errors import UsageError
 
 WINDOWS = {"10s": 10.0, "1min": 60.0, "5min": 300.0, "all": None}
 TARGETS = "process name, process id, :PORT, path, unit.service, container:ID or cgroup:PATH"
+DEFAULT_BUDGET = 5.0
+"""Percent of one CPU: docs/scripts.md has the reasons."""
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
 
@@ -44,6 +46,14 @@ def choice(parser: Parser) -> None:
     which = parser.add_mutually_exclusive_group()
     which.add_argument(
         "--with", dest="also", type=names, default=(), metavar="NAMES", help="more scripts: syscalls,tcp"
+    )
+    parser.add_argument(
+        "--budget",
+        type=budget,
+        default=DEFAULT_BUDGET,
+        metavar="SHARE",
+        help="of one CPU, for the probes of each script of --with or started on the screen: 1%%, off; "
+        "one that takes more is stopped; default: 5%%",
     )
     which.add_argument("--scripts", type=names, metavar="NAMES", help="these scripts only; `bpftop scripts` lists them")
 
@@ -139,6 +149,16 @@ def percentage(text: str) -> float:
     if not match or not float(match[1]):
         raise argparse.ArgumentTypeError(f"{text!r} is not a percentage such as 20 or 2.5")
     return float(match[1]) / 100
+
+
+def budget(text: str) -> float | None:
+    """``1%``, ``0.5`` as percent of one CPU; ``off`` is None."""
+    if text.strip() == "off":
+        return None
+    match = re.fullmatch(r"(\d{1,3}(?:\.\d{1,3})?)\s*%?", text.strip(), re.ASCII)
+    if not match or not 0 < float(match[1]) <= 100:
+        raise argparse.ArgumentTypeError(f"{text!r} is no share of one CPU such as 1%, 0.5% (at most 100%) or off")
+    return float(match[1])
 
 
 def whole(text: str) -> int:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from bpftop.cli.host import host_of
+from bpftop.cli.choice import beside
+from bpftop.cli.host import host_of, narrate
 from bpftop.cli.live import supervised_session
 from bpftop.cli.plan import single
 from bpftop.preflight import Host, bpftrace_path, bpftrace_version, missing
@@ -29,14 +31,37 @@ def growing(session: Session, options: argparse.Namespace, ready: Callable[[Sess
         return new
 
     if options.link is not None:
-        return Ensemble(session, lambda name, _: announced(_supervised(options, name), name), options.opened.offers)
-    host = host_of(options.bpftrace, *options.words)
-    running = {script.name for script in session.snapshot(10.0).scripts}
+        whole = Ensemble(session, lambda name, _: announced(_supervised(options, name), name), options.opened.offers)
+    else:
+        host = host_of(options.bpftrace, *options.words)
+        running = {script.name for script in session.snapshot(10.0).scripts}
 
-    def make(name: str, target: Target) -> Session:
-        return announced(_session(name, target, host), name)
+        def make(name: str, target: Target) -> Session:
+            return announced(_session(name, target, host, options.budget), name)
 
-    return Ensemble(session, make, offers(running, host))
+        whole = Ensemble(session, make, offers(running, host))
+    asked = beside(options)
+    for script in whole.snapshot(10.0).scripts:
+        if script.name in asked and not script.unfit:
+            if script.cost:
+                narrate(f"{script.name} costs {script.cost}")
+            whole.start_script(script.name)
+    return whole
+
+
+@contextmanager
+def grown(
+    session: Session, options: argparse.Namespace, ready: Callable[[Session, str], object] = lambda *_: None
+) -> Iterator[Session | Ensemble]:
+    """The session with the scripts of ``--with`` beside it, all stopped on the way out; itself where there are none."""
+    if not beside(options):
+        yield session
+        return
+    whole = growing(session, options, ready)
+    try:
+        yield whole
+    finally:
+        whole.stop()
 
 
 def offers(running: Collection[str], host: Host) -> tuple[ScriptStatus, ...]:
@@ -60,17 +85,22 @@ def _offer(script: Script, host: Host) -> ScriptStatus:
 
 def _supervised(options: argparse.Namespace, name: str) -> Session:
     """A session of its own for one script, begun by the supervisor. Raises BpftopError."""
+    from bpftop.tracer.budget import Budget
+
     opened, source = options.link.begin("start", name)
-    return supervised_session(options.link, opened, source, options.rights)
+    budget = Budget(options.budget, optional=True)
+    return supervised_session(options.link, opened, source, options.rights, budget, follow=True)
 
 
-def _session(name: str, target: Target, host: Host) -> Session:
+def _session(name: str, target: Target, host: Host, budget: float | None) -> Session:
     """A session of its own for one script. Raises BpftopError."""
     from bpftop.session import Session
+    from bpftop.tracer.budget import Budget
 
     plan = single(name, target, host, lambda: target)
     program = plan.program(target)
     version = bpftrace_version(bpftrace_path(host))
     return Session(
-        plan.source(program), program, target, renew=lambda t: plan.source(plan.program(t)), bpftrace_version=version
-    )
+        plan.source(program), program, target, renew=lambda t: plan.source(plan.program(t)), bpftrace_version=version,
+        budget=Budget(budget, optional=True),
+    )  # fmt: skip

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from bpftop.cli.works import Opened
     from bpftop.session import Session  # numpy comes with it: not before require_numpy has spoken
     from bpftop.supervision.link import Link, SupervisedSource
+    from bpftop.tracer.budget import Budget
     from bpftop.tracer.simulate import SimulatedSource
 
 __all__ = ["demo", "given_target", "live", "simulated", "supervised", "traced"]
@@ -53,7 +54,7 @@ def live(
     else:
         plan = planned(options, say, say_absent)
         every = getattr(options, "every_event", False)
-        with traced(plan.target, plan.host, plan.rescan, plan.scripts, ready, every) as session:
+        with traced(plan.target, plan.host, plan.rescan, plan.scripts, ready, every, options.budget) as session:
             yield session
 
 
@@ -103,6 +104,8 @@ def supervised(
 ) -> Iterator[Session]:
     """A session whose bpftrace is the supervisor's child; what it found is kept as ``options.opened``."""
     opened, source = _opened(options, meanwhile)
+    from bpftop.tracer.budget import Budget
+
     assert source is not None
     assert not isinstance(opened, str)
     for sentence in filter(None, (*opened.said, source.rights)):
@@ -110,7 +113,7 @@ def supervised(
     for sentence in opened.absent:
         say_absent(sentence)
     say_costs(opened.program.scripts, narrate)
-    session = supervised_session(options.link, opened, source, options.rights, follow=True)
+    session = supervised_session(options.link, opened, source, options.rights, Budget(options.budget), follow=True)
     ready(session)
     with running(session):
         yield session
@@ -127,7 +130,7 @@ def _opened(options: argparse.Namespace, meanwhile: Callable[[], None]) -> tuple
 
 
 def supervised_session(
-    link: Link, opened: Opened, source: SupervisedSource, rights: str, *, follow: bool = False
+    link: Link, opened: Opened, source: SupervisedSource, rights: str, budget: Budget, *, follow: bool = False
 ) -> Session:
     """A session, not started, on a run of the supervisor's. ``follow``: its target is looked up again."""
     from bpftop.session import Session
@@ -143,6 +146,7 @@ def supervised_session(
         bpftrace_version=opened.version,
         meter=OverheadMeter(link.costs, link.statistics),
         rights=rights,
+        budget=budget,
     )
 
 
@@ -155,8 +159,12 @@ def demo(
     """A session on the demo, and a sentence for the screen when it is simulated and nobody asked for that."""
     if not options.simulate and options.link is not None:
         opened, source = _opened(options, meanwhile)
+        from bpftop.tracer.budget import Budget
+
         if source is not None and not isinstance(opened, str):
-            session = supervised_session(options.link, opened, source, options.rights, follow=True)
+            session = supervised_session(
+                options.link, opened, source, options.rights, Budget(options.budget), follow=True
+            )
             ready(session)
             with running(session):
                 yield session, ""
@@ -172,5 +180,5 @@ def demo(
 
     with start_demo() as server:
         plan = planned_demo(options, server.port)
-        with traced(plan.target, plan.host, plan.rescan, plan.scripts, ready) as session:
+        with traced(plan.target, plan.host, plan.rescan, plan.scripts, ready, budget=options.budget) as session:
             yield session, ""

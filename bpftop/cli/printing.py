@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from bpftop.errors import UsageError
 
 if TYPE_CHECKING:
+    from bpftop.ensemble import Ensemble
     from bpftop.export.metrics import Rising
     from bpftop.model import Snapshot
     from bpftop.session import Session
@@ -63,7 +64,7 @@ class Printer:
         elif not self._each:
             self._one(snapshot)
 
-    def textfile(self, session: Session) -> None:
+    def textfile(self, session: Session | Ensemble) -> None:
         """Everything since the start, for node_exporter, where a path was given."""
         if self._options.prometheus_textfile is None:
             return

@@ -17,12 +17,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from bpftop.cli.groups import seconds
+from bpftop.cli.growing import grown
 from bpftop.cli.host import narrate
 from bpftop.cli.live import given_target, live
-from bpftop.cli.report import INTERRUPTED, JITTER_S, LATE_S, POLL_S, ctrl_c, judge, raise_if_failed, wait_until_live
+from bpftop.cli.report import (
+    INTERRUPTED,
+    JITTER_S,
+    LATE_S,
+    POLL_S,
+    Teller,
+    ctrl_c,
+    judge,
+    raise_if_failed,
+    wait_until_live,
+)
 from bpftop.errors import FileError, UsageError
 
 if TYPE_CHECKING:
+    from bpftop.ensemble import Ensemble
     from bpftop.model import Snapshot
     from bpftop.session import Session
 
@@ -35,8 +47,8 @@ EVERY_EVENT = (
 class Sink(Protocol):
     """Where it goes."""
 
-    def attach(self, session: Session) -> None:
-        """Take everything of this session from now on."""
+    def attach(self, session: Session, name: str = "") -> None:
+        """Take everything of this session from now on. ``name``: of the script, when it runs beside the first ones."""
 
     def write(self) -> None:
         """Called often, from the main thread. Raises FileError when nothing more can be written."""
@@ -60,7 +72,10 @@ def record(options: argparse.Namespace) -> int:
     if options.every_event:
         narrate(EVERY_EVENT)
     with ctrl_c() as stop, _sink(options) as sink:
-        with live(options, say_absent=_waiting, ready=sink.attach) as session:
+        with (
+            live(options, say_absent=_waiting, ready=sink.attach) as first,
+            grown(first, options, sink.attach) as session,
+        ):
             if wait_until_live(session, stop):
                 _follow(session, sink, options.duration, stop)
             session.stop()
@@ -118,16 +133,17 @@ def _sink(options: argparse.Namespace) -> Iterator[Sink]:
             yield events
 
 
-def _follow(session: Session, sink: Sink, duration: float | None, stop: threading.Event) -> None:
+def _follow(session: Session | Ensemble, sink: Sink, duration: float | None, stop: threading.Event) -> None:
     """Write until the time is over, the user has enough or nothing comes any more."""
     shown, last, since = 0.0, -1, time.monotonic()
-    say = _progress()
+    say, over = _progress(), Teller()
     while not stop.is_set():
         sink.write()
         now = time.monotonic()
         if now - shown >= PROGRESS_S:
             snapshot, shown = session.snapshot(None), now
             raise_if_failed(snapshot)
+            over.tell(snapshot)
             say(snapshot, sink)
             if snapshot.ticks != last:
                 last, since = snapshot.ticks, now

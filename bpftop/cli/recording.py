@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from bpftop.model import Snapshot
-    from bpftop.recording.writer import Progress, Recorder
+    from bpftop.recording.live_track import Progress
+    from bpftop.recording.writer import Recorder
     from bpftop.session import Session
     from bpftop.ui.options import SnapshotSource
 
@@ -49,7 +50,7 @@ class LiveRecorder:
     @property
     def progress(self) -> Progress:
         """Of the last recording."""
-        from bpftop.recording.writer import Progress
+        from bpftop.recording.live_track import Progress
 
         return self._recorder.progress if self._recorder is not None else Progress()
 

@@ -16,12 +16,15 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from bpftop.cli.choice import beside
+from bpftop.cli.growing import grown
 from bpftop.cli.host import narrate
 from bpftop.cli.live import given_target, live
 from bpftop.cli.printing import WHOLE, Printer
 from bpftop.errors import HostError, Inconclusive, UsageError
 
 if TYPE_CHECKING:
+    from bpftop.ensemble import Ensemble
     from bpftop.model import Snapshot
     from bpftop.session import Session
 
@@ -52,7 +55,11 @@ def report(options: argparse.Namespace) -> int:
         raise UsageError(
             "the interval is longer than the whole report", f"bpftop report {options.target or 'TARGET'} {longer}"
         )
-    with ctrl_c() as stop, live(options, say_absent=_say_waiting, made=out.simulates) as session:
+    with (
+        ctrl_c() as stop,
+        live(options, say_absent=_say_waiting, made=out.simulates) as first,
+        grown(first, options) as session,
+    ):
         attached = wait_until_live(session, stop)
         whole = attached and _measure(session, options, stop, out)
         session.stop()
@@ -97,15 +104,16 @@ def _say_waiting(why: str) -> None:
     narrate(f"{why}; waiting for it")
 
 
-def _measure(session: Session, options: argparse.Namespace, stop: threading.Event, out: Printer) -> bool:
+def _measure(session: Session | Ensemble, options: argparse.Namespace, stop: threading.Event, out: Printer) -> bool:
     """Wait until the time is over or the user has enough, and print each interval on the way; False when it was cut."""
     step: float = options.interval or options.duration
-    printed = 0
+    printed, over = 0, Teller()
+    begun_s = session.covered_s if beside(options) else 0.0
     for number in range(1, math.ceil(options.duration / step) + 1):
-        ticks = _wait_for(session, number * step, stop)
+        ticks = _wait_for(session, begun_s + number * step, stop, over)
         if options.interval and ticks > printed:
             # A window of as many slices as have come since the last line: nothing twice, nothing left out.
-            out.interval(session.snapshot(float(ticks - printed)))
+            out.interval(session.snapshot(float(ticks - printed)).running())
             out.textfile(session)
             printed = ticks
         if not ticks:
@@ -113,14 +121,16 @@ def _measure(session: Session, options: argparse.Namespace, stop: threading.Even
     return True
 
 
-def wait_until_live(session: Session, stop: threading.Event) -> bool:
+def wait_until_live(session: Session | Ensemble, stop: threading.Event) -> bool:
     """True with the first tick; False when the user stopped waiting. Raises HostError when bpftrace fails or hangs."""
+    from bpftop.model import State
+
     said, end = False, time.monotonic() + START_S
     while not stop.is_set():
         snapshot = session.snapshot(None)
-        if snapshot.ticks:
-            return True
         raise_if_failed(snapshot)
+        if snapshot.ticks and not any(script.state is State.ATTACHING for script in snapshot.scripts):
+            return True
         if not said and sys.stderr.isatty() and snapshot.tracer.detail:
             narrate(snapshot.tracer.detail)
             said = True
@@ -130,11 +140,27 @@ def wait_until_live(session: Session, stop: threading.Event) -> bool:
     return False
 
 
-def _wait_for(session: Session, seconds: float, stop: threading.Event) -> int:
+class Teller:
+    """Says on stderr what costs more than it may, each thing once."""
+
+    def __init__(self) -> None:
+        self._said: set[str] = set()
+
+    def tell(self, snapshot: Snapshot) -> None:
+        """Say what is new."""
+        for sentence in snapshot.over_budget:
+            about = sentence.partition(" ")[0]
+            if about not in self._said:
+                self._said.add(about)
+                narrate(f"{sentence} (--budget SHARE or off)")
+
+
+def _wait_for(session: Session | Ensemble, seconds: float, stop: threading.Event, over: Teller) -> int:
     """The number of ticks when that many seconds have been reported; 0 when the user stopped or no more ticks come."""
     last, since = -1, time.monotonic()
     while not stop.is_set():
         snapshot = session.snapshot(None)
+        over.tell(snapshot)
         if snapshot.window.span_s >= seconds - JITTER_S:
             return snapshot.ticks
         raise_if_failed(snapshot)
@@ -153,6 +179,9 @@ def raise_if_failed(snapshot: Snapshot) -> None:
 
     if snapshot.tracer.state is State.FAILED:
         raise HostError(snapshot.tracer.detail or "bpftrace failed", snapshot.tracer.hint or "bpftop doctor")
+    failed = next((script for script in snapshot.scripts if script.state is State.FAILED), None)
+    if failed is not None:
+        raise HostError(f"{failed.name}: {failed.detail}", "bpftop doctor --try")
 
 
 def judge(snapshot: Snapshot) -> None:

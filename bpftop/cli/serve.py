@@ -12,12 +12,14 @@ from contextlib import contextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
+from bpftop.cli.growing import grown
 from bpftop.cli.host import narrate
 from bpftop.cli.live import given_target, live
-from bpftop.cli.report import INTERRUPTED, ctrl_c, raise_if_failed
+from bpftop.cli.report import INTERRUPTED, Teller, ctrl_c, raise_if_failed
 from bpftop.errors import UsageError
 
 if TYPE_CHECKING:
+    from bpftop.ensemble import Ensemble
     from bpftop.export.metrics import Family
     from bpftop.export.otlp import OtlpSender
     from bpftop.export.scrape import Answer, ScrapeServer
@@ -38,7 +40,8 @@ def serve(options: argparse.Namespace) -> int:
         _listening(options, exporter) as server,
         _sending(options) as sender,
         ctrl_c() as stop,
-        live(options, say_absent=_say_waiting) as session,
+        live(options, say_absent=_say_waiting) as first,
+        grown(first, options) as session,
     ):
         exporter.session = session
         if server is not None:
@@ -57,7 +60,7 @@ class Exporter:
     def __init__(self, clients: int) -> None:
         from bpftop.export.metrics import Rising
 
-        self.session: Session | None = None
+        self.session: Session | Ensemble | None = None
         self._clients = clients
         self._rising = Rising()
         self._lock = threading.Lock()
@@ -69,7 +72,7 @@ class Exporter:
         if self.session is None:
             return []
         with self._lock:
-            top = self.session.snapshot(TOP_WINDOW_S) if self._clients else None
+            top = self.session.snapshot(TOP_WINDOW_S).running() if self._clients else None
             return families(self.session.snapshot(None), self._rising, top, self._clients)
 
     def metrics(self, accept: str) -> Answer:
@@ -94,13 +97,15 @@ class Exporter:
 
 
 def _until(
-    stop: threading.Event, session: Session, exporter: Exporter, sender: OtlpSender | None, interval_s: float
+    stop: threading.Event, session: Session | Ensemble, exporter: Exporter, sender: OtlpSender | None, interval_s: float
 ) -> None:
     """Look after it until somebody stops it; send now and then."""
+    over = Teller()
     due, said = time.monotonic() + min(interval_s, FIRST_S), ""
     while not stop.wait(POLL_S):
         snapshot = session.snapshot(10.0)
         raise_if_failed(snapshot)
+        over.tell(snapshot)
         if sender is not None and time.monotonic() >= due:
             due = time.monotonic() + interval_s
             why = sender.send(exporter.families(), snapshot.started_unix_ns, time.time_ns())

@@ -48,9 +48,9 @@ class RecordingSink:
         self._recorder = Recorder()
         self._recorder.begin(fd, str(path))
 
-    def attach(self, session: Session) -> None:
+    def attach(self, session: Session, name: str = "") -> None:
         """Record it."""
-        self._recorder.attach(session)
+        self._recorder.attach(session, name)
 
     def write(self) -> None:
         """The recorder has a thread of its own; see whether it still can."""
@@ -101,7 +101,7 @@ class CsvSink:
         self.unwritten = 0
         """Events that came faster than somebody read the CSV."""
 
-    def attach(self, session: Session) -> None:
+    def attach(self, session: Session, name: str = "") -> None:
         """Take its events; writes the header."""
         self._table = EventTable(session.declared.measures, session.declared.streams, session.names)
         self._put([self._table.header()])

@@ -139,6 +139,7 @@ def _accounts(snapshot: Snapshot) -> Iterator[str]:
         f"+ {a.lost:,} lost + {a.rejected:,} rejected; {a.untracked:,} connections untracked; "
         f"missed: {'unknown' if missed is None else f'{missed:,}'}."
     )
+    yield from (f"- {_cell(sentence)}" for sentence in snapshot.over_budget)
     where = f"bpftop {__version__}, bpftrace {snapshot.bpftrace_version or 'none'}, Linux {snapshot.kernel or '?'}"
     yield f"{_cell(where)}; source: {_cell(snapshot.tracer.source)}."
 

@@ -124,6 +124,12 @@ def _own(snapshot: Snapshot, rising: Rising, target: Labels) -> Iterator[Family]
     yield one("loss_ratio", "gauge", told, losses(snapshot).share)
     if o.cpu_percent is not None:
         yield one("probe_cpu_ratio", "gauge", "Share of one CPU that the probes take.", o.cpu_percent / 100)
+    stopped = tuple(
+        ((*target, ("script", each.name)), float(bool(each.budget)))
+        for each in snapshot.scripts
+        if each.state is not State.OFF
+    )
+    yield Family("script_stopped", "gauge", "1 for a script that was stopped because it cost too much.", "", stopped)
     versions = (("version", __version__), ("bpftrace", snapshot.bpftrace_version), ("source", t.source))
     yield Family("build_info", "gauge", "What measures: always 1.", "", ((((*target, *versions)), 1.0),))
 

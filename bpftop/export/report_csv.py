@@ -13,7 +13,7 @@ def csv_header() -> Sequence[Cell]:
     return (
         *("timestamp_ns", "duration_s", "measure", "count", "rate_per_s"),
         *("p50_ns", "p90_ns", "p95_ns", "p99_ns", "p999_ns", "max_ns"),
-        *("produced", "lost", "rejected", "untracked"),
+        *("produced", "lost", "rejected", "untracked", "over_budget"),
     )
 
 
@@ -25,5 +25,5 @@ def csv_rows(snapshot: Snapshot) -> Iterator[Sequence[Cell]]:
         yield (
             *(snapshot.unix_ns, float(snapshot.window.span_s), name, s.count, float(s.rate_per_s)),
             *(s.p50_ns, s.p90_ns, s.p95_ns, s.p99_ns, s.p999_ns, s.max_ns),
-            *(a.produced, a.lost, a.rejected, a.untracked),
+            *(a.produced, a.lost, a.rejected, a.untracked, "; ".join(snapshot.over_budget)),
         )

@@ -44,6 +44,7 @@ def to_json(snapshot: Snapshot) -> dict[str, Any]:
             "cpu_percent": _number(o.cpu_percent),
             "missed": snapshot.missed,
         },
+        "over_budget": [safe(sentence, 300) for sentence in snapshot.over_budget],
         "bpftrace": {"version": snapshot.bpftrace_version},
         "kernel": snapshot.kernel,
         "source": snapshot.tracer.source,

@@ -152,6 +152,8 @@ def _accounting(snapshot: Snapshot) -> Iterator[str]:
         ).replace("×", "x")
     else:
         yield "own cost the kernel does not tell"
+    for sentence in snapshot.over_budget:
+        yield from (f"         {each}" for each in textwrap.wrap(safe(sentence, 300), WIDTH - 9))
     if o.missed:
         yield f"         {units.count(o.missed)} hits missed (the kernel ran other BPF work on that CPU): in no figure"
     if snapshot.missed is None:

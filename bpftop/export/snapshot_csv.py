@@ -114,6 +114,7 @@ def accounting(snapshot: Snapshot) -> Iterator[Sequence[Cell]]:
     yield from (("overhead_cpu_percent", o.cpu_percent), ("missed", snapshot.missed))
     yield "loss_share", round(losses(snapshot).share, 9)
     yield "inconclusive", "; ".join(losses(snapshot).problems)
+    yield "over_budget", "; ".join(snapshot.over_budget)
     yield "window_s", float(snapshot.window.span_s)
     yield from (("target", snapshot.target.name), ("source", snapshot.tracer.source))
     yield from (("bpftrace", snapshot.bpftrace_version), ("kernel", snapshot.kernel))

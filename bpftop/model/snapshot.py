@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bpftop.model.figures import ClientRow, CounterSnapshot, History, MeasureSnapshot, Summary
 from bpftop.model.standstill import Standstill
@@ -141,6 +141,23 @@ class Snapshot:
 
     standstill: Standstill = field(default_factory=Standstill)
     """Who stands still and who waits, as the kernel says it at this moment."""
+
+    @property
+    def over_budget(self) -> tuple[str, ...]:
+        """A sentence for each script that was stopped because it cost too much, and one when the first ones do."""
+        stopped = (f"{script.name} {script.budget}" for script in self.scripts if script.budget)
+        return (*filter(None, (self.tracer.budget,)), *stopped)
+
+    def running(self) -> Snapshot:
+        """Without the figures of scripts that were stopped: for what is told piece by piece."""
+        gone = {name for script in self.scripts if script.budget for name in script.measures}
+        if not gone:
+            return self
+        return replace(
+            self,
+            measures={name: each for name, each in self.measures.items() if name not in gone},
+            counters={name: each for name, each in self.counters.items() if name not in gone},
+        )
 
     @property
     def missed(self) -> int | None:

@@ -41,6 +41,8 @@ class ScriptStatus:
     """What it takes from a busy server, in words; empty when that is little."""
     unfit: str = ""
     """Why it cannot be started here; empty when it can."""
+    budget: str = ""
+    """One sentence when it was stopped because it cost more than it may."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,3 +67,5 @@ class TracerStatus:
     """``bpftrace``, ``simulation`` or ``replay``: where the figures come from."""
     rights: str = ""
     """One sentence: as which user what bpftrace says is read and drawn."""
+    budget: str = ""
+    """One sentence when the probes cost more than they may, or when that cannot be known."""

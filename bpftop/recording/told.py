@@ -175,6 +175,7 @@ def _tracer(told: Told) -> TracerStatus:
         told["lost_messages"].whole(0),
         told["source"].words(40),
         told["rights"].maybe(Told.words) or "",  # not in the first recordings
+        told["budget"].maybe(Told.words) or "",
     )
 
 

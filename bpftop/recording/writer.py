@@ -11,104 +11,24 @@ import queue
 import threading
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
-from typing import Protocol
 
-from bpftop.figures import Declared, Frame, Known, Origin, Status, Tap
+from bpftop.figures import Frame
 from bpftop.model import Accounting, State
 from bpftop.recording import told
 from bpftop.recording.blocks import MAGIC, Block, Kind
 from bpftop.recording.codec import seal
-from bpftop.recording.frames import decode, encode
+from bpftop.recording.frames import decode
 from bpftop.recording.header import Header, Track
+from bpftop.recording.live_track import LiveTrack, Progress, Recorded
 from bpftop.recording.sums import Summing
 
-BLOCK_NS = 10 * 10**9
-"""So much of the last seconds is lost when this process is killed."""
 SUM_NS = 600 * 10**9
-MAX_ENTRIES = 150_000
-"""Counts in a block: far below what a reader takes."""
 MAX_WAITING = 2_000
 """Frames that wait for the disk."""
 KEPT_NS = 600 * 10**9
 KEPT_BYTES = 32 << 20
-
-
-class Recorded(Protocol):
-    """What can be recorded: a session."""
-
-    @property
-    def declared(self) -> Declared:
-        """What it measures."""
-        ...
-
-    @property
-    def origin(self) -> Origin:
-        """Where its figures come from."""
-        ...
-
-    def tap(self, tap: Tap) -> Known:
-        """Hand it every frame from now on; what is known at this moment."""
-        ...
-
-    def known(self) -> Known:
-        """What is known at this moment."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a recording is."""
-
-    path: str = ""
-    active: bool = False
-    size: int = 0
-    """Bytes in the file."""
-    first_unix_ns: int = 0
-    last_unix_ns: int = 0
-    problem: str = ""
-    """Why it ended by itself, in one sentence."""
-
-    @property
-    def seconds(self) -> float:
-        """What it covers."""
-        return max(0, self.last_unix_ns - self.first_unix_ns) / 1e9
-
-
-@dataclass(slots=True)
-class _Track:
-    """One session on its way to the file."""
-
-    number: int
-    name: str
-    session: Recorded
-    base: Accounting = field(default_factory=Accounting)
-    """The accounts in front of everything that is kept."""
-    frames: list[Frame] = field(default_factory=list)
-    entries: int = 0
-    status: Status | None = None
-    summing: Summing | None = None
-    summed_unix_ns: int = 0
-
-    def add(self, frame: Frame) -> None:
-        if not self.frames and frame.status is None and self.status is not None:
-            frame = replace(frame, status=self.status)  # each block tells it anew
-        self.status = frame.status or self.status
-        self.frames.append(frame)
-        if frame.part is not None:
-            self.entries += len(frame.part.places) + len(frame.part.client_keys) + 8 * len(frame.part.records)
-
-    def full(self, frame: Frame) -> bool:
-        """Whether a block ends in front of this frame."""
-        late = self.frames and frame.unix_ns - self.frames[0].unix_ns >= BLOCK_NS
-        return bool(late) or self.entries > MAX_ENTRIES
-
-    def block(self) -> Block:
-        """What has been collected; the next block begins empty."""
-        frames, self.frames, self.entries = self.frames, [], 0
-        first, last = frames[0].unix_ns, frames[-1].unix_ns
-        return Block(Kind.FRAMES, self.number, len(frames), first, last, encode(frames))
 
 
 class Recorder:
@@ -117,7 +37,7 @@ class Recorder:
     def __init__(self, keep: bool = False) -> None:
         self._keep = keep
         self._jobs: queue.Queue[Callable[[], None] | None] = queue.Queue()
-        self._tracks: dict[int, _Track] = {}
+        self._tracks: dict[int, LiveTrack] = {}
         self._kept: deque[tuple[Block, Accounting]] = deque()
         """Blocks with the accounts at their ends."""
         self._kept_bytes = 0
@@ -132,7 +52,7 @@ class Recorder:
 
     def attach(self, session: Recorded, name: str = "") -> None:
         """Record this session from now on; the first one is the main one."""
-        track = _Track(self._next, name, session)
+        track = LiveTrack(self._next, name, session)
         self._next += 1
         self._jobs.put(partial(self._add_track, track))
         track.base = session.tap(partial(self._frame_came, track)).accounting
@@ -158,7 +78,7 @@ class Recorder:
         self._jobs.put(None)
         self._thread.join(2.0)
 
-    def _frame_came(self, track: _Track, frame: Frame) -> None:
+    def _frame_came(self, track: LiveTrack, frame: Frame) -> None:
         """From the thread that reads bpftrace."""
         if self._jobs.qsize() < MAX_WAITING:
             self._jobs.put(partial(self._frame, track, frame))
@@ -176,12 +96,15 @@ class Recorder:
             except Exception as error:  # the boundary of the thread: a defect must end the recording, not the watch
                 self._fail(f"recording failed: {type(error).__name__}: {error}")
 
-    def _add_track(self, track: _Track) -> None:
+    def _add_track(self, track: LiveTrack) -> None:
+        for other in list(self._tracks.values()):
+            if track.name and other.name == track.name:  # one that was stopped begins anew
+                self._drop(other)
         self._tracks[track.number] = track
         if self._fd >= 0:
             self._write_track(track)
 
-    def _frame(self, track: _Track, frame: Frame) -> None:
+    def _frame(self, track: LiveTrack, frame: Frame) -> None:
         if track.number not in self._tracks or not (self._keep or self._fd >= 0):
             return
         if track.frames and track.full(frame):
@@ -189,10 +112,11 @@ class Recorder:
         track.add(frame)
         if track.summing is not None:
             track.summing.add(frame)
-        if track.number and frame.status is not None and frame.status.tracer.state is State.STOPPED:
+        tracer = frame.status.tracer if frame.status is not None else None
+        if track.number and tracer is not None and tracer.state is State.STOPPED and not tracer.budget:
             self._drop(track)
 
-    def _flush(self, track: _Track) -> None:
+    def _flush(self, track: LiveTrack) -> None:
         if not track.frames:
             return
         last = next((f.part.accounting for f in reversed(track.frames) if f.part is not None), track.base)
@@ -214,7 +138,7 @@ class Recorder:
             if block.track in self._tracks:
                 self._tracks[block.track].base = accounting
 
-    def _drop(self, track: _Track) -> None:
+    def _drop(self, track: LiveTrack) -> None:
         """A script that was stopped: its figures go."""
         self._flush(track)
         if self._fd >= 0:
@@ -240,21 +164,21 @@ class Recorder:
                 for frame in decode(block.payload, len(self._tracks[block.track].session.declared.measures)):
                     summing.add(frame)
 
-    def _flush_kept(self, track: _Track) -> None:
+    def _flush_kept(self, track: LiveTrack) -> None:
         fd, self._fd = self._fd, -1  # into memory only: it is written with the others
         try:
             self._flush(track)
         finally:
             self._fd = fd
 
-    def _write_track(self, track: _Track) -> None:
+    def _write_track(self, track: LiveTrack) -> None:
         known = track.session.known()
         about = Track(track.name, track.session.declared, track.session.origin, known.names, track.base)
         track.summing = Summing(len(about.declared.measures))
         track.summed_unix_ns = track.frames[0].unix_ns if track.frames else known.unix_ns
         self._write(Block(Kind.TRACK, track.number, payload=about.payload()))
 
-    def _write_sum(self, track: _Track, unix_ns: int) -> None:
+    def _write_sum(self, track: LiveTrack, unix_ns: int) -> None:
         payload = track.summing.payload() if track.summing is not None else None
         if payload is not None:
             self._write(Block(Kind.SUM, track.number, 0, unix_ns, unix_ns, payload))

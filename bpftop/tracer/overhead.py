@@ -52,6 +52,19 @@ class OverheadMeter:
         self._stats_fd = -1
         self._closing = threading.Lock()
         self._start = (0, 0, 0.0)
+        self.measured: float | None = None
+        """Percent of one CPU in the second that ended with the last tick; None when it was not measured."""
+        self.measures = True
+        """Whether the kernel could be asked so far."""
+        self._load = self._pid = 0
+
+    def hurry(self, load: int, anyway: bool) -> None:
+        """Measure from this tick on: when the load (counts a tick) is half as much again as at the last measurement,
+        or ``anyway``."""
+        if self._stats_fd >= 0:
+            self._load = load
+        elif anyway or load > 1.5 * self._load + 10:
+            self._begin()
 
     def tick(self, pid: int | None) -> None:
         """Begin or finish a measurement of the process ``pid``."""
@@ -59,14 +72,20 @@ class OverheadMeter:
             return
         due = self._ticks < EVERY_TICKS or self._ticks % EVERY_TICKS == 0
         self._ticks += 1
-        if self._stats_fd < 0 and not due:
-            return  # asking costs a millisecond
-        run_ns, runs, missed = self._costs(pid)
+        self._pid, self.measured = pid, None
         if self._stats_fd >= 0:
+            run_ns, runs, missed = self._costs(pid)
             self._finish(run_ns, runs)
-        else:
-            self._stats_fd = self._enable()
-            self._start = (run_ns, runs, time.monotonic())
+            self.overhead = replace(self.overhead, missed=missed)
+        elif due:
+            self._begin()
+
+    def _begin(self) -> None:
+        """Measure from now on. Asking costs a millisecond."""
+        run_ns, runs, missed = self._costs(self._pid)
+        self._stats_fd = self._enable()
+        self.measures = self._stats_fd >= 0
+        self._start = (run_ns, runs, time.monotonic())
         self.overhead = replace(self.overhead, missed=missed)
 
     def _finish(self, run_ns: int, runs: int) -> None:
@@ -75,6 +94,7 @@ class OverheadMeter:
         hits = runs - begun_runs
         if hits >= 0 and elapsed > 0:
             self._measured.append((run_ns - begun_ns, hits, elapsed))
+            self.measured = (run_ns - begun_ns) / elapsed / 1e7
             spent = sum(each[0] for each in self._measured)
             hits = sum(each[1] for each in self._measured)
             elapsed = sum(each[2] for each in self._measured)

@@ -13,6 +13,7 @@ from textual.screen import Screen
 from bpftop.model import ScriptStatus, Snapshot
 from bpftop.ui.bundle import save_bundle, screen_picture, screen_text, verdict_rows
 from bpftop.ui.options import Player, RecordControl, SnapshotSource, UiOptions
+from bpftop.ui.safe import safe
 from bpftop.ui.screen import MainScreen
 from bpftop.ui.shell import INTERNAL_ERROR, Shell, run_app
 
@@ -33,6 +34,8 @@ class BpftopApp(Shell):
     ) -> None:
         super().__init__(options)
         self._session, self._save, self._recorder = session, save, recorder
+        self._stopped: frozenset[str] = frozenset()
+        """The scripts that were stopped by the budget and have been told."""
         self._eager = True
         """Nothing has been seen yet: look more often, so that the first figures come without delay."""
 
@@ -57,6 +60,7 @@ class BpftopApp(Shell):
         main = self.main
         if main is not None and main.is_mounted and not main.view.paused:
             snapshot = self._session.snapshot(main.view.window_s)
+            self._tell_stopped(snapshot)
             main.take(
                 snapshot,
                 self.player.position if self.player is not None else None,
@@ -65,6 +69,14 @@ class BpftopApp(Shell):
             if self._eager and _has_figures(snapshot):
                 self._eager = False
                 self.poll_every(main.refresh_s)
+
+    def _tell_stopped(self, snapshot: Snapshot) -> None:
+        """A word, once, about each script that has stopped because it cost too much."""
+        stopped = {script.name: script.budget for script in snapshot.scripts if script.budget}
+        for name in stopped.keys() - self._stopped:
+            said = f"{safe(name)} {safe(stopped[name], 300)}; its pane: Enter tries again, o whatever it costs"
+            self.notify(said, severity="warning", timeout=10)
+        self._stopped = frozenset(stopped)
 
     def snapshot(self, window_s: float | None, until_unix_ns: int | None = None) -> Snapshot:
         """The figures of now, or of a moment of the last ten minutes."""
@@ -103,13 +115,16 @@ class BpftopApp(Shell):
             yield SystemCommand(f"Pane: {pane.TITLE}", what, partial(self.run_action, f"pane({index})", main))
         yield from (each for each in super().get_system_commands(screen) if not each.title.startswith("Pane "))
 
-    def start_script(self, script: ScriptStatus) -> bool:
-        """Start a script that is off; False, with a word about it, where the session cannot."""
+    def start_script(self, script: ScriptStatus, free: bool = False) -> bool:
+        """Start a script that is off; False, with a word about it, where the session cannot.
+
+        ``free``: whatever it costs.
+        """
         start = getattr(self._session, "start_script", None)
         if start is None:
             self.notify("nothing can be started here: this is no live watch", severity="warning", timeout=5)
             return False
-        start(script.name)
+        start(script.name, free)
         if self.main is None or self.main.in_front.id != f"script-{script.name}":  # that pane says it itself
             self.notify(f"starting {script.name} …", timeout=4)
         self.poll()

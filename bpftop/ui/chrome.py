@@ -111,6 +111,9 @@ def accounting(snapshot: Snapshot, width: int) -> Line:
         left.append(Span(f" · untracked {account.untracked:,}", "bad"))
     if overhead.missed:
         left.append(Span(f" · missed {overhead.missed:,}", "warn"))
+    stopped = [safe(script.name, 20) for script in snapshot.scripts if script.budget]
+    if stopped:
+        left.append(Span(f" · over budget, stopped: {', '.join(stopped)}", "warn"))
     produced, shown, held = (units.count(n) for n in (account.produced, account.shown, account.suppressed))
     events = (
         f" · events: {produced} counted = {shown} shown + {held} suppressed",
@@ -125,7 +128,7 @@ def accounting(snapshot: Snapshot, width: int) -> Line:
         cost.append(f"{units.percent(overhead.cpu_percent / 100)} CPU")
     costs = (f"own cost {' · '.join(cost)} ", f"{' · '.join(cost)} ") if cost else ("own cost unknown ", "")
     for said, own in ((said, own) for said in events for own in costs):
-        row, right = line(*left, Span(said, "dim")), line(Span(own, "dim"))
+        row, right = line(*left, Span(said, "dim")), line(Span(own, "warn" if snapshot.tracer.budget else "dim"))
         if row.cells + right.cells + 1 <= width:
             break
     return ends(row, right, width, "chrome")

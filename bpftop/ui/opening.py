@@ -88,10 +88,11 @@ class Opening(Scrubbing, inherit_bindings=False):
 
     # scripts
 
-    def start_script(self, script: ScriptStatus) -> bool:
-        """Start a script that is off (True when it could be asked to); open the pane of one that runs."""
-        if script.state is State.OFF:
-            return self.bpftop.start_script(script)
+    def start_script(self, script: ScriptStatus, free: bool = False) -> bool:
+        """Start a script that is off or was stopped by the budget (True when it could be asked to); open the pane of
+        one that runs. ``free``: whatever it costs."""
+        if script.state is State.OFF or script.budget:
+            return self.bpftop.start_script(script, free)
         place = next((i for i, pane in enumerate(self.panes) if pane.id == f"script-{script.name}"), None)
         if place is not None:
             self.action_pane(place)

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from bpftop import session as session_module
 from bpftop.session import Session
+from bpftop.session import rescan as rescan_module
 from bpftop.target import resolve
 from tests.kernel.watching import final, free_port, wait_for, watching
 from tests.load import delay_server, program, run_load
@@ -125,7 +125,7 @@ def cgroup(name: str) -> Iterator[Path]:
 
 
 def test_a_cgroup_and_who_joins_it_later(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session_module, "_RESCAN_S", 0.5)
+    monkeypatch.setattr(rescan_module, "_RESCAN_S", 0.5)
     with (
         cgroup(f"bpftop-test-{os.getpid()}") as group,
         delay_server() as inside,

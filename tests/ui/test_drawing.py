@@ -306,9 +306,9 @@ def test_missed_hits_are_said_where_there_are_any() -> None:
     assert "missed" not in chrome.accounting(builders.live(), 120).text
     missing = replace(builders.live(), overhead=Overhead(131.0, 1_240.0, 0.4, missed=1234))
     assert roles(chrome.accounting(missing, 120))["· missed 1,234"] == "warn"
-    assert "missed 1,234 hits" in text(cost_lines(missing.overhead, 120, missing.missed))[0]
+    assert "missed 1,234 hits" in text(cost_lines(missing, 120))[0]
     unknown = replace(builders.live(), kernel="6.6.30-generic")
-    assert "missed: unknown before Linux 6.7" in text(cost_lines(unknown.overhead, 120, unknown.missed))[0]
+    assert "missed: unknown before Linux 6.7" in text(cost_lines(unknown, 120))[0]
 
 
 def test_tabs_get_shorter_before_they_are_cut() -> None:

@@ -15,6 +15,7 @@ from bpftop.ui.panes import startable
 from tests.ui import builders
 from tests.ui.driving import drive, screen_text, text_of, until
 
+TOOK = "stopped after 4 s: it took 14 % of one CPU, its budget is 5 %"
 OFF = ScriptStatus(
     "syscalls", "System calls", State.OFF, 0, "Enter starts it: system calls", "Syscalls", ("syscall_latency",),
     summary="How long the server's system calls take.", cost="0.6 us a system call",
@@ -36,8 +37,8 @@ class Growing(builders.FakeSession):
         super().__init__(snapshot)
         self.started: list[str] = []
 
-    def start_script(self, name: str) -> None:
-        self.started.append(name)
+    def start_script(self, name: str, free: bool = False) -> None:
+        self.started.append(f"{name}, free" if free else name)
         starting = replace(OFF, state=State.ATTACHING, detail="starting")
         self.current = replace(builders.live(), scripts=(*builders.scripts(), starting))
 
@@ -215,3 +216,32 @@ def test_the_palette_offers_every_pane_by_name() -> None:
         assert not any(name.startswith("Pane 1") for name in names)
 
     drive(ALL, steps, options=UiOptions(refresh_s=60.0))
+
+
+def test_a_script_that_cost_too_much_says_so_and_starts_again_within_the_budget_or_over_it() -> None:
+    session, seen = Growing(), []
+    running = builders.with_calls(builders.live())
+    own = [
+        replace(each, state=State.STOPPED, budget=TOOK) if each.name == "syscalls" else each for each in running.scripts
+    ]
+    session.current = replace(running, scripts=tuple(own))
+
+    async def steps(app: BpftopApp, pilot: Pilot[int]) -> None:
+        seen.append(await until(app, pilot, "over budget, stopped: syscalls"))
+        await pilot.press("0")
+        seen.append(await until(app, pilot, "syscalls stopped after 4 s"))
+        await pilot.press("6")
+        seen.append(await until(app, pilot, "o: whatever it costs"))
+        await pilot.press("enter")
+        await until(app, pilot, "starting syscalls")
+        session.current = replace(running, scripts=tuple(own))
+        app.poll()
+        await until(app, pilot, "o: whatever it costs")
+        await pilot.press("o")
+        await until(app, pilot, "starting syscalls")
+        await pilot.press("o")
+
+    drive(session, steps, size=(120, 40))
+    assert "figures are of until then" in seen[2]
+    assert "openat" in seen[2], "what was measured until then stays"
+    assert session.started == ["syscalls", "syscalls, free"]

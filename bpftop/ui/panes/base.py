@@ -48,7 +48,7 @@ class Pane(Canvas, can_focus=True):
         if self.view is None:
             return []
         above = words.notice(self.view, width)[: max(height - 3, 0)]
-        above += self.unfiltered(self.view)
+        above += self.remarks(self.view, width)
         if above:
             above.append(EMPTY)
         room = height - len(above)
@@ -56,7 +56,7 @@ class Pane(Canvas, can_focus=True):
             return above + centred(words.waiting(self.view), width, room)
         return above + self.draw(self.view, width, room)
 
-    def unfiltered(self, view: View) -> list[Line]:
+    def remarks(self, view: View, width: int) -> list[Line]:
         """A word when a pinned piece of the heat map does not filter this pane."""
         if view.box is None or not self.WHOLE:
             return []

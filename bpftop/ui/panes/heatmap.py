@@ -71,7 +71,7 @@ class HeatMap(MeasurePane):
         """The other corner of a selection, kept as the cursor is."""
         self._behind: tuple[object, Box | None, Behind] = (None, None, ([], []))
 
-    def unfiltered(self, view: View) -> list[Line]:
+    def remarks(self, view: View, width: int) -> list[Line]:
         """The piece is marked in the map."""
         return []
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 
 from bpftop import units
-from bpftop.model import Accounting, Overhead, ScriptStatus, Snapshot, State
+from bpftop.model import Accounting, ScriptStatus, Snapshot, State
 from bpftop.ui.paint import EMPTY, Line, Role, Span, fit, joined, line, pad, wrapped
 from bpftop.ui.panes.base import Pane
 from bpftop.ui.safe import safe
@@ -31,7 +31,7 @@ _TOLD = 5
 """Rows for all words about the script under the cursor."""
 _COLUMNS: list[Column[ScriptStatus]] = [
     Column("Script", 14, lambda row: Span(safe(row.name, 30), "strong"), left=True, grow=6),
-    Column("State", 9, lambda row: Span(row.state.value, STATE_ROLES[row.state]), left=True),
+    Column("State", 9, lambda row: Span(row.state.value, "warn" if row.budget else STATE_ROLES[row.state]), left=True),
     Column("Probes", 6, lambda row: str(row.probes) if row.probes else Span("–", "dim")),
     Column("What it measures", 20, lambda row: safe(row.detail or row.title), left=True, grow=200),
 ]
@@ -52,6 +52,7 @@ class Scripts(Pane):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "start", "Start", tooltip="start the script under the cursor, or open its pane"),
         Binding("x", "stop", "Stop", tooltip="stop the script under the cursor, if it was started here"),
+        Binding("o", "free", "Over budget", tooltip="start a script that was stopped by --budget, whatever it costs"),
         Binding("up,k", "move(-1)", "Up", show=False, tooltip="one row up"),
         Binding("down,j", "move(1)", "Down", show=False, tooltip="one row down"),
     ]
@@ -76,6 +77,16 @@ class Scripts(Pane):
         if chosen is not None:
             self.screen.start_script(chosen)  # type: ignore[attr-defined]
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Only what was stopped by the budget can be let go over it."""
+        return action != "free" or any(script.budget for script in (self.view.snapshot.scripts if self.view else ()))
+
+    def action_free(self) -> None:
+        """Start it anew, whatever it costs."""
+        chosen = self._chosen()
+        if chosen is not None and chosen.budget:
+            self.screen.start_script(chosen, True)  # type: ignore[attr-defined]
+
     def action_stop(self) -> None:
         """Stop it."""
         chosen = self._chosen()
@@ -99,8 +110,8 @@ class Scripts(Pane):
         if chosen is not None and height >= _BELOW + room + _TOLD:
             lines += [EMPTY, *_told(chosen, width)[: _TOLD - 1]]
         if low:  # the accounts are in the row below
-            return lines + tracer_lines(snapshot, width) + cost_lines(snapshot.overhead, width, snapshot.missed)
-        lines += [EMPTY, *tracer_lines(snapshot, width), EMPTY, *cost_lines(snapshot.overhead, width, snapshot.missed)]
+            return lines + tracer_lines(snapshot, width) + cost_lines(snapshot, width)
+        lines += [EMPTY, *tracer_lines(snapshot, width), EMPTY, *cost_lines(snapshot, width)]
         lines += [EMPTY, *accounting_lines(snapshot.accounting, width)]
         stderr = snapshot.tracer.stderr
         room = height - len(lines) - 2
@@ -143,10 +154,13 @@ def tracer_lines(snapshot: Snapshot, width: int) -> list[Line]:
     return lines
 
 
-def cost_lines(overhead: Overhead, width: int, missed: int | None = 0) -> list[Line]:
-    """The cost of the probes. ``missed``: of the snapshot."""
+def cost_lines(snapshot: Snapshot, width: int) -> list[Line]:
+    """The cost of the probes, and what is over its budget."""
+    overhead, missed = snapshot.overhead, snapshot.missed
+    over = [line for said in snapshot.over_budget for line in wrapped(safe(said, 300), width - 12, "warn")]
     if overhead.ns_per_hit is None and overhead.cpu_percent is None:
-        return _labelled("Own cost", [line(Span("the kernel does not tell (BPF statistics are off)", "dim"))], width)
+        unknown = line(Span("the kernel does not tell (BPF statistics are off)", "dim"))
+        return _labelled("Own cost", [unknown, *over], width)
     clauses = []
     if overhead.ns_per_hit is not None:
         clauses.append([Span(f"{units.duration(overhead.ns_per_hit)} a hit")])
@@ -158,7 +172,7 @@ def cost_lines(overhead: Overhead, width: int, missed: int | None = 0) -> list[L
         clauses.append([Span(f"missed {overhead.missed:,} hits: the kernel ran other BPF work on that CPU", "warn")])
     if missed is None:
         clauses.append([Span("missed: unknown before Linux 6.7", "dim")])
-    return _labelled("Own cost", joined(clauses, width - 12), width)
+    return _labelled("Own cost", [*joined(clauses, width - 12), *over], width)
 
 
 def accounting_lines(accounting: Accounting, width: int) -> list[Line]:

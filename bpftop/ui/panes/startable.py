@@ -29,6 +29,7 @@ class Startable(Pane):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("x", "stop_script", "Stop", tooltip="stop the script of this pane, if it was started from the screen"),
+        Binding("o", "free", "Over budget", tooltip="start a script that was stopped by --budget, whatever it costs"),
     ]
     script: str
 
@@ -72,6 +73,29 @@ class Startable(Pane):
             if not self._opening.start_script(status):
                 self._asked_s = None
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Only what was stopped by the budget can be let go over it."""
+        status = self.status(self.view) if self.view else None
+        return action != "free" or bool(status and status.budget)
+
+    def action_free(self) -> None:
+        """Start it anew, whatever it costs."""
+        self._again(free=True)
+
+    def _again(self, free: bool = False) -> None:
+        status = self.status(self.view) if self.view else None
+        if status is not None and status.budget and self._opening.start_script(status, free):
+            self._asked_s = time.monotonic()
+
+    def remarks(self, view: View, width: int) -> list[Line]:
+        """Why it has stopped by itself, above the figures of until then."""
+        status = self.status(view)
+        if status is None or not status.budget:
+            return super().remarks(view, width)
+        said = f"{status.name} {safe(status.budget, 300)}: these figures are of until then"
+        keys = "  (Enter: try again, o: whatever it costs, x: take it away)"
+        return [*wrapped(said + keys, width, "warn"), *super().remarks(view, width)]
+
     @property
     def _opening(self) -> Opening:
         return self.screen  # type: ignore[return-value]
@@ -91,6 +115,8 @@ class Startable(Pane):
         status = self.status(self.view) if self.view else None
         if status is not None and status.state is State.OFF:
             self._start()
+        elif status is not None and status.budget:
+            self._again()
         elif status is not None and status.state is State.FAILED and self.view and self.standing(self.view, 80):
             self._opening.stop_script(status)
             self._opening.start_script(replace(status, state=State.OFF))
