@@ -102,6 +102,8 @@ def _run(given: list[str], ours_alone: bool) -> int:
         print(simulation.listing())
         return 0
     if ours_alone:
+        # numpy starts a thread for each CPU otherwise, for matrices that nobody here multiplies.
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         from bpftop.cli.divide import divide
 
         code = divide(options)

@@ -75,12 +75,13 @@ def baseline_of(path: Path | None) -> Run | None:
 
 
 def _show(session: Session, options: argparse.Namespace, recorder: LiveRecorder, banner: str, absent: str = "") -> int:
-    from bpftop.export.snapshot_csv import write_snapshot
     from bpftop.ui.app import run
 
     directory = save_directory(options)
 
     def save(snapshot: Snapshot) -> str:
+        from bpftop.export.snapshot_csv import write_snapshot
+
         paths = write_snapshot(snapshot, directory)
         stem = paths[0].name.removesuffix("percentiles.csv")
         return f"saved {len(paths)} files: {directory / stem}*.csv"

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import ctypes
+import gc
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
@@ -24,6 +27,8 @@ Save = Callable[[Snapshot], str]
 
 FIRST_FIGURES_S = 0.2
 """Between two looks until the first figures are there."""
+SETTLED_S = 3.0
+"""From the first figures until all that a steady screen needs has been imported and made."""
 
 
 class BpftopApp(Shell):
@@ -69,6 +74,7 @@ class BpftopApp(Shell):
             if self._eager and _has_figures(snapshot):
                 self._eager = False
                 self.poll_every(main.refresh_s)
+                self.set_timer(SETTLED_S, _settle)
 
     def _tell_stopped(self, snapshot: Snapshot) -> None:
         """A word, once, about each script that has stopped because it cost too much."""
@@ -148,6 +154,14 @@ class BpftopApp(Shell):
         verdict = verdict_rows(snapshot)
         text, picture = screen_text(self), screen_picture(self, f"bpftop {snapshot.target.name}")
         self.save_in_thread(partial(save_bundle, snapshot, verdict, text, picture, self._options.save_to))
+
+
+def _settle() -> None:
+    """What is there stays: no collector looks at it again, and what the start has left over goes back to the system."""
+    gc.collect()
+    gc.freeze()
+    with contextlib.suppress(OSError, AttributeError):  # another C library
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _has_figures(snapshot: Snapshot) -> bool:

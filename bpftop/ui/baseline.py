@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bpftop.compare.model import Run
 from bpftop.model import Measure, MeasureSnapshot, Trend
 from bpftop.stats import buckets
 from bpftop.stats.quantiles import histogram, summarize
 from bpftop.ui.view import Baseline
+
+if TYPE_CHECKING:
+    from bpftop.compare.model import Run
 
 
 def baseline_of_run(run: Run) -> Baseline:

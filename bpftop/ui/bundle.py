@@ -8,7 +8,6 @@ from pathlib import Path
 
 from textual.app import App
 
-from bpftop.export.bundle import write_bundle
 from bpftop.model import Snapshot
 from bpftop.stats.findings import judge
 from bpftop.ui.safe import safe
@@ -34,5 +33,7 @@ def verdict_rows(snapshot: Snapshot) -> list[str]:
 
 def save_bundle(snapshot: Snapshot, verdict: Sequence[str], text: str, picture: str, directory: Path) -> str:
     """Write the folder; what to say about it. Raises FileError."""
+    from bpftop.export.bundle import write_bundle  # with all export formats: not before it is wanted
+
     folder = write_bundle(snapshot, verdict, text, picture, directory)
     return f"saved the incident: {folder} (summary.md is to paste)"
