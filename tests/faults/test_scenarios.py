@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from bpftop import session as session_module
+from bpftop import session as session_package
 from bpftop.model import Accounting, Process, Snapshot, State, Target, TargetKind
-from bpftop.session import Session
+from bpftop.session import Session, reading
 from bpftop.tracer.supervisor import BpftraceSource
 from tests.fakes import FakeBpftrace, alive, wait_for
 from tests.faults.scenarios import ENDS_SOMEHOW, SCENARIOS, Scenario
@@ -30,8 +30,9 @@ AT_ONCE = 5
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Silence and stubbornness are found out sooner than in life."""
-    monkeypatch.setattr(session_module, "_STALLED_AFTER_NS", 600_000_000)
-    monkeypatch.setattr(session_module, "_LADDER_S", 0.5)
+    monkeypatch.setattr(reading, "_STALLED_AFTER_NS", 600_000_000)
+    for module in (reading, session_package):
+        monkeypatch.setattr(module, "LADDER_S", 0.5)
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda each: each.name)
