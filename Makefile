@@ -7,6 +7,7 @@
 #   make test-bpftraces       the scripts on every bpftrace that Debian ships; writes docs/bpftrace.md
 #   make test-kernels         the scripts on Debian's kernels from 5.10 on, under QEMU; writes docs/kernels.md
 #   make incidents            incidents on a real nginx and what the overview says of them; writes docs/incidents.md
+#   make grid                 are all events accounted for? rates x readers x hogs x scripts x bpftraces; writes docs/accounting.md
 #   make faults               a bpftrace with bad habits, each signal to each of the processes: 25 times (ROUNDS=3 is shorter)
 #   make fuzz                 every reader of foreign bytes on mutations, a minute each (SECONDS=600 is longer)
 #   make check                ruff, mypy, import layers, the dialect of bt/
@@ -28,7 +29,7 @@ PACKAGES_TEST := bpftrace nginx wrk tmux curl strace build-essential:gcc procps:
 PACKAGES_SERVERS := php-fpm:$(notdir $(firstword $(wildcard /usr/sbin/php-fpm*) php-fpm)) openssl default-jdk-headless:javac
 SYSTEM_PATH := $(PATH):/usr/sbin:/sbin
 
-.PHONY: run test test-servers test-bpftraces test-kernels incidents faults fuzz check bench bench-scripts bench-ui docs screenshots clean host-run host-test
+.PHONY: run test test-servers test-bpftraces test-kernels incidents grid faults fuzz check bench bench-scripts bench-ui docs screenshots clean host-run host-test
 .DEFAULT_GOAL := run
 
 run: $(VENV)/run.stamp host-run
@@ -56,6 +57,9 @@ test-kernels: $(VENV)/dev.stamp host-test
 
 incidents: $(VENV)/dev.stamp host-test
 	$(BIN)/python -m tests.incidents $(or $(ARGS),--write)
+
+grid: $(VENV)/dev.stamp host-test
+	$(BIN)/python -m tests.grid $(or $(ARGS),--bpftraces trixie,sid --write)
 
 faults: $(VENV)/dev.stamp host-test
 	BPFTOP_FAULT_ROUNDS=$(or $(ROUNDS),25) $(BIN)/python -m pytest tests/faults tests/kernel/test_division.py --timeout 7200 $(ARGS)
