@@ -25,7 +25,7 @@ ARGS ?=
 PACKAGES_RUN := bpftrace
 PACKAGES_TEST := bpftrace nginx wrk tmux curl strace build-essential:gcc procps:ps util-linux:unshare iproute2:ip \
   python3-minimal:/usr/bin/python3 redis-tools:redis-benchmark apache2-bin:apache2 haproxy postgresql:pg_ctlcluster nodejs:node \
-  qemu-system-x86:qemu-system-x86_64 busybox-static:busybox e2fsprogs:mke2fs prometheus
+  qemu-system-x86:qemu-system-x86_64 busybox-static:busybox e2fsprogs:mke2fs prometheus sudo
 PACKAGES_SERVERS := php-fpm:$(notdir $(firstword $(wildcard /usr/sbin/php-fpm*) php-fpm)) openssl default-jdk-headless:javac
 SYSTEM_PATH := $(PATH):/usr/sbin:/sbin
 

@@ -7,6 +7,7 @@ import pwd
 import signal
 import stat
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
@@ -19,7 +20,7 @@ import pytest
 from bpftop.supervision.drop import SUPERVISING
 from tests.kernel.watching import Nginx, wait_for
 from tests.load import run_load
-from tests.ui.ptys import Terminal, child_in_terminal, restored
+from tests.ui.ptys import ROOT, Terminal, child_in_terminal, restored
 
 T = TypeVar("T")
 NOBODY = pwd.getpwnam("nobody")
@@ -153,6 +154,7 @@ class Watch:
     def start(self) -> None:
         """Wait until it is live."""
         self.terminal.until("LIVE")
+        self.sudo = -1
         self.supervisor = self.terminal.child.pid
         (self.bpftrace,) = named(self.supervisor, "bpftrace")
         (self.screen,) = [child for child in children(self.supervisor) if child != self.bpftrace]
@@ -178,6 +180,50 @@ class Watch:
             self.terminal.read(0.2)
             assert restored(self.terminal, self._before) == []
         return code
+
+
+class WatchOfSudo(Watch):
+    """The same behind a real sudo, which gives it a terminal of its own (use_pty, Debian's default)."""
+
+    def start(self) -> None:
+        """Wait until it is live, and find who is who: sudo, its monitor, the supervisor."""
+        self.terminal.until("LIVE")
+        self.sudo = pid = self.terminal.child.pid
+        while status(pid)["Name"] == "sudo":
+            (pid,) = children(pid)
+        self.supervisor = pid
+        (self.bpftrace,) = named(pid, "bpftrace")
+        (self.screen,) = [child for child in children(pid) if child != self.bpftrace]
+
+    def nothing_left(self) -> None:
+        """Not behind a sudo that was killed, either. What is left of the terminal then is the shell's to mend."""
+        all_end((self.bpftrace, self.screen, self.supervisor, self.sudo))
+
+
+def behind_sudo(port: int) -> list[str]:
+    """The words for a watch that root starts with sudo."""
+    words = ["sudo", "-n", "-u", "root", "--", "env", f"PYTHONPATH={ROOT}", sys.executable, *WATCH, f":{port}"]
+    return ["-c", "import os, sys; os.execvp(sys.argv[1], sys.argv[1:])", *words, "--user", "nobody"]
+
+
+@pytest.mark.parametrize("victim", ["sudo", "terminal"])
+def test_behind_a_real_sudo_nothing_is_left_either(nginx: Nginx, victim: str) -> None:
+    numbers = [signal.SIGHUP] if victim == "terminal" else SIGNALS
+    for _ in range(ROUNDS):
+        with ExitStack() as stack:
+            watches = {}
+            for number in numbers:
+                terminal = stack.enter_context(child_in_terminal(behind_sudo(nginx.port), (90, 24)))
+                watches[number] = WatchOfSudo(terminal)
+            for watch in watches.values():
+                watch.start()
+            for number, watch in watches.items():
+                watch.hurt(victim, number)
+                if victim == "terminal" or number == signal.SIGKILL:
+                    watch.terminal.child.wait(20)
+                    watch.nothing_left()
+                else:
+                    assert watch.ended() == 128 + number, number
 
 
 @pytest.mark.parametrize("victim", ["screen", "supervisor", "bpftrace", "terminal"])
