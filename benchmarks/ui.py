@@ -24,7 +24,7 @@ from terminal import ROOT, SIZE, Measured, Terminal
 from watched import busy, calls, nginx
 from yardsticks import DOLPHIE, EMPTY, yardsticks
 
-WARM_S, IDLE_S, PRESSES, ROUNDS = 15.0, 15.0, 60, 9
+WARM_S, IDLE_S, PRESSES, ROUNDS = 15.0, 12.0, 60, 7
 OURS = "bpftop, overview, once a second"
 STATE = re.compile(rb"ATTACHING|LIVE")
 COUNTED = re.compile(r"([\d.]+) ?([kM]?) system calls/s")

@@ -123,6 +123,8 @@ class Canvas(NamedKeys, Widget):
         terminal: DirectTerminal | None = getattr(self.app, "direct", lambda _: None)(self.screen)
         if terminal is None or self._layout_required or self._repaint_required:
             return False
+        if self not in self.screen._compositor.visible_widgets:  # it comes to the front, but another is still shown
+            return False
         if self._pen is None:
             self._pen = Pen(self._style, terminal.colors)
         left, top = self.content_region.offset
