@@ -23,7 +23,7 @@ from benchmarks.paired import Bench, Row, interval, spread_text  # noqa: E402
 from bpftop import preflight  # noqa: E402
 from bpftop.model import Cost  # noqa: E402
 from bpftop.scripts import catalog, compose, costs, page  # noqa: E402
-from bpftop.scripts.catalog import script_folder  # noqa: E402
+from bpftop.scripts.catalog import script_folder, shipped  # noqa: E402
 from bpftop.target import resolve  # noqa: E402
 
 CLOSED = ("connections",)
@@ -45,6 +45,7 @@ def main() -> int:
     print(page.cost_table(found))
     if options.write:
         costs.write(script_folder(), found)
+        shipped.cache_clear()
         page.write(HERE.parent)
     return 0
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from bpftop.model import (
     Accounting,
     ClientRow,
+    CounterSnapshot,
     Histogram,
     Measure,
     MeasureSnapshot,
@@ -62,6 +64,26 @@ def busy() -> MeasureSnapshot:
             ClientRow("2001:db8:ffff:ffff:ffff:ffff:ffff:ffff", 1, 0.1, 2_000_000, 2_000_000, 2_000_001),
         ],
     )
+
+
+def by_call() -> MeasureSnapshot:
+    """Forty system calls of two kinds in ten seconds, a quarter of the time."""
+    shown = measure(
+        "read_time",
+        Summary(40, 4.0, 50_000_000, 80_000_000, 85_000_000, 90_000_000, 99_000_000, 99_000_000, 2_500_000_000),
+        clients=[
+            ClientRow("pread64", 30, 3.0, 50_000_000, 90_000_000, 99_000_000, 2_000_000_000),
+            ClientRow("openat", 10, 1.0, 50_000_000, 60_000_000, 60_000_000, 500_000_000),
+        ],
+    )
+    return replace(shown, measure=replace(shown.measure, key="syscall"))
+
+
+def scripted(measures: Mapping[str, MeasureSnapshot], slow: Sequence[SlowRequest] = ()) -> Snapshot:
+    """A snapshot over 10 s with a counter by client besides."""
+    resets = Measure("resets", "Resets", "", "", unit="count")
+    counter = CounterSnapshot(resets, 7, 0.7, (ClientRow("10.0.0.1", 7, 0.7, None, None, None),))
+    return replace(snapshot(measures, slow=slow), counters={"resets": counter})
 
 
 def snapshot(

@@ -99,7 +99,7 @@ def test_csv_with_an_interval_has_one_header() -> None:
     lines = done.stdout.splitlines()
     assert lines[0].startswith("timestamp_ns,duration_s,measure,count")
     assert len([line for line in lines if line.startswith("timestamp_ns")]) == 1
-    assert len([line for line in lines if ",request_latency," in line]) == 2
+    assert len([line for line in lines if ",request_latency," in line and line.endswith(",client,")]) == 2
 
 
 # --- intervals --------------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from bpftop.export.snapshot_csv import file_stem
 from bpftop.export.table import Cell, guarded, to_csv
 from bpftop.model import SlowRequest
 from bpftop.text import safe
-from tests.snapshots import UNIX_NS, measure, snapshot
+from tests.snapshots import UNIX_NS, by_call, measure, scripted, snapshot
 
 cells = st.one_of(st.text(max_size=30), st.integers(-(2**63), 2**64), st.none())
 
@@ -118,10 +118,27 @@ def test_the_file_name_is_safe_whatever_the_target(name: str) -> None:
     assert len(stem) < 80
 
 
-def test_a_report_is_one_row_per_measure() -> None:
-    shot = snapshot({"a": measure("a"), "b": measure("b")})
-    rows = read(to_csv([csv_header(), *csv_rows(shot)]))
-    assert [len(row) for row in rows] == [len(rows[0])] * 3
-    assert rows[0][:4] == ["timestamp_ns", "duration_s", "measure", "count"]
-    assert rows[1][:5] == [str(UNIX_NS), "10.000", "a", "0", "0.000"]
-    assert rows[1][5] == "", "nothing came: no percentile, not zero"
+def test_a_report_has_a_row_for_each_measure_counter_and_key() -> None:
+    shot = scripted({"a": measure("a"), "read_time": by_call()})
+    rows = list(csv.DictReader(io.StringIO(to_csv([csv_header(), *csv_rows(shot)])), strict=True))
+    told = [(row["measure"], row["kind"], row["key"], row["count"]) for row in rows]
+    assert told == [
+        ("a", "client", "", "0"), ("read_time", "syscall", "", "40"), ("read_time", "syscall", "pread64", "30"),
+        ("read_time", "syscall", "openat", "10"), ("resets", "client", "", "7"), ("resets", "client", "10.0.0.1", "7"),
+    ]  # fmt: skip
+    assert {(row["timestamp_ns"], row["duration_s"], row["produced"]) for row in rows} == {
+        (str(UNIX_NS), "10.000", "10")
+    }
+    assert rows[0]["p50_ns"] == "", "nothing came: no percentile, not zero"
+    call = rows[2]
+    assert (call["p50_ns"], call["p90_ns"], call["p99_ns"], call["max_ns"]) == ("50000000", "", "90000000", "99000000")
+    assert (call["rate_per_s"], call["total_ns"], call["share_of_wall"]) == ("3.000", "2000000000", "0.200000")
+    assert (rows[1]["total_ns"], rows[1]["share_of_wall"]) == ("2500000000", "0.250000")
+    assert (rows[4]["rate_per_s"], rows[4]["p50_ns"], rows[4]["total_ns"]) == ("0.700", "", "")
+
+
+def test_a_saved_snapshot_has_the_same_keys(tmp_path: Path) -> None:
+    rows = table(write_snapshot(scripted({"read_time": by_call()}), tmp_path), "keys")
+    assert [(row["key"], row["count"], row["share_of_wall"]) for row in rows] == [
+        ("pread64", "30", "0.200000"), ("openat", "10", "0.050000"), ("", "7", ""), ("10.0.0.1", "7", ""),
+    ]  # fmt: skip

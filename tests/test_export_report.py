@@ -17,7 +17,7 @@ from bpftop.export.interval_text import heading, line
 from bpftop.model import Accounting, ClientRow, Histogram, Overhead, SlowRequest, Summary
 from bpftop.stats import buckets
 from bpftop.text import both_ends, safe
-from tests.snapshots import UNIX_NS, busy, histogram, measure, snapshot
+from tests.snapshots import UNIX_NS, busy, by_call, histogram, measure, scripted, snapshot
 
 HOSTILE = ["\x1b]0;owned\x07", "a\nE 1 2", "[/b]", "\u202eevil", "\x9b31m", "é" * 50, "\x00", "名前" * 30]
 
@@ -75,6 +75,7 @@ def test_json_is_the_schema_to_the_letter() -> None:
             }
         },
         "counters": {},
+        "slowest": {},
         "accounting": {"produced": 10, "shown": 4, "suppressed": 6, "lost": 0, "rejected": 0, "untracked": 0},
         "loss_share": 0.0,
         "inconclusive": [],
@@ -129,6 +130,46 @@ def test_the_text_report_word_for_word() -> None:
         "own cost 260 ns per hit x 1000/s = 0.0 % of one CPU\n"
         "with     bpftrace 0.17.0, Linux 6.18.0\n"
     )
+
+
+STALL = SlowRequest(
+    UNIX_NS, "stall", 30_000_000, "", {"pid": 11, "tid": 12, "in_syscall_ns": 29_000_000}, {"syscall": "pread64"}
+)
+UPSTREAM = SlowRequest(UNIX_NS, "upstream", 2_000_000, "", {"pid": 11}, {"peer": "10.0.0.9:80"})
+
+
+def test_keys_counters_and_single_events_of_scripts_word_for_word() -> None:
+    text = to_text(scripted({"read_time": by_call()}, [STALL, UPSTREAM]))
+    assert (
+        "Read time by syscall\n"
+        "  syscall                    n     rate      p50     p99     max   total of wall\n"
+        "  pread64                   30    3.0/s  50.0 ms 90.0 ms 99.0 ms  2.00 s    20 %\n"
+        "  openat                    10    1.0/s  50.0 ms 60.0 ms 60.0 ms  500 ms   5.0 %\n"
+        "\n"
+        "Resets                              7     0.7/s\n"
+        "  10.0.0.1                   7\n"
+        "\n"
+        "Slowest answers of upstreams (UTC)\n"
+        "  21:45:00.123  2.00 ms  10.0.0.9:80  pid 11\n"
+        "\n"
+        "Longest event-loop stalls (UTC), each with the longest system call in it\n"
+        "  21:45:00.123  30.0 ms  pread64  pid 11  tid 12  in syscall 29.0 ms\n"
+    ) in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_json_has_keys_with_their_share_and_the_slowest_of_each_kind() -> None:
+    report = json.loads(json.dumps(to_json(scripted({"read_time": by_call()}, [STALL] * 30 + [UPSTREAM]))))
+    shown = report["measures"]["read_time"]
+    assert (shown["key"], [(row["key"], row["share_of_wall"]) for row in shown["keys"]]) == (
+        "syscall", [("pread64", 0.2), ("openat", 0.05)],
+    )  # fmt: skip
+    assert report["counters"]["resets"]["clients"] == [{"client": "10.0.0.1", "count": 7, "rate_per_s": 0.7}]
+    stall = {"timestamp_ns": UNIX_NS, "latency_ns": 30_000_000, "pid": 11, "tid": 12, "in_syscall_ns": 29_000_000}
+    assert report["slowest"]["stall"] == [{**stall, "syscall": "pread64"}] * 20
+    assert report["slowest"]["upstream"] == [
+        {"timestamp_ns": UNIX_NS, "latency_ns": 2_000_000, "pid": 11, "peer": "10.0.0.9:80"}
+    ]
 
 
 def test_nothing_is_said_as_nothing() -> None:

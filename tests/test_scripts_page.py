@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from bpftop.cli.choice import say_costs
 from bpftop.errors import ScriptError
 from bpftop.model import Cost
 from bpftop.scripts import costs, page
@@ -87,3 +88,18 @@ def test_a_missing_mark_is_named() -> None:
     assert page.replaced("<!-- a -->\nold\n<!-- /a -->", "a", "new") == "<!-- a -->\nnew\n<!-- /a -->"
     with pytest.raises(ScriptError, match="<!-- b -->"):
         page.replaced("<!-- a --><!-- /a -->", "b", "new")
+
+
+def test_several_scripts_are_warned_of_in_one_sentence() -> None:
+    known = shipped()
+    dear, other = replace(known["syscalls"], measured=DEAR, cost=costs.warning(DEAR)), known["usdt"]
+    cheap = replace(known["disk"], measured=CHEAP, cost="")
+    assert costs.warnings([cheap]) == []
+    assert costs.warnings([dear, cheap, other]) == [f"syscalls costs {dear.cost}", f"usdt costs {other.cost}"]
+    assert costs.warnings([dear, replace(dear, name="tcp"), other]) == [
+        "of the requests/s of a saturated nginx the scripts take: syscalls 37 %, tcp 37 % (bpftop scripts)",
+        f"usdt costs {other.cost}",
+    ]
+    said: list[str] = []
+    say_costs([dear, cheap], said.append)
+    assert said == [f"syscalls costs {dear.cost}"]

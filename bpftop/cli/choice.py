@@ -55,10 +55,11 @@ def unknown_script(name: str, known: Mapping[str, Script], command: str = "scrip
 
 
 def say_costs(scripts: Sequence[Script], say: Callable[[str], None]) -> None:
-    """What the scripts take: said where it scrolls away, not kept on the screen (the pane Scripts has it)."""
-    for script in scripts:
-        if script.cost:
-            say(f"{script.name} costs {script.cost}")
+    """What the scripts take, before they start: said where it scrolls away, not kept on the screen (Scripts has it)."""
+    from bpftop.scripts import costs
+
+    for sentence in costs.warnings(scripts):
+        say(sentence)
 
 
 def runnable(options: argparse.Namespace, host: Host, say: Callable[[str], None]) -> list[Script]:

@@ -70,8 +70,8 @@ def planned(options: argparse.Namespace, say: Say, say_absent: Say, say_cost: Sa
     prepare(host)
     target = attach.runners(spec) if options.target is None else found(spec, say, say_absent)
     chosen = runnable(options, host, say)
-    say_costs(chosen, say_cost)
     first = [attach.attached(options, target, say)]
+    say_costs([*chosen, *first[0]], say_cost)
 
     def scripts(target: Target) -> list[Script]:
         return [*chosen, *(first.pop() if first else attach.attached(options, target))]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from bpftop.export.report_slow import slowest_json
 from bpftop.model import ClientRow, CounterSnapshot, MeasureSnapshot, Snapshot, losses
 from bpftop.text import safe
 
@@ -28,6 +29,7 @@ def to_json(snapshot: Snapshot) -> dict[str, Any]:
         "duration_s": round(snapshot.window.span_s, 3),
         "measures": {name: _measure(measure) for name, measure in snapshot.measures.items()},
         "counters": {name: _counter(counter) for name, counter in snapshot.counters.items()},
+        "slowest": slowest_json(snapshot),
         "accounting": {
             "produced": a.produced,
             "shown": a.shown,
@@ -88,7 +90,7 @@ def _rows(key: str, rows: Sequence[ClientRow], *, timed: bool) -> dict[str, Any]
     if key == "none":
         return {}
     name = "client" if key == "client" else "key"
-    table = [{name: safe(row.client), **_row(row, timed)} for row in rows]
+    table = [{name: safe(row.client), **_row(row, timed), **_of_wall(row, timed and key != "client")} for row in rows]
     return {"clients": table} if key == "client" else {"key": key, "keys": table}
 
 
@@ -102,6 +104,12 @@ def _row(row: ClientRow, timed: bool) -> dict[str, Any]:
 
 def _share(value: float) -> float:
     return round(value, 9)
+
+
+def _of_wall(row: ClientRow, wanted: bool) -> dict[str, Any]:
+    """A thread that is in a call for a millionth of the time is seen."""
+    share = row.share_of_wall
+    return {"share_of_wall": None if share is None else round(share, 6)} if wanted else {}
 
 
 def _whole(value: int | None) -> int | None:

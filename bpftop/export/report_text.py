@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 from bpftop import units
 from bpftop.export.bars import histogram_lines
 from bpftop.export.report_keys import counters, keyed
+from bpftop.export.report_slow import slowest
 from bpftop.model import MeasureSnapshot, Snapshot, Summary, losses
 from bpftop.text import safe
 
 WIDTH = 80
 CLIENTS = 10
-SLOW = 10
 _HISTOGRAMS = ("request_latency", "read_queue_latency")
 """Together they say whether the server is slow or the requests wait for it."""
 _ASCII = str.maketrans({"µ": "u", "–": "-", "…": ".", "\N{REPLACEMENT CHARACTER}": "?", "·": "-"})
@@ -29,7 +29,7 @@ def to_text(snapshot: Snapshot, ascii_only: bool = False) -> str:
         list(_clients(snapshot)),
         *(list(keyed(measure)) for measure in snapshot.measures.values()),
         list(counters(snapshot)),
-        list(_slow(snapshot)),
+        *(list(block) for block in slowest(snapshot)),
         list(_accounting(snapshot)),
     ]
     text = "\n\n".join("\n".join(line.rstrip() for line in block) for block in blocks if block) + "\n"
@@ -110,28 +110,6 @@ def _clients(snapshot: Snapshot) -> Iterator[str]:
         yield f"  {safe(row.client, 39):{width}} {units.count(row.count):>6} {share:>6} {figures}"
     if len(main.clients) > len(rows):
         yield f"  and {len(main.clients) - len(rows)} more: --format json shows them"
-
-
-def _slow(snapshot: Snapshot) -> Iterator[str]:
-    requests = [slow for slow in snapshot.slow if slow.event == "request"]
-    if not requests:
-        return
-    yield "Slowest requests (UTC), from the arrival of the data to the first byte sent"
-    for slow in requests[:SLOW]:
-        moment = datetime.fromtimestamp(slow.unix_ns / 1e9, UTC)
-        line = f"  {moment:%H:%M:%S}.{moment.microsecond // 1000:03d} {units.duration(slow.latency_ns):>8}"
-        line += f"  {safe(slow.client, 39)}"
-        texts = [safe(text, 40) for text in slow.texts.values() if text]
-        for further in (*texts, *(_field(name, value) for name, value in slow.fields.items() if value)):
-            if len(line) + 2 + len(further) <= WIDTH:
-                line += "  " + further
-        yield line
-
-
-def _field(name: str, value: int) -> str:
-    """``read queue 1.20 ms``, ``pid 1234``."""
-    words = name.removesuffix("_ns").replace("_", " ")
-    return f"{words} {units.duration(value) if name.endswith('_ns') else value}"
 
 
 def _accounting(snapshot: Snapshot) -> Iterator[str]:

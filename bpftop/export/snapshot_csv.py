@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bpftop.errors import FileError
 from bpftop.export.files import NameTaken, create_all
-from bpftop.export.table import Cell, to_csv
+from bpftop.export.table import Cell, share, to_csv
 from bpftop.model import Snapshot, losses
 
 _TRIES = 100
@@ -81,17 +81,17 @@ def clients(snapshot: Snapshot) -> Iterator[Sequence[Cell]]:
 
 def keys(snapshot: Snapshot) -> Iterator[Sequence[Cell]]:
     """One row per measure and key that is no client, and per counter and key; a counter's total has an empty key."""
-    yield "measure", "kind", "key", "count", "rate_per_s", "p50_ns", "p99_ns", "max_ns", "total_ns"
+    yield "measure", "kind", "key", "count", "rate_per_s", "p50_ns", "p99_ns", "max_ns", "total_ns", "share_of_wall"
     for name, measure in snapshot.measures.items():
         kind = measure.measure.key
         for row in measure.clients if kind != "client" else ():
-            times = (row.p50_ns, row.p99_ns, row.max_ns, row.total_ns)
+            times = (row.p50_ns, row.p99_ns, row.max_ns, row.total_ns, share(row))
             yield name, kind, row.client, row.count, float(row.rate_per_s), *times
     for name, counter in snapshot.counters.items():
         kind = counter.measure.key
-        yield name, kind, "", counter.count, float(counter.rate_per_s), *(None,) * 4
+        yield name, kind, "", counter.count, float(counter.rate_per_s), *(None,) * 5
         for row in counter.rows:
-            yield name, kind, row.client, row.count, float(row.rate_per_s), *(None,) * 4
+            yield name, kind, row.client, row.count, float(row.rate_per_s), *(None,) * 5
 
 
 def slow_requests(snapshot: Snapshot) -> Iterator[Sequence[Cell]]:

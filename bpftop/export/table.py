@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
+from bpftop.model import ClientRow
 from bpftop.text import safe
 
 Cell: TypeAlias = str | int | float | None
@@ -22,6 +23,11 @@ def to_csv(rows: Iterable[Sequence[Cell]]) -> str:
     writer = csv.writer(out, lineterminator="\n")
     writer.writerows([_cell(value) for value in row] for row in rows)
     return out.getvalue()
+
+
+def share(row: ClientRow) -> Cell:
+    """Its share of the wall clock, to a millionth."""
+    return None if row.share_of_wall is None else f"{row.share_of_wall:.6f}"
 
 
 def _cell(value: Cell) -> str:

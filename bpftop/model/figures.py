@@ -62,6 +62,11 @@ class ClientRow:
     code: int = 0
     """The key itself (bpftop.wire); 0 for ``others``."""
 
+    @property
+    def share_of_wall(self) -> float | None:
+        """``total_ns`` as a share of the time that was looked at: 1.0 is one thread all the time."""
+        return self.total_ns * self.rate_per_s / self.count / 1e9 if self.total_ns is not None and self.count else None
+
 
 @dataclass(frozen=True, slots=True)
 class Trend:

@@ -6,7 +6,7 @@ The only place of these figures: warnings, ``bpftop scripts`` and the tables of 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -61,11 +61,26 @@ def warning(cost: Cost) -> str:
     return said if cost.ns_per_hit is None else f"{said}, {cost.ns_per_hit:.0f} ns a hit"
 
 
+def warnings(scripts: Sequence[Script]) -> list[str]:
+    """What is said before these scripts start; one sentence for all that were measured, so that it is read."""
+    dear = [each for each in scripts if each.cost]
+    alike = [each for each in dear if each.measured is not None]
+    if len(alike) < 2:
+        return [f"{each.name} costs {each.cost}" for each in dear]
+    shares = ", ".join(f"{each.name} {_taken(each.measured)}" for each in alike if each.measured)
+    together = f"of the requests/s of a saturated nginx the scripts take: {shares} (bpftop scripts)"
+    return [together, *(f"{each.name} costs {each.cost}" for each in dear if each not in alike)]
+
+
 def told(script: Script) -> str:
     """What it costs in words, also when that needs no warning; empty when nobody measured it."""
     if script.cost or script.measured is None:
         return script.cost
     return f"5 % or less: a saturated nginx keeps {_interval(script.measured.rate)} of its requests/s"
+
+
+def _taken(cost: Cost) -> str:
+    return f"{(1 - cost.rate[0]) * 100:.0f} %"
 
 
 def cells(cost: Cost) -> tuple[str, str, str, str]:

@@ -50,15 +50,15 @@ def cost_table(found: costs.Costs) -> str:
 
 def write(checkout: Path) -> list[Path]:
     """Renew the tables that are stale; returns the files that changed. Raises ScriptError when a mark is missing."""
-    changed = []
+    changed: dict[Path, None] = {}
     for (name, mark), table in tables().items():
         path = checkout / name
         old = path.read_text(encoding="utf-8")
         new = replaced(old, mark, table)
         if new != old:
             path.write_text(new, encoding="utf-8")
-            changed.append(path)
-    return changed
+            changed[path] = None
+    return list(changed)
 
 
 def replaced(text: str, mark: str, table: str) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bpftop.model import State
+from bpftop.model import EventStream, SlowRequest, State
+from bpftop.ui.panes.singly import MOST, singly
+from tests.snapshots import UNIX_NS
 from tests.ui import builders
 from tests.ui.driving import screen_text
 
@@ -82,3 +84,26 @@ def test_clients_are_never_system_calls() -> None:
     assert names[0] == "Request latency"
     assert sorted(names) == sorted(each.title for each in builders.MEASURES)
     assert "System call latency" in screen_text(CALLS, "2", *["v"] * 4)
+
+
+def test_the_slowest_single_events_stand_below_the_table() -> None:
+    stream = EventStream("stall", "syscall_latency", ("timestamp_ns", "latency_ns", "pid", "syscall", "in_syscall_ns"))
+    stalls = [
+        SlowRequest(
+            UNIX_NS, "stall", latency_ms * 10**6, "", {"pid": 7, "in_syscall_ns": 10**6}, {"syscall": "pread64"}
+        )
+        for latency_ms in range(40, 20, -1)
+    ]
+    history = replace(builders.history(100), streams=(stream,))
+    shown = replace(CALLS, slow=tuple(stalls), histories=(history,))
+    screen = screen_text(shown, "6").splitlines()
+    title = next(i for i, line in enumerate(screen) if "the slowest, one by one" in line)
+    assert "Client" not in screen[title + 1]
+    assert [line.split()[1:4] for line in screen[title + 2 : title + 4]] == [
+        ["40.0", "ms", "pread64"],
+        ["39.0", "ms", "pread64"],
+    ]
+    assert len(singly(shown, ("syscall_latency",), 80, 40)) == 3 + MOST
+    assert len(singly(shown, ("syscall_latency",), 80, 6)) == 6
+    assert singly(shown, ("syscall_latency",), 80, 3) == []
+    assert singly(shown, ("other_latency",), 80, 40) == []

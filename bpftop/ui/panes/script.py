@@ -16,6 +16,7 @@ from bpftop.ui.histogram import histogram
 from bpftop.ui.paint import EMPTY, Line, Span, beside, line, wrapped
 from bpftop.ui.panes.latency import look_of
 from bpftop.ui.panes.lists import ListPane, by_name
+from bpftop.ui.panes.singly import singly
 from bpftop.ui.panes.startable import Startable
 from bpftop.ui.safe import safe
 from bpftop.ui.subject import Subject
@@ -93,8 +94,10 @@ class ScriptPane(Startable, ListPane[ClientRow]):
         found = self.figure(view)
         if found is None:
             return []
+        key = found.measure.key
+        width = 15 if key == "syscall" else 18  # names of calls are short: on 80 columns "Of wall" has room
         name: Column[ClientRow] = Column(
-            words.KEY_TITLES.get(found.measure.key, "Key"), 18, _name, left=True, grow=30, sort="Name", ends=True
+            words.KEY_TITLES.get(key, "Key"), width, _name, left=True, grow=48 - width, sort="Name", ends=True
         )
         count: Column[ClientRow] = Column("Count", 6, lambda row: units.count(row.count))
         rate: Column[ClientRow] = Column("Rate", 8, lambda row: units.rate(row.rate_per_s), rank=3)
@@ -102,7 +105,7 @@ class ScriptPane(Startable, ListPane[ClientRow]):
         if isinstance(found, CounterSnapshot):
             total = max(sum(row.count for row in rows), 1)
             return [name, count, rate, Column("Share", 6, lambda row: words.share(row.count / total), rank=4)]
-        return [name, count, rate, *_times(rows, _span_s(found))]
+        return [name, count, rate, *_times(rows)]
 
     def sort_keys(self, rows: Sequence[ClientRow], sort: str) -> NDArray[np.float64]:
         """Numbers for numpy; names by their rank; a counter has counts only."""
@@ -133,9 +136,15 @@ class ScriptPane(Startable, ListPane[ClientRow]):
             return standing
         found = self.figure(view)
         if width < _WIDE or not isinstance(found, MeasureSnapshot) or not found.summary.count:
-            return super().draw(view, width, height)
+            return self._tables(view, width, height)
         left = max(76, width - 68)
-        return beside(super().draw(view, left, height), _shape(found, view, width - left - 3, height), left, 3)
+        return beside(self._tables(view, left, height), _shape(found, view, width - left - 3, height), left, 3)
+
+    def _tables(self, view: View, width: int, height: int) -> list[Line]:
+        """The keys, and in the room below them the slowest single events."""
+        lines = super().draw(view, width, height)
+        status = self.status(view)
+        return lines + singly(view.snapshot, status.measures if status else (), width, height - len(lines))
 
     def heading(self, view: View, width: int) -> list[Line]:
         """All figures of the script, the chosen one marked, and what a high value of it means."""
@@ -174,20 +183,14 @@ def _name(row: ClientRow) -> Span | str:
     return Span(row.client, "dim") if row.client == words.OTHERS else safe(row.client, 64)
 
 
-def _span_s(figure: MeasureSnapshot) -> float:
-    """The seconds that its rates are over: a script that was started later has seen less of the window."""
-    return figure.summary.count / figure.summary.rate_per_s if figure.summary.rate_per_s else 0.0
-
-
-def _times(rows: Sequence[ClientRow], span_s: float) -> list[Column[ClientRow]]:
-    wall = max(span_s, 1e-9) * 1e9
+def _times(rows: Sequence[ClientRow]) -> list[Column[ClientRow]]:
     whole = max(sum(row.total_ns or 0 for row in rows), 1)
     return [
         Column("p50", 7, lambda row: Span(units.duration(row.p50_ns), "p50"), rank=2),
         Column("p99", 7, lambda row: words.p99(row, "p99")),
         Column("Max", 7, lambda row: units.duration(row.max_ns), rank=1),
         Column("Total", 7, lambda row: units.duration(row.total_ns)),
-        Column("Of wall", 7, lambda row: words.share((row.total_ns or 0) / wall), rank=5),
+        Column("Of wall", 7, lambda row: words.share(row.share_of_wall or 0.0), rank=5),
         Column(
             "", 8, lambda row: "", rank=6, grow=24,
             draw=lambda row, n: (Span(bar((row.total_ns or 0) / whole, n), "bar"),),
