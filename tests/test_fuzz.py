@@ -45,15 +45,15 @@ def test_mutated_lines_raise_nothing_and_every_one_is_accounted_for() -> None:
 
 @pytest.mark.parametrize("name", TARGETS)
 def test_a_moment_of_each_reader(name: str) -> None:
-    assert blind.run(name, SEED, 0.3) >= len(TARGETS[name].seeds())
+    assert blind.run(name, SEED, 0.2) >= len(TARGETS[name].seeds())
 
 
 @pytest.mark.skipif(find_spec("atheris") is None, reason="there is no atheris for this Python or machine")
 def test_atheris_runs_a_target(tmp_path: Path) -> None:
     for number, data in enumerate(TARGETS["config"].seeds()):
         (tmp_path / str(number)).write_bytes(data)
-    command = [sys.executable, "-m", "tests.fuzz.guided", "config", "-runs=2000", f"-seed={SEED}", str(tmp_path)]
+    command = [sys.executable, "-m", "tests.fuzz.guided", "config", "-runs=500", f"-seed={SEED}", str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, errors="replace")
     assert done.returncode == 0, done.stderr[-3000:]
     reached = [int(found) for found in re.findall(r"cov: (\d+)", done.stderr)]
-    assert reached[-1] > 30, "it sees which code it reaches"
+    assert reached[-1] > 20, "it sees which code it reaches"

@@ -62,7 +62,7 @@ class RingMachine(RuleBasedStateMachine):
         assert Counter(map(tuple, self.ring.kept().tolist())) == Counter(self.taken[-5:])
 
 
-RingMachine.TestCase.settings = examples(40)
+RingMachine.TestCase.settings = examples(25)
 TestRing = RingMachine.TestCase
 
 
@@ -184,7 +184,7 @@ class TopMachine(RuleBasedStateMachine):
             assert len(pairs) <= FEW["MAX_KEYS"]
 
 
-TopMachine.TestCase.settings = examples(25, 12)
+TopMachine.TestCase.settings = examples(15, 12)
 TestTop = TopMachine.TestCase
 
 
@@ -308,5 +308,5 @@ class KernelMachine(RuleBasedStateMachine):
         assert sum(found.values()) >= printed, "never less than was printed"
 
 
-KernelMachine.TestCase.settings = examples(40, 40)
+KernelMachine.TestCase.settings = examples(30, 40)
 TestKernel = KernelMachine.TestCase

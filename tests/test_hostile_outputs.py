@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -37,10 +38,14 @@ from bpftop.scripts import catalog
 from bpftop.stats.keys import KeyNames
 from bpftop.stats.tick import Named
 from bpftop.target.look import Look
+from bpftop.ui.app import BpftopApp
+from bpftop.ui.bundle import screen_picture, screen_text
+from bpftop.ui.options import UiOptions
 from tests.hostile import PAYLOADS, hostile_recording, hostile_snapshot
 from tests.recordings import MEASURES
 from tests.snapshots import snapshot
 from tests.test_hostile import CONTROLS, EVERY, harmless
+from tests.ui.builders import FakeSession
 from tests.ui.ptys import child_in_terminal, restored
 
 
@@ -221,3 +226,22 @@ def test_a_recording_of_others_on_a_terminal(sent: Path) -> None:
     assert "owned\x07" not in sent_bytes
     assert "\x1b]8;" not in sent_bytes
     assert "\x1b]0;" not in sent_bytes
+
+
+def test_the_picture_of_a_screen_is_harmless_xml() -> None:
+    """``E`` writes the screen as text and as SVG: every payload is on it."""
+    words = "".join(words for _, words in PAYLOADS)
+    app = BpftopApp(FakeSession(hostile_snapshot(words)), save=lambda _: "", options=UiOptions(refresh_s=60.0))
+
+    async def go() -> None:
+        async with app.run_test(size=(140, 45)) as pilot:
+            for key in ("1", "2", "4", "5", "6"):
+                await pilot.press(key)
+                await pilot.pause()
+                picture, text = screen_picture(app, words), screen_text(app)
+                assert harmless(text)
+                assert harmless(picture)
+                ElementTree.fromstring(picture)
+                assert "http://evil" not in re.sub(r">[^<]*<", "><", picture), "it loads and links nothing"
+
+    asyncio.run(go())

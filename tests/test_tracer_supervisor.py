@@ -54,6 +54,14 @@ def test_the_words_and_the_environment_are_fixed(tmp_path: Path, monkeypatch: py
     }
 
 
+@pytest.mark.parametrize("name", ["-x", "--unsafe", "-o/etc/passwd", "$(id)", "`id`", "*/", "'", "a\nb"])
+def test_no_name_is_an_option(tmp_path: Path, name: str) -> None:
+    fake = FakeBpftrace(tmp_path, "")
+    assert run_to_end(BpftraceSource(program("BEGIN { }\n", (name,)), str(fake.path))) == 0
+    [run] = fake.runs
+    assert run["argv"][4:] == ["--", name]
+
+
 @pytest.mark.parametrize(
     ("body", "code"),
     [("", 0), ("sys.exit(1)", 1), ("os._exit(255)", 255), ("os.kill(os.getpid(), signal.SIGSEGV)", -11)],
