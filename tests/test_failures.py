@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bpftop.anyscript.ending import unattached
 from bpftop.tracer.failures import explain
 
 RUNS: list[dict[str, Any]] = [
@@ -150,3 +151,12 @@ def test_any_words_give_one_sentence_and_one_command(lines: list[str], code: int
     sentence, hint = explain(lines, code)
     assert sentence
     assert hint
+
+
+def test_a_tool_that_attaches_nothing_says_whether_kprobes_are_the_reason() -> None:
+    """As bpftrace 0.17 said it of biolatency.bt on a kernel without CONFIG_KPROBES."""
+    said = ["open(/sys/kernel/tracing/kprobe_events): No such file or directory", "ERROR: failed to detach probe: x"]
+    sentence, hint = unattached(said)
+    assert "no kprobes" in sentence
+    assert hint == "grep -L kprobe /usr/sbin/*.bt"
+    assert unattached(["ERROR: something"])[1] == "sudo bpftop doctor"

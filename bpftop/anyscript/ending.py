@@ -24,8 +24,14 @@ _UNSAFE = re.compile(r"(\w+)\(\) is an unsafe function")
 _FATAL = re.compile(r"ERROR|FATAL|fatal error|No probes to attach|Clang parse error")
 
 
-UNATTACHED = "nothing that it wants to trace is attached: this kernel, or the programs here, do not have it"
-"""What bpftrace up to 0.23 says only in a warning."""
+_UNATTACHED = "nothing that it wants to trace is attached: "
+
+
+def unattached(said: Sequence[str]) -> tuple[str, str]:
+    """Why, and what to type. bpftrace up to 0.23 says only in a warning that it attaches nothing."""
+    if any("kprobe_events" in line and "No such file" in line for line in said):
+        return _UNATTACHED + "this kernel has no kprobes (CONFIG_KPROBES)", "grep -L kprobe /usr/sbin/*.bt"
+    return _UNATTACHED + "this kernel, or the programs here, do not have it", "sudo bpftop doctor"
 
 
 @dataclass(frozen=True, slots=True)

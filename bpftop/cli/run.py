@@ -38,7 +38,7 @@ STDERR_LINES = 8
 def run(options: argparse.Namespace) -> int:
     """Run the program; the exit code. Raises what is wrong with it, or with the host."""
     if options.file is None:
-        raise UsageError("name a bpftrace program", "bpftop run /usr/sbin/biolatency.bt -d 10")
+        raise UsageError("name a bpftrace program", "bpftop run /usr/sbin/bitesize.bt -d 10")
     printed = options.duration or options.interval or options.format
     if not printed:
         _need_terminal(options.file)
@@ -248,7 +248,7 @@ def _failed(snapshot: RunSnapshot) -> bool:
 
 def _judge(snapshot: RunSnapshot) -> None:
     """Raise what was wrong; nothing when it ran and nothing is missing."""
-    from bpftop.anyscript.ending import UNATTACHED, own_words
+    from bpftop.anyscript.ending import own_words, unattached
     from bpftop.model import too_much
 
     for line in snapshot.stderr[-STDERR_LINES:]:
@@ -258,7 +258,7 @@ def _judge(snapshot: RunSnapshot) -> None:
     if snapshot.exit_code not in (0, None) and snapshot.over:
         raise Inconclusive(snapshot.detail)
     if snapshot.unattached:
-        raise Inconclusive(UNATTACHED, "sudo bpftop doctor")
+        raise Inconclusive(*unattached(snapshot.stderr))
     if too_much(snapshot.lost, snapshot.log_lines + snapshot.lost):
         raise Inconclusive(f"{snapshot.lost:,} events were lost beside the {snapshot.log_lines:,} lines that came")
     full = [view.name for view in snapshot.maps if view.full]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bpftop import units
-from bpftop.anyscript.ending import UNATTACHED, own_words
+from bpftop.anyscript.ending import own_words, unattached
 from bpftop.anyscript.model import RunSnapshot, RunState
 from bpftop.ui.anyscript.look import Look
 from bpftop.ui.paint import EMPTY, Line, Role, Span, ends, line, wrapped
@@ -78,7 +78,7 @@ def notice(look: Look, width: int) -> list[Line]:
     elif snapshot.state is RunState.STOPPING:
         lines += wrapped(f"{safe(snapshot.detail)} (q again leaves at once)", width, "warn")[:2]
     if snapshot.unattached and snapshot.state is not RunState.FAILED:
-        lines += wrapped(UNATTACHED, width, "warn")[:2]
+        lines += wrapped(unattached(snapshot.stderr)[0], width, "warn")[:2]
     return [*lines, EMPTY] if lines else []
 
 
