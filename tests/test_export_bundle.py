@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bpftop.errors import FileError
-from bpftop.export.bundle import summary, write_bundle
+from bpftop.export.bundle import _cell, summary, write_bundle
 from bpftop.model import ClientRow, Snapshot, Target, TargetKind
 from bpftop.ui.app import BpftopApp
 from bpftop.ui.options import UiOptions
@@ -26,11 +26,14 @@ NAMES = {
 
 def test_E_makes_a_folder_with_everything_in_it(tmp_path: Path) -> None:
     app = BpftopApp(FakeSession(live()), save=lambda _: "", options=UiOptions(refresh_s=60.0, save_to=tmp_path))
+    said: list[str] = []
 
     async def go() -> None:
         async with app.run_test(size=(100, 30), notifications=True) as pilot:
             await pilot.press("4", "E")
             await until(app, pilot, "saved the incident")
+            assert app.main is not None
+            said.extend(each.text for each in app.main.verdict().clauses)
 
     asyncio.run(go())
     (folder,) = tmp_path.iterdir()
@@ -47,6 +50,8 @@ def test_E_makes_a_folder_with_everything_in_it(tmp_path: Path) -> None:
     snapshot = live()
     assert written["measures"]["request_latency"]["count"] == snapshot.measures["request_latency"].summary.count
     text = (folder / "summary.md").read_text()
+    assert said
+    assert all(f"- {_cell(each)} " in text for each in said)
     assert f"{snapshot.measures['request_latency'].summary.count:,}" in text
     assert f"{snapshot.accounting.produced:,} counted = {snapshot.accounting.shown:,} shown" in text
     assert json.loads((folder / "environment.json").read_text())["kernel"] == snapshot.kernel

@@ -14,6 +14,7 @@ from textual.app import SystemCommand
 from textual.screen import Screen
 
 from bpftop.model import ScriptStatus, Snapshot
+from bpftop.stats.findings import Verdict
 from bpftop.ui.bundle import save_bundle, screen_picture, screen_text, verdict_rows
 from bpftop.ui.options import Player, RecordControl, SnapshotSource, UiOptions
 from bpftop.ui.safe import safe
@@ -149,11 +150,10 @@ class BpftopApp(Shell):
         """Write its files."""
         self.save_in_thread(partial(self._save, snapshot))
 
-    def save_incident(self, snapshot: Snapshot) -> None:
+    def save_incident(self, snapshot: Snapshot, verdict: Verdict) -> None:
         """Write the folder of an incident: what is on the screen is taken now, the files are written in a thread."""
-        verdict = verdict_rows(snapshot)
         text, picture = screen_text(self), screen_picture(self, f"bpftop {snapshot.target.name}")
-        self.save_in_thread(partial(save_bundle, snapshot, verdict, text, picture, self._options.save_to))
+        self.save_in_thread(partial(save_bundle, snapshot, verdict_rows(verdict), text, picture, self._options.save_to))
 
 
 def _settle() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from textual.app import App
 
 from bpftop.model import Snapshot
-from bpftop.stats.findings import judge
+from bpftop.stats.findings import Verdict
 from bpftop.ui.safe import safe
 
 
@@ -26,9 +26,9 @@ def screen_picture(app: App[int], title: str) -> str:
     return re.sub(r"font-family:\s*(?:Fira Code|arial)[^;]*;", "font-family: Fira Code, monospace;", svg)
 
 
-def verdict_rows(snapshot: Snapshot) -> list[str]:
-    """What stands out, each with what it rests on."""
-    return [f"{clause.text} ({clause.evidence})" for clause in judge(snapshot).clauses]
+def verdict_rows(verdict: Verdict) -> list[str]:
+    """What the overview says, each with what it rests on."""
+    return [f"{clause.text} ({clause.evidence})" for clause in verdict.clauses]
 
 
 def save_bundle(snapshot: Snapshot, verdict: Sequence[str], text: str, picture: str, directory: Path) -> str:

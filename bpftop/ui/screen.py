@@ -11,6 +11,7 @@ from textual.widgets import ContentSwitcher
 
 from bpftop.model import Snapshot
 from bpftop.stats.clause import Place
+from bpftop.stats.findings import Verdict
 from bpftop.ui.baseline import baseline_of_run
 from bpftop.ui.chrome import Accounts, Keys, Status
 from bpftop.ui.filterbar import FilterBar
@@ -20,6 +21,7 @@ from bpftop.ui.help import Help, HelpText
 from bpftop.ui.opening import Opening
 from bpftop.ui.options import WINDOWS_S, Position, RecordingState, UiOptions
 from bpftop.ui.panes.lists import ListPane
+from bpftop.ui.panes.overview import Overview
 from bpftop.ui.safe import safe
 from bpftop.ui.view import Baseline, Box, View
 
@@ -85,8 +87,13 @@ class MainScreen(Opening, inherit_bindings=False):
         """A new snapshot; while paused the old one stays."""
         if not self.view.paused:
             self.view = replace(self.view, snapshot=snapshot, position=position, recording=recording)
+            self.verdict()  # also while another pane is in front: what was said before decides what stays said
             self.fit_panes()
             self.show()
+
+    def verdict(self) -> Verdict:
+        """What the overview says, or would say, of the snapshot on the screen."""
+        return next(each for each in self.panes if isinstance(each, Overview)).judge(self.view.snapshot)
 
     def show(self) -> None:
         """Draw the view: the rows around, and the pane in front."""
@@ -173,7 +180,7 @@ class MainScreen(Opening, inherit_bindings=False):
 
     def action_bundle(self) -> None:
         """Save everything about this moment in one folder."""
-        self.bpftop.save_incident(self.view.snapshot)
+        self.bpftop.save_incident(self.view.snapshot, self.verdict())
 
     def action_help(self) -> None:
         """Explain the pane in front."""

@@ -2,14 +2,34 @@
 
 from __future__ import annotations
 
+from bpftop.model import Snapshot
 from bpftop.stats.clause import Clause, Place
-from bpftop.stats.findings import Verdict
+from bpftop.stats.findings import Verdict, judge
 from bpftop.ui.paint import Line, Role, Span, ends, joined, line, wrapped
 from bpftop.ui.safe import safe
 
 LONGEST = 64
 """Of a word of others inside a clause."""
 _PANES = {"latency": "Latency", "clients": "Clients", "slow": "Slow requests", "scripts": "Scripts"}
+
+
+_REMEMBERED_NS = 15_000_000_000
+
+
+class Judge:
+    """The verdict on each snapshot that is shown, with the memory of the one before; whoever asks gets the same."""
+
+    def __init__(self) -> None:
+        self._of: Snapshot | None = None
+        self._verdict = Verdict()
+
+    def __call__(self, snapshot: Snapshot) -> Verdict:
+        """Of a snapshot that does not follow the one before closely, in time, nothing was said before."""
+        if self._of is not snapshot:
+            follows = self._of is not None and 0 <= snapshot.unix_ns - self._of.unix_ns <= _REMEMBERED_NS
+            self._verdict = judge(snapshot, self._verdict.named if follows else ())
+            self._of = snapshot
+        return self._verdict
 
 
 def verdict_lines(verdict: Verdict, chosen: str, width: int) -> list[Line]:

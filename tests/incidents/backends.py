@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+STEP_S = 0.1
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
@@ -32,11 +34,17 @@ class Backend:
         if self._server is not None:
             self._server.close()
 
+    async def _work(self) -> None:
+        """Take as long as it is slow: a delay that ends meanwhile ends here, too."""
+        begun = time.monotonic()
+        while (left := begun + self.delay_s - time.monotonic()) > 0:
+            await asyncio.sleep(min(left, STEP_S))
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
                 while await reader.readuntil(b"\r\n\r\n"):
-                    await asyncio.sleep(self.delay_s)
+                    await self._work()
                     writer.write(ANSWER)
                     await writer.drain()
         finally:

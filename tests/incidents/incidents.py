@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 
-from tests.incidents.scene import ABUSER, BACKLOG, CLOSED, Scene
+from tests.incidents.harm import limited, slow_readers, stopped
+from tests.incidents.scene import ABUSER, BACKLOG, CLOSED, KEPT, Scene
 from tests.load import load_in_background
 
 SLOW_S = 0.4
@@ -95,6 +96,24 @@ def _throttled(scene: Scene) -> Iterator[None]:
         scene.disk.limit(0)
 
 
+@contextmanager
+def _silent_backend(scene: Scene) -> Iterator[None]:
+    backend = scene.backends[1]
+    before, backend.delay_s = backend.delay_s, 3600.0
+    try:
+        yield
+    finally:
+        backend.delay_s = before
+
+
+@contextmanager
+def _slow_route(scene: Scene) -> Iterator[None]:
+    with load_in_background(
+        scene.port, 20 * LONGEST_S, connections=15, sources=KEPT, rate_per_s=20, paths=["/heavy/report"]
+    ):
+        yield
+
+
 INCIDENTS = (
     Incident(
         "slow upstream",
@@ -137,5 +156,47 @@ INCIDENTS = (
         _throttled,
         lambda scene: ("start ",),
         lambda scene: (f"waits for the disk {scene.disk.device} read", "pread64"),
+    ),
+    Incident(
+        "stopped worker",
+        "one of two workers is stopped for good (SIGSTOP)",
+        lambda scene: stopped(scene.workers[:1]),
+        lambda scene: (f"{scene.workers[0]} is stopped", "for an answer, oldest"),
+        lambda scene: (f"{scene.workers[0]} is stopped", "for an answer, oldest"),
+    ),
+    Incident(
+        "all workers stopped",
+        "both workers are stopped for good",
+        lambda scene: stopped(scene.workers),
+        lambda scene: (f"{', '.join(map(str, scene.workers))} are stopped", "no request was answered"),
+        lambda scene: (f"{', '.join(map(str, scene.workers))} are stopped", "no request was answered"),
+    ),
+    Incident(
+        "silent upstream",
+        "one of three backends accepts requests and never answers",
+        _silent_backend,
+        lambda scene: ("for an answer, oldest", f"upstream 127.0.0.1:{scene.backends[1].port} does not answer"),
+        lambda scene: ("for an answer, oldest", f"upstream 127.0.0.1:{scene.backends[1].port} does not answer"),
+    ),
+    Incident(
+        "slow route",
+        "five clients ask for one page that takes 300 ms, 20 times a second together",
+        _slow_route,
+        lambda scene: ("request latency p99", "start upstream"),
+        lambda scene: ("of the slow ones are GET /heavy/report",),
+    ),
+    Incident(
+        "slow reader",
+        "a client takes in 1 MB within a second, on 16 connections",
+        lambda scene: slow_readers(scene.port, "/big/file", ABUSER, 16),
+        lambda scene: ("time is in sending", f"of the slow ones from {ABUSER}"),
+        lambda scene: ("time is in sending", f"of the slow ones from {ABUSER}"),
+    ),
+    Incident(
+        "CPU limit",
+        "the control group of nginx gets 1 ms of CPU in 100 ms",
+        lambda scene: limited(scene.workers, 1000),
+        lambda scene: ("its CPU limit holds it back",),
+        lambda scene: ("its CPU limit holds it back",),
     ),
 )

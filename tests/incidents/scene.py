@@ -11,6 +11,7 @@ from bpftop.ensemble import merged
 from bpftop.model import ScriptStatus, Snapshot, State
 from bpftop.scripts import catalog, compose
 from bpftop.session import Session
+from bpftop.standstill.look import Looks
 from bpftop.target import resolve
 from tests.incidents.backends import Backend, running_backends
 from tests.incidents.slow_disk import SlowDisk, slow_disk
@@ -18,7 +19,7 @@ from tests.kernel.watching import Nginx, free_port, running_nginx, source_for, s
 from tests.load import load_in_background
 
 DEFAULT = ("requests", "connections")
-MORE = ("upstream", "eventloop", "disk", "syscalls")
+MORE = ("upstream", "eventloop", "disk", "syscalls", "http")
 KEPT = [f"127.0.7.{i}" for i in range(1, 6)]
 """Clients that keep their connections."""
 CLOSED = [f"127.0.8.{i}" for i in range(1, 6)]
@@ -29,10 +30,12 @@ BACKLOG = 64
 _SERVERS = """
   upstream pool {{ server 127.0.0.1:{a}; server 127.0.0.1:{b}; server 127.0.0.1:{c}; keepalive 32; }}
   server {{
-    listen 127.0.0.1:{port} backlog={backlog};
+    listen 127.0.0.1:{port} backlog={backlog} sndbuf=64k;
     location /fixed {{ return 200 "ok\\n"; }}
     location /pool/ {{ proxy_pass http://pool/; proxy_http_version 1.1; proxy_set_header Connection ""; }}
     location /heavy/ {{ proxy_pass http://127.0.0.1:{heavy}/; }}
+    location /match/ {{ if ($arg_q ~ "^(a|aa)+$") {{ return 403; }} return 200 "ok\n"; }}
+    location /big/ {{ alias {big}/; }}
     location /disk/ {{ alias {disk}/; directio 512; output_buffers 2 4k; }}
   }}"""
 
@@ -71,8 +74,11 @@ def scene(folder: Path, seconds: int) -> Iterator[Scene]:
         backends = stack.enter_context(running_backends(0.002, 0.002, 0.002, 0.3))
         disk = stack.enter_context(slow_disk(folder))
         port = free_port()
+        big = folder / "big"
+        big.mkdir(mode=0o755)
+        (big / "file").write_bytes(b"x" * 1_000_000)
         a, b, c, heavy = (each.port for each in backends)
-        servers = _SERVERS.format(port=port, backlog=BACKLOG, a=a, b=b, c=c, heavy=heavy, disk=disk.place)
+        servers = _SERVERS.format(port=port, backlog=BACKLOG, a=a, b=b, c=c, heavy=heavy, disk=disk.place, big=big)
         nginx = stack.enter_context(running_nginx(folder, more=servers))
         for sources, rate, close in ((KEPT, 120, False), (CLOSED, 60, True)):
             load = load_in_background(
@@ -83,7 +89,7 @@ def scene(folder: Path, seconds: int) -> Iterator[Scene]:
         always, more = (stack.enter_context(_watching(nginx.pid, scripts)) for scripts in (DEFAULT, MORE))
         offers = tuple(
             ScriptStatus(name, catalog()[name].title, State.OFF, 0, "Enter starts it", catalog()[name].pane)
-            for name in (*MORE, "scheduler", "tcp", "http")
+            for name in (*MORE, "scheduler", "tcp")
         )
         yield Scene(nginx, port, backends, disk, always, more, offers)
 
@@ -92,5 +98,6 @@ def scene(folder: Path, seconds: int) -> Iterator[Scene]:
 def _watching(pid: int, scripts: tuple[str, ...]) -> Iterator[Session]:
     target = resolve(str(pid))
     program = compose([catalog()[name] for name in scripts], target)
-    with started(Session(source_for(target, scripts), program, target)) as session:
+    looks = Looks() if scripts == DEFAULT else None
+    with started(Session(source_for(target, scripts), program, target, standstill=looks)) as session:
         yield session

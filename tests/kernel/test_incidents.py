@@ -14,7 +14,9 @@ from tests.incidents.scene import Scene, scene
 
 HEALTHY_S = 24
 """In this time every level becomes known."""
-LONGEST_S = 360
+LONGEST_S = 420
+LONG = {"all workers stopped", "slow route", "CPU limit"}
+"""Only in ``make incidents``: each takes half a minute."""
 STARVED_WITHIN_S = 30.0
 
 
@@ -35,7 +37,7 @@ def test_nothing_stands_out_while_all_is_well(calm: tuple[Scene, Health]) -> Non
     assert not [said for said in health.said_starved if any(words in said for words in blame)]
 
 
-@pytest.mark.parametrize("incident", INCIDENTS, ids=[each.name for each in INCIDENTS])
+@pytest.mark.parametrize("incident", [pytest.param(each, id=each.name) for each in INCIDENTS if each.name not in LONG])
 def test_the_cause_is_named_within_ten_seconds(calm: tuple[Scene, Health], incident: Incident) -> None:
     found, health = calm
     assert settle(found), "the trouble before does not end"

@@ -6,8 +6,8 @@ from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 
-from bpftop.model import MeasureSnapshot, Snapshot
-from bpftop.stats.findings import Verdict, judge
+from bpftop.model import MeasureSnapshot
+from bpftop.stats.findings import Verdict
 from bpftop.stats.stages import READ
 from bpftop.ui import breakdown, overview
 from bpftop.ui.overview import chart
@@ -16,7 +16,7 @@ from bpftop.ui.panes.base import MeasurePane
 from bpftop.ui.panes.slow import kinds, of_kind, slow_columns
 from bpftop.ui.plot import MIN_HEIGHT
 from bpftop.ui.table import table
-from bpftop.ui.verdict import evidence_lines, verdict_lines
+from bpftop.ui.verdict import Judge, evidence_lines, verdict_lines
 from bpftop.ui.view import View
 
 _WIDE, _HIGH = 110, 30
@@ -63,7 +63,7 @@ class Overview(MeasurePane):
         self.verdict = Verdict()
         self.chosen = ""
         """The key of the chosen clause; another one is taken when it is not said any more."""
-        self._judged: Snapshot | None = None
+        self.judge = Judge()
 
     def action_maximise(self) -> None:
         """The chart alone, or all again."""
@@ -85,9 +85,9 @@ class Overview(MeasurePane):
             self.screen.go_to(found.place)  # type: ignore[attr-defined]
 
     def _judge(self, view: View) -> None:
-        if self._judged is not view.snapshot:
-            self._judged = view.snapshot
-            self.verdict = judge(view.snapshot, self.verdict.named)
+        verdict = self.judge(view.snapshot)
+        if verdict is not self.verdict:
+            self.verdict = verdict
             keys = [each.key for each in self.verdict.clauses]
             self.chosen = self.chosen if self.chosen in keys else keys[0] if keys else ""
 
