@@ -312,3 +312,23 @@ def test_the_configuration_file_has_it_too(tmp_path: Path, monkeypatch: pytest.M
         assert parse(["watch", "nginx", "--budget", "9%"]).budget == 9.0
     file.write_text("budget = true")
     assert main(["watch", "nginx"]) == 2
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_a_script_beside_others_is_in_the_file_when_all_has_ended(tmp_path: Path, keep: bool) -> None:
+    """On the screen (``keep``) a script that has ended was stopped by the user, and its figures go."""
+    path, recorder = tmp_path / "x.bpftop", Recorder(keep=keep)
+    recorder.begin(os.open(path, os.O_WRONLY | os.O_CREAT), str(path))
+    run = StoryRun(0.02, scripts=("http",))
+    first = StoryRun(0.02)
+    recorder.attach(first)
+    recorder.attach(run, "http")
+    first.run(14)
+    run.run(9)
+    run._status = replace(run._status, tracer=TracerStatus(State.STOPPED))
+    run.run(3)
+    recorder.end()
+    recorder.close()
+    with closing(Replay(Recording(path))) as replay:
+        shot = replay.at(replay.position.end_ns, None)
+    assert ("route_latency" in shot.measures) is not keep

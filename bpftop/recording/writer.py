@@ -113,7 +113,9 @@ class Recorder:
         if track.summing is not None:
             track.summing.add(frame)
         tracer = frame.status.tracer if frame.status is not None else None
-        if track.number and tracer is not None and tracer.state is State.STOPPED and not tracer.budget:
+        # On the screen the user has stopped it; without one it is the end of everything.
+        over = tracer is not None and tracer.state is State.STOPPED and not tracer.budget
+        if track.number and over and self._keep:
             self._drop(track)
 
     def _flush(self, track: LiveTrack) -> None:
