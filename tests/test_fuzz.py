@@ -16,7 +16,7 @@ import pytest
 
 from tests.fuzz import blind, lines
 from tests.fuzz.__main__ import FINDS
-from tests.fuzz.targets import TARGETS
+from tests.fuzz.targets import FOLDER, TARGETS
 from tests.ui.ptys import ROOT
 
 SEED = int(os.environ.get("BPFTOP_FUZZ_SEED", "20261122"))
@@ -50,10 +50,13 @@ def test_a_moment_of_each_reader(name: str) -> None:
 
 @pytest.mark.skipif(find_spec("atheris") is None, reason="there is no atheris for this Python or machine")
 def test_atheris_runs_a_target(tmp_path: Path) -> None:
+    inputs = tmp_path / "inputs"
+    inputs.mkdir()
     for number, data in enumerate(TARGETS["config"].seeds()):
-        (tmp_path / str(number)).write_bytes(data)
-    command = [sys.executable, "-m", "tests.fuzz.guided", "config", "-runs=500", f"-seed={SEED}", str(tmp_path)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, errors="replace")
+        (inputs / str(number)).write_bytes(data)
+    command = [sys.executable, "-m", "tests.fuzz.guided", "config", "-runs=500", f"-seed={SEED}", str(inputs)]
+    where = {**os.environ, FOLDER: str(tmp_path)}
+    done = subprocess.run(command, cwd=ROOT, env=where, capture_output=True, text=True, errors="replace")
     assert done.returncode == 0, done.stderr[-3000:]
     reached = [int(found) for found in re.findall(r"cov: (\d+)", done.stderr)]
     assert reached[-1] > 20, "it sees which code it reaches"

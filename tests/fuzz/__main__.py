@@ -18,7 +18,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from tests.fuzz import blind, lines
-from tests.fuzz.targets import TARGETS
+from tests.fuzz.targets import FOLDER, TARGETS
 
 FINDS = Path(__file__).parent / "finds"
 PROPERTIES = [f"tests/test_{name}.py" for name in ("fuzz_models", "stats_series", "recording", "compare_reading")]
@@ -81,7 +81,8 @@ def _guided(name: str, seed: int, seconds: int) -> int:
         options = [f"-max_total_time={seconds}", f"-seed={seed or 1}", f"-timeout={SLOWEST_S}", "-print_final_stats=1"]
         options += ["-rss_limit_mb=2000", "-max_len=65536", f"-artifact_prefix={artifacts}/", str(inputs)]
         command = [sys.executable, "-m", "tests.fuzz.guided", name, *options]
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace")
+        where = {**os.environ, FOLDER: folder}
+        done = subprocess.run(command, env=where, capture_output=True, text=True, errors="replace")
         said = done.stdout + done.stderr
         stats = dict(re.findall(r"stat::(\w+):\s+(\d+)", said))
         reached = re.findall(r"cov: (\d+)", said)

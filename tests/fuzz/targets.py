@@ -6,6 +6,7 @@ What may come of bad bytes is an error for a person (``BpftopError``: one printa
 from __future__ import annotations
 
 import json
+import os
 import re
 import tempfile
 from collections.abc import Callable
@@ -48,6 +49,8 @@ from tests.recordings import MEASURES, STREAMS
 
 STEERING = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
 MAP_KEYS = 4096
+FOLDER = "BPFTOP_FUZZ_FOLDER"
+"""Where files to be read are written, for a process that does not tidy up: libFuzzer ends without a word."""
 TABLES = ("histogram", "percentiles", "accounting")
 
 
@@ -62,6 +65,8 @@ class Target:
 @cache
 def folder() -> Path:
     """Where files to be read are written: in memory, where there is such a place."""
+    if given := os.environ.get(FOLDER):
+        return Path(given)
     memory = Path("/dev/shm")
     made = tempfile.TemporaryDirectory(prefix="bpftop-fuzz-", dir=memory if memory.is_dir() else None)
     _kept.append(made)
