@@ -65,8 +65,10 @@ def _reported(scenario: Scenario, port: int, folder: Path) -> None:
     assert "Traceback" not in done.stderr, where
     said = [line for line in done.stderr.splitlines() if line.startswith("bpftop: ")]
     assert said, where
-    assert done.returncode in (3, 4), f"bpftrace did not report for nine seconds, so there is no verdict: {where}"
-    if done.returncode == 4:
+    # That one is started again and again, and each time reports for a moment: nine seconds are covered in the end.
+    codes = (0, 3, 4) if "holds the pipes" in scenario.name else (3, 4)
+    assert done.returncode in codes, f"bpftrace did not report for nine seconds, so there is no verdict: {where}"
+    if done.returncode in (0, 4):
         accounts = json.loads(done.stdout)["accounting"]
         parts = sum(accounts[name] for name in ("shown", "suppressed", "lost", "rejected"))
         assert accounts["produced"] == parts, where
