@@ -58,6 +58,7 @@ class Works:
 def main() -> int:
     """The exit code of the supervisor."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    modes = TerminalModes()  # before somebody draws on it
     signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED)
     own, other = os.getpid(), os.fork()
     if other == 0:
@@ -72,7 +73,7 @@ def main() -> int:
     theirs.close()
     works = Works(sys.argv[1])
     drawn = "drawn" in sys.argv[3:]
-    return Supervisor(works, ours, other, modes=TerminalModes(), drawn=drawn, say=lambda s: _say(said=s)).run()
+    return Supervisor(works, ours, other, modes=modes, drawn=drawn, say=lambda s: _say(said=s)).run()
 
 
 def _say(**words: Any) -> None:

@@ -1,4 +1,4 @@
-"""``python -m tests.faults.memory crowd|day SIZE``: what a store has grown by after warming up, and its sums, as JSON."""
+"""``python -m tests.faults.memory crowd|day SIZE``: what a store has grown by after warming up, and its sums."""
 
 from __future__ import annotations
 
