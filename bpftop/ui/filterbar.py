@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
+from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from bpftop.ui.filters import FilterError
-from bpftop.ui.panes.lists import ListPane
+from bpftop.ui.filters import Filterable, FilterError
 
 
 class FilterBar(Horizontal):
@@ -23,9 +23,10 @@ class FilterBar(Horizontal):
     FilterBar Input, FilterBar Input:focus { width: 1fr; height: 1; border: none; padding: 0; background: $panel; }
     """
 
-    def __init__(self, pane: ListPane[Any]) -> None:
+    def __init__(self, pane: Widget) -> None:
         super().__init__()
-        self._pane = pane
+        assert isinstance(pane, Filterable)
+        self._focus, self._pane = pane, pane
         self._before = pane.filter.text
 
     def compose(self) -> ComposeResult:
@@ -66,4 +67,4 @@ class FilterBar(Horizontal):
     def _close(self) -> None:
         if self.is_attached and self.parent is not None:
             self.remove()
-            self._pane.focus()
+            self._focus.focus()

@@ -40,6 +40,16 @@ class Filter:
         return all(term(text, figures) for term in self.terms)
 
 
+class Filterable:
+    """What the line of ``/`` filters."""
+
+    filter = Filter()
+
+    def refilter(self, text: str) -> None:
+        """Show only what passes this filter from now on. Raises FilterError."""
+        raise NotImplementedError
+
+
 def parse(text: str, known: tuple[str, ...]) -> Filter:
     """The filter in ``text``; ``known`` are the names of figures. Raises FilterError."""
     return Filter(text.strip(), tuple(_term(word, known) for word in _words(text)))

@@ -15,12 +15,12 @@ from bpftop.stats.findings import Verdict
 from bpftop.ui.baseline import baseline_of_run
 from bpftop.ui.chrome import Accounts, Keys, Status
 from bpftop.ui.filterbar import FilterBar
+from bpftop.ui.filters import Filterable
 from bpftop.ui.framed import Framed, TooSmall
 from bpftop.ui.going import go_to
 from bpftop.ui.help import Help, HelpText
 from bpftop.ui.opening import Opening
 from bpftop.ui.options import WINDOWS_S, Position, RecordingState, UiOptions
-from bpftop.ui.panes.lists import ListPane
 from bpftop.ui.panes.overview import Overview
 from bpftop.ui.safe import safe
 from bpftop.ui.view import Baseline, Box, View
@@ -141,7 +141,7 @@ class MainScreen(Opening, inherit_bindings=False):
         elif self.view.empty:
             self.notify("nothing to keep as a baseline yet", timeout=3)
         else:
-            kept = Baseline(snapshot.unix_ns, snapshot.window.label, snapshot.measures)
+            kept = Baseline(snapshot.unix_ns, snapshot.window.label, snapshot.measures, snapshot)
             self.view = replace(self.view, baseline=kept)
             self.notify(f"baseline: the last {safe(snapshot.window.label, 20)}; Latency shows the change", timeout=4)
         self.show()
@@ -149,13 +149,13 @@ class MainScreen(Opening, inherit_bindings=False):
     def action_filter(self) -> None:
         """Ask for the words of a filter for the pane in front."""
         pane = self.in_front
-        if isinstance(pane, ListPane):
+        if isinstance(pane, Filterable):
             self.mount(FilterBar(pane), before=self.accounts)
 
     def action_unpin(self) -> None:
         """Esc: no filter; first the one of the pane, then the one of the heat map."""
         pane = self.in_front
-        if isinstance(pane, ListPane) and pane.filter.terms:
+        if isinstance(pane, Filterable) and pane.filter.terms:
             pane.refilter("")
         elif self.view.box is not None:
             self.pin(None)

@@ -54,6 +54,8 @@ class Baseline:
     window: str
     """The label of its window; of a file its name."""
     measures: Mapping[str, MeasureSnapshot]
+    snapshot: Snapshot | None = None
+    """All of that moment, for one client alone; a file does not have it."""
     from_file: bool = False
 
 

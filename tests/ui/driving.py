@@ -28,13 +28,14 @@ def drive(
     size: tuple[int, int] = (80, 24),
     options: UiOptions | None = None,
     save: Callable[[Snapshot], str] = lambda snapshot: "saved",
+    toasts: bool = True,
 ) -> BpftopApp:
     """Run the app without a terminal, do the steps, and return it."""
     source = session if isinstance(session, FakeSession) else FakeSession(session)
     app = BpftopApp(source, save=save, options=options or UiOptions(refresh_s=60.0))
 
     async def go() -> None:
-        async with app.run_test(size=size, notifications=True) as pilot:
+        async with app.run_test(size=size, notifications=toasts) as pilot:
             await pilot.pause()
             await steps(app, pilot)
 

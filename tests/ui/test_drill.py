@@ -15,7 +15,7 @@ from bpftop.ui.panes.clients import Clients
 from tests.stored import ADDRESSES, OFFSET, SECOND
 from tests.ui import builders
 from tests.ui.driving import drive, screen_text, text_of
-from tests.ui.shots import SHOT, SLOW_S
+from tests.ui.shots import CALM, SHOT, SLOW_S
 
 PLAIN = UiOptions(refresh_s=60.0, no_color=True)
 
@@ -177,3 +177,56 @@ def test_the_smallest_screen_has_room_for_a_section() -> None:
 def test_a_window_of_everything_can_be_drilled() -> None:
     whole = replace(SHOT, window=Window("all", None, 90.0))
     assert "Clients ›" in screen_text(whole, "4", "enter", options=PLAIN)
+
+
+def test_the_lists_of_a_client_alone_are_filtered_and_sorted_and_esc_leads_back_in_two_steps() -> None:
+    seen: list[str] = []
+
+    async def steps(app: BpftopApp, pilot: Pilot[int]) -> None:
+        for keys in (
+            ("4", "slash", *"3.200", "enter", "enter", "right", "right"), ("slash", *"latency>500007us", "enter"),
+            ("s",), ("S",), ("escape",), ("escape",),
+        ):  # fmt: skip
+            await pilot.press(*keys)
+            await pilot.pause()
+            seen.append(text_of(app))
+
+    drive(SHOT, steps, options=PLAIN)
+    everything, filtered, by_time, oldest, again, table = seen
+    assert "Latency▼" in everything
+    assert " 132 sent one by one" in everything
+    assert " 4 of 132 sent one by one" in filtered  # 500.008 to 500.011 ms
+    assert "filter of the lists: latency>500007us" in filtered
+    assert filtered.count(" 500 ms") == 4
+    assert "Time▼" in by_time
+    assert "Time▲" in oldest
+    assert "filter of the lists" not in again
+    assert "Clients › " in again
+    assert "Clients › " not in table
+
+
+def test_a_client_alone_has_its_own_baseline() -> None:
+    """Its figures of then, not those of all clients."""
+    session = builders.FakeSession(CALM)
+    seen: list[str] = []
+
+    async def steps(app: BpftopApp, pilot: Pilot[int]) -> None:
+        await pilot.press("b")
+        session.current = SHOT
+        app.poll()
+        await pilot.press("4", "slash", *"3.200", "enter", "enter")
+        await pilot.pause()
+        seen.append(text_of(app))
+        await pilot.press("escape", "slash", *["backspace"] * 5, *"10.0.4.1", "enter", "enter")
+        await pilot.pause()
+        seen.append(text_of(app))
+
+    drive(session, steps, options=PLAIN, size=(100, 30))
+    slow, calm = seen
+    row = next(line for line in slow.splitlines() if line.startswith(" Request latency"))
+    assert "×" in row, "its p99 went from 1 ms to 500 ms"
+    assert "± since " in slow
+    assert "┃" in slow, "the histogram has the one of then behind it"
+    row = next(line for line in calm.splitlines() if line.startswith(" Request latency"))
+    assert "×" not in row
+    assert row.count("0 %") == 2

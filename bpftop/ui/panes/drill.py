@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
 
-from bpftop import units
-from bpftop.model import Measure, MeasureSnapshot, SlowRequest, Snapshot
+from bpftop.model import Measure, MeasureSnapshot, Snapshot
 from bpftop.ui import words
+from bpftop.ui.drillfigures import counters, figure_columns, said
+from bpftop.ui.drilllists import (
+    CONNECTION_COLUMNS,
+    CONNECTION_SORTS,
+    EVENT_SORTS,
+    FIGURES,
+    NETWORK_COLUMNS,
+    connections,
+    marked,
+    ordered,
+    passing,
+    passing_connections,
+)
+from bpftop.ui.filters import Filter, Filterable, parse
 from bpftop.ui.heat import AXIS, grid, heading, make_map, times
 from bpftop.ui.histogram import histogram
-from bpftop.ui.paint import EMPTY, Line, Role, Span, beside, ends, fit, joined, line
+from bpftop.ui.paint import EMPTY, Line, Span, beside, ends, fit, line
 from bpftop.ui.panes.base import Pane
 from bpftop.ui.panes.latency import look_of
-from bpftop.ui.panes.slow import REQUEST, kinds, of_kind, slow_columns, time_of_day
+from bpftop.ui.panes.slow import kinds, of_kind, slow_columns
 from bpftop.ui.safe import safe
 from bpftop.ui.subject import NETWORK, Subject
-from bpftop.ui.table import Column, table
+from bpftop.ui.table import table
 from bpftop.ui.view import View
 
 SECTIONS = ("Histogram", "Heat map", "Slow requests", "Connections")
@@ -26,41 +40,9 @@ _ROOM = 11
 """Rows for everything but the measures: less is no section."""
 _WIDE, _HIGH = 120, 30
 """From this size on all sections stand side by side."""
-_COLUMNS: list[Column[MeasureSnapshot]] = [
-    Column("Measure", 20, lambda each: safe(each.measure.title, 30), left=True, grow=10),
-    Column("Count", 6, lambda each: units.count(each.summary.count)),
-    Column("Rate", 8, lambda each: units.rate(each.summary.rate_per_s), rank=3),
-    Column("p50", 7, lambda each: Span(units.duration(each.summary.p50_ns), "p50")),
-    Column("p90", 7, lambda each: units.duration(each.summary.p90_ns), rank=2),
-    Column("p99", 7, lambda each: words.p99(each.summary, "p99")),
-    Column("Max", 7, lambda each: units.duration(each.summary.max_ns), rank=1),
-]
 
 
-@dataclass(frozen=True, slots=True)
-class Connection:
-    """What single events tell of one connection of a client."""
-
-    client: str
-    port: int
-    requests: tuple[SlowRequest, ...]
-    ended: SlowRequest | None
-
-
-def connections(events: tuple[SlowRequest, ...]) -> list[Connection]:
-    """By client and port, those with the slowest request first."""
-    found: dict[tuple[str, int], list[SlowRequest]] = {}
-    for each in events:
-        if "client_port" in each.fields:
-            found.setdefault((each.client, each.fields["client_port"]), []).append(each)
-    out = []
-    for (client, port), mine in found.items():
-        requests = tuple(each for each in mine if each.event == REQUEST)
-        out.append(Connection(client, port, requests, next((e for e in mine if e.event == "connection"), None)))
-    return sorted(out, key=lambda each: -max((event.latency_ns for event in each.requests), default=0))
-
-
-class Drill(Pane):
+class Drill(Pane, Filterable):
     """The row that Enter was pressed on; Esc leads back."""
 
     TITLE = SHORT = "Drill in"
@@ -69,15 +51,19 @@ class Drill(Pane):
         "distribution and the heat map of one of them (v: the next), the single events that the kernel sent and are "
         "kept, and, for clients, what these tell of each connection. Counts are exact; percentiles and bars are those "
         "that are kept by key, within 3 %. Left and right step through the sections; on large screens all are shown. "
-        "Esc leads back."
+        "Esc leads back. With a baseline (b) its figures of then are behind those of now. '/' filters the lists (a "
+        "word, latency>50ms, port=41000, status=500), s and S sort them."
     )
     NEEDS_FIGURES = False
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "screen.undrill", "Back", tooltip="back to the table"),
+        Binding("escape", "back", "Back", tooltip="take the filter back; then back to the table"),
         Binding("backspace", "screen.undrill", "Back", show=False, tooltip="back to the table"),
         Binding("right", "section(1)", "Section", key_display="←→", tooltip="the next section"),
         Binding("left", "section(-1)", "Section", show=False, tooltip="the section before"),
         Binding("v", "next_measure", "Measure", tooltip="histogram and heat map of the next measure"),
+        Binding("slash", "screen.filter", "Filter", key_display="/", tooltip="filter the lists: latency>50ms, a word"),
+        Binding("s", "sort", "Sort", tooltip="sort the lists by the next column", show=False),
+        Binding("S", "reverse", "Reverse", tooltip="sort the lists the other way round", show=False),
         Binding("l", "screen.log_counts", "Log/linear", show=False, tooltip="bars on a log or linear scale"),
         Binding("c", "screen.curve", "Cumulative", show=False, tooltip="the cumulative curve over the bars, or not"),
         Binding("up,k", "move(-1)", "Up", show=False, tooltip="one row up in the list"),
@@ -95,12 +81,14 @@ class Drill(Pane):
         self._top = 0
         self._measure = ""
         self._kept: list[tuple[Snapshot, Subject, Snapshot]] = []
-        """The newest two: the snapshot, whose, and of that one alone."""
+        """The newest ones: the snapshot, whose, and of that one alone."""
+        self._sort, self._reversed = 0, False
 
     def look_at(self, subject: Subject, origin: str) -> None:
         """Show this one from now on."""
         self.subject, self.origin = subject, origin
         self._measure, self._section, self._top = subject.measure, 0, 0
+        self._sort, self._reversed, self.filter = 0, False, Filter()
 
     def explained(self, view: View) -> list[Measure]:
         """The measures of this kind of key."""
@@ -122,6 +110,28 @@ class Drill(Pane):
             self._measure = names[(place + 1) % len(names)]
             self.redraw()
 
+    def refilter(self, text: str) -> None:
+        """In the lists only what passes this filter. Raises FilterError."""
+        self.filter, self._top = parse(text, FIGURES), 0
+        self.redraw()
+
+    def action_back(self) -> None:
+        """All rows of the lists again; then the table."""
+        if self.filter.terms:
+            self.refilter("")
+        else:
+            self.screen.action_undrill()  # type: ignore[attr-defined]
+
+    def action_sort(self) -> None:
+        """The lists by their next column, from the top."""
+        self._sort, self._reversed, self._top = self._sort + 1, False, 0
+        self.redraw()
+
+    def action_reverse(self) -> None:
+        """The lists the other way round, from the top."""
+        self._reversed, self._top = not self._reversed, 0
+        self.redraw()
+
     def action_move(self, rows: int) -> None:
         """Scroll the list."""
         self._top = max(self._top + rows, 0)
@@ -135,13 +145,22 @@ class Drill(Pane):
         """The snapshot, or that of the whole window when a piece of the heat map is pinned, of this one alone."""
         if self.subject is None:
             return None
-        snapshot = view.whole if whole and view.whole is not None else view.snapshot
+        return self._of(view.whole if whole and view.whole is not None else view.snapshot)
+
+    def _of(self, snapshot: Snapshot) -> Snapshot:
+        """A snapshot of this one alone, made once."""
+        assert self.subject is not None
         for of, subject, alone in self._kept:
             if of is snapshot and subject == self.subject:
                 return alone
         alone = self.subject.alone(snapshot)
-        self._kept = [(snapshot, self.subject, alone), *self._kept[:1]]
+        self._kept = [(snapshot, self.subject, alone), *self._kept[:2]]
         return alone
+
+    def _base(self, view: View) -> Mapping[str, MeasureSnapshot]:
+        """Its measures when the baseline was marked; none without one, or when that is a file without clients."""
+        kept = view.baseline.snapshot if view.baseline else None
+        return self._of(kept).measures if kept is not None and self.subject is not None else {}
 
     # drawing
 
@@ -155,8 +174,11 @@ class Drill(Pane):
         found = list(alone.measures.values())
         if shown is not None and height < len(found) + _ROOM:
             found = [shown]  # v shows the others
-        lines += table(_COLUMNS, found, width, cursor=found.index(shown) if shown and len(found) > 1 else None)
-        lines += _counters(alone, width)
+        base = self._base(view)
+        lines += table(
+            figure_columns(base), found, width, cursor=found.index(shown) if shown and len(found) > 1 else None
+        )
+        lines += [*counters(alone, width), *said(view, self.filter, bool(base), width)]
         if shown is None:
             return [*lines, EMPTY, line(Span("nothing is counted by this kind of key any more", "dim"))]
         only = replace(view, snapshot=alone, whole=view.whole or view.snapshot, measure=shown.measure.name)
@@ -193,7 +215,7 @@ class Drill(Pane):
             return _heat(replace(view, snapshot=around or view.snapshot), shown, width, room)
         if not shown.summary.count:
             return [line(Span(f"no {words.noun(shown.measure.name)} of it in this window", "dim"))]
-        look = replace(look_of(view, shown.measure.name), base=None)
+        look = replace(look_of(view, shown.measure.name), base=self._base(view).get(shown.measure.name))
         return histogram(shown, width, room, look)
 
     def _all(self, view: View, shown: MeasureSnapshot, width: int, room: int) -> list[Line]:
@@ -216,12 +238,14 @@ class Drill(Pane):
         names = kinds(view.snapshot)
         if not names:
             return [fit(line(Span(self._no_events(view), "dim")), width)]
-        rows = of_kind(view.snapshot, names[0])
+        everything = of_kind(view.snapshot, names[0])
+        rows = ordered(passing(everything, self.filter), EVENT_SORTS, self._sort, self._reversed)
         self._top = min(self._top, max(len(rows) - 1, 0))
-        said = f"{len(rows):,} sent one by one and kept, slowest first"
+        said = f"{self._count(len(rows), len(everything))} sent one by one and kept"
         own = self.subject is not None and self.subject.kind == "client"
         visible = rows[self._top : self._top + room - 2]
-        return [line(Span(said, "dim")), *table(slow_columns(rows, client=not own), visible, width)]
+        columns = marked(slow_columns(rows, client=not own), EVENT_SORTS, self._sort, self._reversed)
+        return [line(Span(said, "dim")), *table(columns, visible, width)]
 
     def _no_events(self, view: View) -> str:
         kind = "client" if self.subject is None or self.subject.kind == NETWORK else self.subject.kind
@@ -231,52 +255,21 @@ class Drill(Pane):
         return "none was sent by itself: the kernel sends the slowest ones only"
 
     def _connections(self, view: View, width: int, room: int) -> list[Line]:
-        found = connections(view.snapshot.slow)
-        if not found:
+        everything = connections(view.snapshot.slow)
+        found = ordered(passing_connections(everything, self.filter), CONNECTION_SORTS, self._sort, self._reversed)
+        if not everything:
             return [line(Span("no single event of its connections is kept", "dim"))]
         counted = view.snapshot.measures.get("connection_duration")
         ended = counted.summary.count if counted else 0
-        said = f"{len(found):,} known from single events; {ended:,} ended in the window"
+        said = f"{self._count(len(found), len(everything))} known from single events; {ended:,} ended in the window"
         self._top = min(self._top, max(len(found) - 1, 0))
         visible = found[self._top : self._top + room - 2]
-        columns = _CONNECTION_COLUMNS if self.subject and self.subject.kind == "client" else _NETWORK_COLUMNS
-        return [line(Span(said, "dim")), *table(columns, visible, width)]
+        columns = CONNECTION_COLUMNS if self.subject and self.subject.kind == "client" else NETWORK_COLUMNS
+        shown = marked(columns, CONNECTION_SORTS, self._sort, self._reversed)
+        return [line(Span(said, "dim")), *table(shown, visible, width)]
 
-
-def _slowest(each: Connection) -> Span | str:
-    worst = max((event.latency_ns for event in each.requests), default=None)
-    return Span(units.duration(worst), "p99") if worst is not None else Span("–", "dim")
-
-
-def _last(each: Connection) -> Span | str:
-    moment = max((event.unix_ns for event in each.requests), default=None)
-    return time_of_day(moment) if moment is not None else Span("–", "dim")
-
-
-def _duration(each: Connection) -> Span | str:
-    return units.duration(each.ended.latency_ns) if each.ended else Span("open or not sent", "dim")
-
-
-_CONNECTION_COLUMNS: list[Column[Connection]] = [
-    Column("Port", 5, lambda each: str(each.port)),
-    Column("Slow requests", 13, lambda each: f"{len(each.requests):,}"),
-    Column("Slowest", 8, _slowest),
-    Column("Last one", 12, _last, rank=2),
-    Column("Duration", 16, _duration, rank=1),
-]
-_NETWORK_COLUMNS: list[Column[Connection]] = [
-    Column("Client", 15, lambda each: safe(each.client, 39), left=True, grow=24),
-    *_CONNECTION_COLUMNS,
-]
-
-
-def _counters(alone: Snapshot, width: int) -> list[Line]:
-    """What is only counted, when there was any."""
-    clauses: list[list[Span]] = []
-    for each in alone.counters.values():
-        role: Role = "warn" if each.count else "dim"
-        clauses.append([Span(f"{safe(each.measure.title, 30)} ", "dim"), Span(units.count(each.count), role)])
-    return joined(clauses, width) if clauses else []
+    def _count(self, n: int, of: int) -> str:
+        return f"{n:,} of {of:,}" if self.filter.terms else f"{n:,}"
 
 
 def _heat(view: View, shown: MeasureSnapshot, width: int, room: int) -> list[Line]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from textual import events
 from textual.binding import Binding, BindingType
 
-from bpftop.ui.filters import Filter, parse
+from bpftop.ui.filters import Filter, Filterable, parse
 from bpftop.ui.paint import Line, Span, line
 from bpftop.ui.panes.base import Pane
 from bpftop.ui.safe import safe
@@ -36,7 +36,7 @@ def by_figure(values: Iterable[float | None]) -> NDArray[np.float64]:
     return np.array([-1.0 if value is None else value for value in values], np.float64)
 
 
-class ListPane(Pane, Generic[Row]):
+class ListPane(Pane, Filterable, Generic[Row]):
     """Sorting, cursor and scrolling. Subclasses say what the rows, the columns and the sort keys are."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
