@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from dataclasses import dataclass
+from functools import partial
 
 from bpftop import units
 from bpftop.model import ClientRow, MeasureSnapshot, Snapshot
@@ -38,7 +39,7 @@ def measures_table(view: View, width: int, most: int) -> list[Line]:
         return Column(name, 7, cell, rank=rank)
 
     columns: list[Column[MeasureSnapshot]] = [
-        Column("  Measure", 14 if dense else 22, title, left=True, grow=2 if dense else 8),
+        Column("  Measure", 15 if dense else 22, title, left=True, grow=2 if dense else 8),
         Column("n", 5 if dense else 6, lambda row: units.count(row.summary.count)),
         figure("p50", "p50_ns", 1, role="p50"),
         figure("p90", "p90_ns", 1, 3),
@@ -46,8 +47,8 @@ def measures_table(view: View, width: int, most: int) -> list[Line]:
         figure("p99", "p99_ns", few, role="p99"),
         figure("p99.9", "p999_ns", fewer, 2),
         figure("Max", "max_ns", 1),
-        Column("p99 trend" if dense else "p99 over time", 9 if dense else 14, lambda row: "", left=True, rank=5,
-               grow=0 if dense else 40, draw=spark),
+        Column("Trend" if dense else "p99 over time", 8 if dense else 14, lambda row: "", left=True, rank=5,
+               grow=0 if dense else 40, draw=partial(spark, view)),
     ]  # fmt: skip
     if not dense:
         columns.insert(1, Column("Rate", 7, lambda row: units.rate(row.summary.rate_per_s), rank=1))
@@ -60,9 +61,19 @@ def measures_table(view: View, width: int, most: int) -> list[Line]:
     return [*lines, line(Span(f"  and {hidden} more measures  (↑ ↓)", "dim"))] if hidden else lines
 
 
-def spark(row: MeasureSnapshot, width: int) -> tuple[Span, ...]:
-    """The p99 of the last points, one cell each, on the row's own log scale."""
-    return (Span(sparkline(row.trend.p99_ns, width), "bar"),)
+def spark(view: View, row: MeasureSnapshot, width: int) -> tuple[Span, ...]:
+    """The p99 of the last points, one cell each, on the row's own log scale, which begins at what is usual."""
+    return (Span(sparkline(row.trend.p99_ns, width, usual(view, row.measure.name)), "bar"),)
+
+
+def usual(view: View, name: str) -> float | None:
+    """The p99 of the marked baseline, or of the calm seconds before; None while neither is known."""
+    marked = view.baseline.measures.get(name) if view.baseline is not None else None
+    before = marked.summary if marked is not None else None
+    if before is None or not before.count:
+        recent = view.snapshot.recent.get(name)
+        before = recent.before if recent is not None else None
+    return float(before.p99_ns) if before is not None and before.p99_ns else None
 
 
 def chart(shown: MeasureSnapshot, view: View, width: int, height: int, *, large: bool = False) -> list[Line]:

@@ -129,14 +129,20 @@ def _aligned(span: Span, size: int, left: bool) -> Span:
     return Span(pad("…", size), span.role) if span.text[:1].isdigit() else Span(cut(span.text, size), span.role)
 
 
-def sparkline(values: NDArray[np.float64], width: int) -> str:
-    """The last values, one cell each, on their own log scale; blank where a value is NaN."""
+def sparkline(values: NDArray[np.float64], width: int, level: float | None = None) -> str:
+    """The last values, one cell each, on a log scale of their own; blank where a value is NaN.
+
+    ``level``: what is usual. The scale begins there at the latest, so that values which are all far above it do not
+    look like calm ones.
+    """
     recent = values[-width:]
     usable = np.isfinite(recent) & (recent > 0)
     if not usable.any():
         return " " * width
     logs = np.log10(np.where(usable, recent, 1.0))
     low = float(logs[usable].min())
+    if level:
+        low = min(low, float(np.log10(level)))
     scale = max(float(logs[usable].max()) - low, 0.3)
     marks = "▁▂▃▄▅▆▇"
     cells = (

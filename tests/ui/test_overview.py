@@ -5,16 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from textual.pilot import Pilot
 
 from bpftop.model import Snapshot
+from bpftop.stats.findings import Verdict
 from bpftop.stats.stages import ACCEPT, READ, REQUEST, RESPONSE, UPSTREAM
 from bpftop.ui.app import BpftopApp
 from bpftop.ui.breakdown import ABOUT, bars, breakdown
 from bpftop.ui.options import UiOptions
 from bpftop.ui.overview import clients, workers_of
 from bpftop.ui.panes.overview import Overview
+from bpftop.ui.table import sparkline
+from bpftop.ui.verdict import Judge
+from tests.test_stats_findings import row, scene, worse
 from tests.ui import builders
 from tests.ui.driving import drive, screen_text, text_of
 
@@ -28,7 +33,7 @@ class Started(builders.FakeSession):
         super().__init__(snapshot)
         self.started: list[str] = []
 
-    def start_script(self, name: str) -> None:
+    def start_script(self, name: str, free: bool = False) -> None:
         """Only remember."""
         self.started.append(name)
 
@@ -224,3 +229,29 @@ def test_more_room_shows_more_not_wider() -> None:
     seen = [sum(title in after(builders.live(), [], size=size) for title in titles) for size in ((80, 24), (160, 50))]
     assert seen == [2, 5]
     assert after(builders.live(), [], size=(160, 50)).count("-10 s") == 2, "two charts"
+
+
+def test_the_memory_of_the_verdict_is_of_the_look_before() -> None:
+    """A client with a little less than what names it stays named, for a while; a jump in time forgets."""
+
+    def at(seconds: float, slow: int) -> Snapshot:
+        rows = (row("10.0.0.7", 100, slow), row("10.0.0.1", 900, 100 - slow))
+        return replace(scene({REQUEST: worse(100.0, rows)}), unix_ns=int(seconds * 1e9))
+
+    def names(verdict: Verdict) -> bool:
+        return "client 10.0.0.7" in verdict.named
+
+    judge, first, second = Judge(), at(1000, 70), at(1001, 28)
+    assert names(judge(first))
+    assert names(judge(second))
+    assert judge(second) is judge(second)
+    assert not names(judge(at(1100, 28)))
+    assert not names(judge(at(900, 28)))
+
+
+def test_a_trend_that_is_high_all_the_time_looks_high() -> None:
+    flat = np.full(8, 5e8)
+    assert sparkline(flat, 8) == "▁" * 8
+    assert sparkline(flat, 8, 5e6) == "▇" * 8
+    assert sparkline(flat, 8, 5e8) == "▁" * 8
+    assert sparkline(np.array([5e6, 5e8]), 2, 5e7) == "▁▇"
