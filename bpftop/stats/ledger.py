@@ -6,15 +6,16 @@ from bpftop.model import Accounting, Counts
 from bpftop.stats.tick import TickData
 
 READ_LATE_NS = 50_000_000
-"""bpftrace reads the maps of a tick up to so much after its time."""
+"""bpftrace usually reads the maps of a tick up to so much after its time."""
 
 
 class Ledger:
     """The accounts of the events lane: produced = shown + suppressed + lost + rejected.
 
     A tick's ``@sent`` may count events that are still on their way, so the accounts are settled one tick late: an
-    event that was sent before the previous tick and has not arrived by now is lost. bpftrace reads the map when it gets
-    to it, so events from shortly after the tick are taken as counted too. The dump at the end settles all.
+    event that was sent before the previous tick and has not arrived by now may be lost. bpftrace reads the map when it
+    gets to it, on a busy host late, so that the map counts events that are younger than its tick. Until the dump at the
+    end settles all, a loss is therefore one that bpftrace told of, or one that the young ones cannot explain.
     """
 
     def __init__(self, measure_of_stream: list[int]) -> None:
@@ -25,7 +26,7 @@ class Ledger:
     def restarted(self) -> None:
         """Close the books of a run."""
         self._before = self.accounting
-        self._arrived = self._rejected = 0
+        self._arrived = self._rejected = self._told = 0
         self._young: list[int] = []
         self._previous = (0, 0, 0)
         self._untracked = 0
@@ -34,6 +35,7 @@ class Ledger:
         """Take a tick and the boot times of its readable events; ``totals`` (measures,): counts since the start."""
         self._arrived += len(arrived)
         self._rejected += tick.rejected + len(tick.records) - len(arrived)
+        self._told += tick.lost
         self._untracked = max(self._untracked, tick.untracked)
         previous_ns, produced, sent = self._previous
         now_produced = int(sum(totals[m] for m in self._measure_of_stream))
@@ -48,7 +50,10 @@ class Ledger:
             self._young = [at_ns for at_ns in (*self._young, *arrived) if at_ns > previous_ns + READ_LATE_NS]
         before = self._before
         shown = before.shown + self._arrived - len(self._young)
-        lost = before.lost + max(0, sent - (shown - before.shown) - self._rejected)
+        open_ = max(0, sent - (shown - before.shown) - self._rejected)  # sent, and neither old and here nor unreadable
+        lost_now = open_ if tick.final else min(open_, max(self._told, open_ - len(self._young)))
+        lost = before.lost + lost_now if tick.final else max(self.accounting.lost, before.lost + lost_now)
+        shown += min(len(self._young), max(0, open_ - lost_now))
         rejected = before.rejected + self._rejected
         self.accounting = Accounting(
             produced=max(produced, shown + lost + rejected),

@@ -45,6 +45,8 @@ class TickData:
     """(stream, numbers) of the events that arrived since the last tick."""
     rejected: int = 0
     """Records that arrived and could not be read, since the last tick."""
+    lost: int = 0
+    """What bpftrace says it lost since the last tick: events, and now and then something else that it sent itself."""
     final: bool = False
     """The dump at the end of a run: nothing follows."""
 

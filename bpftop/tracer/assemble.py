@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from bpftop import wire
-from bpftop.model import Counts, MapPrint, Message, Record, Rejected, Tick, TickEnd
+from bpftop.model import Counts, Lost, MapPrint, Message, Record, Rejected, Tick, TickEnd
 from bpftop.stats.tick import Keys, TickData
 from bpftop.tracer.decode import number, unsigned_items
 
@@ -22,7 +22,7 @@ class Assembler:
         self._boot_ns = 0
         self._maps: dict[str, MapPrint] = {}
         self._records: list[tuple[int, tuple[int, ...]]] = []
-        self._rejected = 0
+        self._rejected = self._lost = 0
 
     def take(self, message: Message) -> TickData | None:
         """Take one message; returns the tick that it completes."""
@@ -35,6 +35,8 @@ class Assembler:
                 self._maps[message.name] = message
             case Rejected():
                 self._rejected += 1
+            case Lost():
+                self._lost += message.events
             case Tick():
                 # No end seen for the last tick: its end marker was lost. Its figures are cumulative or still here.
                 finished = self._build(False) if self._boot_ns else None
@@ -69,12 +71,13 @@ class Assembler:
             target_ports=self._keys(wire.TARGET_PORTS),
             records=tuple(self._records),
             rejected=self._rejected,
+            lost=self._lost,
             final=final,
         )
         self._boot_ns = 0
         self._maps.clear()
         self._records.clear()
-        self._rejected = 0
+        self._rejected = self._lost = 0
         return tick
 
     def _items(self, name: str) -> list[tuple[int, int]]:
