@@ -16,7 +16,7 @@ from bpftop.cli.parser import parse
 from bpftop.cli.report import Teller, raise_if_failed
 from bpftop.ensemble import Ensemble, merged
 from bpftop.errors import HostError
-from bpftop.export import csv_rows, to_json
+from bpftop.export import csv_header, csv_rows, to_json
 from bpftop.export.metrics import Rising, families
 from bpftop.export.prometheus_text import to_prometheus
 from bpftop.export.report_text import to_text
@@ -208,7 +208,8 @@ def test_everybody_says_it() -> None:
     assert found.over_budget == (said,)
     assert said in " ".join(to_text(found).split())
     assert to_json(found)["over_budget"] == [said]
-    assert {row[-1] for row in csv_rows(found)} == {said}
+    column = list(csv_header()).index("over_budget")
+    assert {row[column] for row in csv_rows(found)} == {said}
     assert 'bpftop_script_stopped{target="nginx",script="syscalls"} 1' in to_prometheus(families(found, Rising()))
     heard = io.StringIO()
     with redirect_stderr(heard):

@@ -275,8 +275,7 @@ def test_every_script_is_tried_and_none_is_left_behind(
 ) -> None:
     """With a bpftrace that attaches all but the second script."""
     body = """
-if "--version" in sys.argv: print("bpftrace v0.23.2"); sys.exit()
-if RUN == 2: complain(b"s:1:2-3: ERROR: tracepoint not found: a:b\\n"); sys.exit(1)
+if RUN >= 1: complain(b"s:1:2-3: ERROR: tracepoint not found: a:b\\n"); sys.exit(1)
 live(1)
 """
     fake = FakeBpftrace(tmp_path, body)
@@ -303,8 +302,7 @@ def test_the_default_scripts_are_tried_together(
 ) -> None:
     """Each attaches by itself and the two do not."""
     body = """
-if "--version" in sys.argv: print("bpftrace v0.23.2"); sys.exit()
-if RUN == 3:
+if RUN >= 2:
     complain(b"ERROR: Error loading BPF program for x. Error code: -7 (Argument list too long).\\n")
     os._exit(255)
 live(1)
