@@ -129,7 +129,13 @@ class FakeSession:
 
 def measured(session: FakeSession, duration: float, interval: float | None, **attributes: Any) -> bool:
     options = argparse.Namespace(
-        duration=duration, interval=interval, format="json", ascii=False, prometheus_textfile=None, simulate=None, also=None
+        duration=duration,
+        interval=interval,
+        format="json",
+        ascii=False,
+        prometheus_textfile=None,
+        simulate=None,
+        also=None,
     )
     out = Printer(options)
     stop = attributes.get("stop", threading.Event())
