@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
@@ -20,7 +21,7 @@ from bpftop.tracer.simulate import Telling, comm_of, device_of, scenario_of, sim
 
 
 def differences(one: Any, other: Any, where: str = "") -> list[str]:
-    """The paths of all fields that differ; NaN equals NaN."""
+    """The paths of all fields that differ; NaN equals NaN, and the order of a sum shows in a last digit."""
     if type(one) is not type(other):
         return [f"{where}: {type(one).__name__} and {type(other).__name__}"]
     if isinstance(one, np.ndarray):
@@ -39,6 +40,8 @@ def differences(one: Any, other: Any, where: str = "") -> list[str]:
             return [f"{where}: {len(one)} and {len(other)} entries"]
         pairs = [(str(i), a, b) for i, (a, b) in enumerate(zip(one, other, strict=True))]
         return [found for name, a, b in pairs for found in differences(a, b, f"{where}[{name}]")]
+    if isinstance(one, float) and math.isclose(one, other, rel_tol=1e-12):
+        return []
     return [] if one == other else [f"{where}: {one!r} and {other!r}"]
 
 
