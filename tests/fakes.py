@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import sys
@@ -111,6 +112,7 @@ class FakeBpftrace:
         self.path = folder / "bpftrace"
         self.path.write_text(_SCRIPT.format(python=sys.executable, folder=str(folder), body=body, seed=seed))
         self.path.chmod(0o755)
+        _closed_by_all(self.path)
 
     @property
     def notes(self) -> list[dict[str, Any]]:
@@ -148,3 +150,20 @@ def wait_for(condition: Callable[[], object], why: str = "it did not happen", ti
 def descriptors() -> int:
     """How many files this process has open."""
     return len(os.listdir("/proc/self/fd"))
+
+
+def _closed_by_all(path: Path) -> None:
+    """Wait for a child that another thread forked while the file was being written: it holds it until its exec.
+
+    To execute it fails with ETXTBSY so long. A read lease is granted when nobody has it open for writing (fcntl(2)).
+    """
+    with path.open("rb") as file:
+
+        def unwritten() -> bool:
+            try:
+                fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+            except BlockingIOError:
+                return False
+            return True
+
+        wait_for(unwritten, f"{path} is still being written")

@@ -17,6 +17,7 @@ from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.driver import Driver
 from textual.screen import Screen
+from textual.theme import ThemeProvider
 from textual.timer import Timer
 
 from bpftop.errors import BpftopError
@@ -25,6 +26,7 @@ from bpftop.ui.direct import DirectTerminal
 from bpftop.ui.keys import keymap
 from bpftop.ui.leave import watching
 from bpftop.ui.options import UiOptions
+from bpftop.ui.palette import Palette
 from bpftop.ui.safe import safe
 from bpftop.ui.themes import CYCLE, OURS, PLAIN_CYCLE
 from bpftop.ui.thrift import ThriftyDriver
@@ -121,6 +123,15 @@ class Shell(App[int]):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """No palette in ASCII: Textual draws it with box characters and a magnifying glass."""
         return not (action == "command_palette" and self._options.ascii)
+
+    def action_command_palette(self) -> None:
+        """Every action of the screen by name."""
+        if not isinstance(self.screen, Palette):
+            self.push_screen(Palette(id="--command-palette"))
+
+    def action_change_theme(self) -> None:
+        """All themes by name."""
+        self.push_screen(Palette(providers=[ThemeProvider], placeholder="Search for themes…"))
 
     def action_leave(self) -> None:
         """Quit with exit code 0."""
