@@ -15,9 +15,20 @@ from pathlib import Path
 
 
 def tracers() -> list[int]:
-    """The bpftrace processes that this process has started."""
+    """The processes that this process has started and that hold BPF programs, whatever they are called.
+
+    A bpftrace with libraries of its own runs under the name of its dynamic linker.
+    """
     own = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
-    return [int(pid) for pid in own if Path(f"/proc/{pid}/comm").read_text() == "bpftrace\n"]
+    return [int(pid) for pid in own if _holds_programs(int(pid))]
+
+
+def _holds_programs(pid: int) -> bool:
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            if os.readlink(descriptor) == "anon_inode:bpf-prog":
+                return True
+    return False
 
 
 def missed_runs(pids: Iterable[int]) -> int:
