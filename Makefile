@@ -79,6 +79,7 @@ bench-scripts: $(VENV)/dev.stamp host-test
 
 bench-ui: $(VENV)/dev.stamp host-test
 	$(BIN)/python benchmarks/ui.py $(ARGS)
+	$(BIN)/python benchmarks/many.py $(if $(findstring --write,$(ARGS)),--write)
 
 bench: $(VENV)/dev.stamp host-test
 	$(BIN)/python benchmarks/overhead.py $(ARGS)

@@ -80,9 +80,13 @@ class Terminal:
             raise RuntimeError(f"{self._argv[0]} has not drawn {text.pattern!r}: {bytes(self.output[-300:])!r}")
         return time.monotonic() - self.began
 
+    def type(self, keys: bytes) -> None:
+        """Press keys."""
+        os.write(self._master, keys)
+
     def press(self, key: bytes, answer: re.Pattern[bytes]) -> float:
         """Seconds from a key to a redraw with this text. Raises RuntimeError when none comes."""
-        os.write(self._master, key)
+        self.type(key)
         took = self.read(3.0, answer)
         if took is None:
             raise RuntimeError(f"no {answer.pattern!r} after {key!r}")

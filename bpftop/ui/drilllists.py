@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from bpftop import units
 from bpftop.model import SlowRequest
+from bpftop.ui.columns import Columns
 from bpftop.ui.filters import Filter
 from bpftop.ui.paint import Span
 from bpftop.ui.panes.slow import REQUEST, time_of_day
@@ -46,24 +47,23 @@ def connections(events: tuple[SlowRequest, ...]) -> list[Connection]:
 def passing(events: Sequence[SlowRequest], wanted: Filter) -> list[SlowRequest]:
     """The events that pass a filter."""
 
-    def figure(event: SlowRequest, name: str) -> float | None:
-        return event.latency_ns if name == "latency" else event.fields.get(_FIELDS.get(name, ""))
+    def figure(name: str) -> Iterable[float | None]:
+        field = _FIELDS.get(name, "")
+        return (each.latency_ns if name == "latency" else each.fields.get(field) for each in events)
 
-    return [
-        each
-        for each in events
-        if wanted(" ".join((each.client, *each.texts.values())), lambda name, of=each: figure(of, name))  # type: ignore[misc]
-    ]
+    columns = Columns(len(events), lambda: (" ".join((each.client, *each.texts.values())) for each in events), figure)
+    return [events[i] for i in wanted.passing(columns)]
 
 
 def passing_connections(found: Sequence[Connection], wanted: Filter) -> list[Connection]:
     """The connections that pass a filter; their latency is that of the slowest request."""
 
-    def figure(of: Connection, name: str) -> float | None:
-        known = {"port": of.port, "requests": len(of.requests), "latency": _worst(of)}
-        return known.get(name)
+    def figure(name: str) -> Iterable[float | None]:
+        known = {"port": lambda of: of.port, "requests": lambda of: len(of.requests), "latency": _worst}
+        return map(known.get(name, lambda _: None), found)
 
-    return [each for each in found if wanted(f"{each.client} {each.port}", lambda name, of=each: figure(of, name))]  # type: ignore[misc]
+    columns = Columns(len(found), lambda: (f"{each.client} {each.port}" for each in found), figure)
+    return [found[i] for i in wanted.passing(columns)]
 
 
 def _worst(each: Connection) -> int | None:

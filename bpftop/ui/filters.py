@@ -11,14 +11,17 @@ import operator
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from typing import Any, Protocol
 
-Figures = Callable[[str], float | None]
-"""The figure of a row by its name, in ns or as a plain number; None where the row does not have it."""
-Term = Callable[[str, Figures], bool]
+import numpy as np
+from numpy.typing import NDArray
+
+from bpftop.ui.columns import Columns, Positions
+
+Holds = NDArray[np.bool_]
 
 _COMPARISON = re.compile(r"(?P<name>[a-z0-9]+)\s*(?P<op>>=|<=|!=|>|<|=)\s*(?P<value>\d+(?:\.\d+)?)(?P<unit>[a-zµ]*)\Z")
-_OPERATORS: Mapping[str, Callable[[float, float], bool]] = {
+_OPERATORS: Mapping[str, Callable[[Any, float], Any]] = {
     ">": operator.gt, "<": operator.lt, ">=": operator.ge, "<=": operator.le, "=": operator.eq, "!=": operator.ne,
 }  # fmt: skip
 _UNITS = {"": 1.0, "ns": 1.0, "us": 1e3, "µs": 1e3, "ms": 1e6, "s": 1e9, "k": 1e3, "m": 1e6}
@@ -28,6 +31,67 @@ class FilterError(ValueError):
     """A filter that cannot be understood; its text says why."""
 
 
+class Term(Protocol):
+    """One condition. Two terms are equal when they are the same condition."""
+
+    def holds(self, columns: Columns, at: Positions) -> Holds:
+        """Which of the rows at these positions meet it; shape (positions,)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """It stands in the row's text; ``wanted`` in lower case, as the texts of columns are."""
+
+    wanted: str
+
+    def holds(self, columns: Columns, at: Positions) -> Holds:
+        """Search the texts."""
+        texts, wanted = columns.texts, self.wanted
+        found = (
+            (wanted in text for text in texts) if len(at) == len(texts) else (wanted in texts[i] for i in at.tolist())
+        )
+        return np.fromiter(found, np.bool_, len(at))
+
+
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """An address of the row's text is in this network."""
+
+    network: ipaddress.IPv4Network | ipaddress.IPv6Network
+
+    def holds(self, columns: Columns, at: Positions) -> Holds:
+        """Compare the numbers of the addresses."""
+        found: Holds = columns.addresses.inside(self.network)[at]
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A figure of the row compared with a number; a row without the figure does not meet it."""
+
+    name: str
+    op: str
+    value: float
+
+    def holds(self, columns: Columns, at: Positions) -> Holds:
+        """Compare the column."""
+        figures = columns.figure(self.name)[at]
+        found: Holds = _OPERATORS[self.op](figures, self.value) & ~np.isnan(figures)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """What does not meet the other term."""
+
+    term: Term
+
+    def holds(self, columns: Columns, at: Positions) -> Holds:
+        """Turn it round."""
+        return ~self.term.holds(columns, at)
+
+
 @dataclass(frozen=True, slots=True)
 class Filter:
     """A filter that was understood; an empty one lets everything pass."""
@@ -35,9 +99,20 @@ class Filter:
     text: str = ""
     terms: tuple[Term, ...] = ()
 
-    def __call__(self, text: str, figures: Figures) -> bool:
-        """Whether a row passes. ``text``: everything in it that can be read."""
-        return all(term(text, figures) for term in self.terms)
+    def passing(self, columns: Columns, among: Positions | None = None) -> Positions:
+        """The positions of the rows that pass, ascending; ``among``: only these are looked at, ascending."""
+        at = np.arange(columns.count) if among is None else among
+        for term in self.terms:
+            at = at[term.holds(columns, at)]
+        return at
+
+    def narrows(self, other: Filter) -> bool:
+        """Whether every row that passes this one is sure to pass ``other``: a letter was typed at its end."""
+        return all(any(_implies(mine, theirs) for mine in self.terms) for theirs in other.terms)
+
+
+def _implies(mine: Term, theirs: Term) -> bool:
+    return mine == theirs or (isinstance(mine, Word) and isinstance(theirs, Word) and theirs.wanted in mine.wanted)
 
 
 class Filterable:
@@ -64,31 +139,23 @@ def _words(text: str) -> list[str]:
 
 def _term(word: str, known: tuple[str, ...]) -> Term:
     if word.startswith("!") and len(word) > 1:
-        inner = _term(word[1:], known)
-        return lambda text, figures: not inner(text, figures)
+        return Not(_term(word[1:], known))
     if found := _COMPARISON.match(word.lower()):
         return _comparison(found, known)
     if re.search(r"[<>]", word):
         raise FilterError(f"{word}: compare one of {', '.join(known)} with a number, as p99>50ms")
     if "/" in word and (network := _network(word)):
-        return lambda text, figures: any(_inside(part, network) for part in text.split())
-    wanted = word.lower()
-    return lambda text, figures: wanted in text.lower()
+        return Inside(network)
+    return Word(word.lower())
 
 
-def _comparison(found: re.Match[str], known: tuple[str, ...]) -> Term:
+def _comparison(found: re.Match[str], known: tuple[str, ...]) -> Comparison:
     name, unit = found["name"], found["unit"]
     if name not in known:
         raise FilterError(f"{name}: there is no such figure here; there are {', '.join(known)}")
     if unit not in _UNITS:
         raise FilterError(f"{unit}: no unit; there are ns, us, ms, s, k")
-    compare, value = _OPERATORS[found["op"]], float(found["value"]) * _UNITS[unit]
-
-    def term(_text: str, figures: Figures) -> bool:
-        figure = figures(name)
-        return figure is not None and compare(figure, value)
-
-    return term
+    return Comparison(name, found["op"], float(found["value"]) * _UNITS[unit])
 
 
 def _network(word: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
@@ -96,21 +163,3 @@ def _network(word: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
         return ipaddress.ip_network(word, strict=False)
     except ValueError:
         return None  # a path has strokes, too
-
-
-def _inside(part: str, network: ipaddress.IPv4Network | ipaddress.IPv6Network) -> bool:
-    """Whether an address, with a port or not, is in the network."""
-    bare = (
-        part[1:].partition("]")[0] if part.startswith("[") else part.partition(":")[0] if part.count(":") == 1 else part
-    )
-    address = _address(bare)
-    return address is not None and address in network
-
-
-@lru_cache(maxsize=1 << 17)
-def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """Kept, since the same addresses come again with every snapshot."""
-    try:
-        return ipaddress.ip_address(text)
-    except ValueError:
-        return None

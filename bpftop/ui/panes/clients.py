@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import ClassVar
@@ -200,12 +200,12 @@ class Clients(ListPane[ClientRow], MeasurePane):
         field = fields.get(sort, "slow")
         return by_figure(getattr(row, field) for row in rows)
 
-    def figure_of(self, row: ClientRow, name: str) -> float | None:
+    def figures_of(self, rows: Sequence[ClientRow], name: str) -> Iterable[float | None]:
         """What a filter compares; the slow ones are a count."""
         if name in ("retr", "errors"):
             counts = self._retransmits if name == "retr" else self._errors
-            return None if counts is None else counts.get(row.client, 0)
-        return super().figure_of(row, name)
+            return (None if counts is None else counts.get(row.client, 0) for row in rows)
+        return super().figures_of(rows, name)
 
     def key(self, row: ClientRow) -> object:
         """The address."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from operator import attrgetter
 from typing import ClassVar, Generic, TypeVar
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from textual import events
 from textual.binding import Binding, BindingType
 
+from bpftop.ui.columns import Columns, Positions, figures
 from bpftop.ui.filters import Filter, Filterable, parse
 from bpftop.ui.paint import Line, Span, line
 from bpftop.ui.panes.base import Pane
@@ -33,7 +35,7 @@ def by_name(names: Sequence[str]) -> NDArray[np.float64]:
 
 def by_figure(values: Iterable[float | None]) -> NDArray[np.float64]:
     """Sort keys for figures; one that a row does not have comes last."""
-    return np.array([-1.0 if value is None else value for value in values], np.float64)
+    return np.nan_to_num(figures(values), nan=-1.0)
 
 
 class ListPane(Pane, Filterable, Generic[Row]):
@@ -71,9 +73,10 @@ class ListPane(Pane, Filterable, Generic[Row]):
         self._chosen: object = None
         self._rows_shown = 1
         self._ordered: Sequence[Row] | None = None
-        self._order: tuple[object, NDArray[np.int64]] = ((), np.zeros(0, dtype=np.int64))
+        self._order: tuple[object, Positions] = ((), np.zeros(0, np.intp))
         self.filter = Filter()
-        self._filtered: tuple[object, Filter, Sequence[Row]] = ((), self.filter, ())
+        self._columns: tuple[Sequence[Row] | None, Columns] = (None, Columns(0, tuple, lambda _: ()))
+        self._passed: tuple[object, Filter, Positions] = ((), self.filter, np.zeros(0, np.intp))
         self._headings: tuple[int, list[tuple[int, str]]] = (-1, [])
         """The row on the screen where the headings are, and where each one ends."""
 
@@ -107,10 +110,9 @@ class ListPane(Pane, Filterable, Generic[Row]):
         """What the words of a filter look for."""
         return str(self.key(row))
 
-    def figure_of(self, row: Row, name: str) -> float | None:
-        """What the comparisons of a filter compare: a name of FIGURES."""
-        value: float | None = getattr(row, self.FIGURES[name], None)
-        return value
+    def figures_of(self, rows: Sequence[Row], name: str) -> Iterable[float | None]:
+        """What the comparisons of a filter compare: a name of FIGURES; one a row."""
+        return map(attrgetter(self.FIGURES[name]), rows)
 
     def subject(self, row: Row, view: View) -> Subject | None:
         """What Enter looks at alone; None when the row is nothing by itself."""
@@ -126,16 +128,27 @@ class ListPane(Pane, Filterable, Generic[Row]):
         self.filter = parse(text, tuple(self.FIGURES))
         self._go(0)
 
-    def listed(self, view: View) -> Sequence[Row]:
-        """The rows that pass the filter, made once for each list of rows."""
+    def listed(self, view: View) -> Positions:
+        """The positions in ``rows`` of those that pass the filter, in the order shown."""
         rows = self.rows(view)
+        order = self.order(rows)
         if not self.filter.terms:
-            return rows
-        if self._filtered[0] is not rows or self._filtered[1] is not self.filter:
+            return order
+        passes = np.zeros(len(rows), np.bool_)
+        passes[self._passing(rows)] = True
+        return order[passes[order]]
+
+    def _passing(self, rows: Sequence[Row]) -> Positions:
+        """Who passes, ascending; after one more letter only those that passed before are looked at."""
+        if self._columns[0] is not rows:
             free = rows[: len(rows) - self.pinned(rows)]
-            passed = [row for row in free if self.filter(self.text(row), partial(self.figure_of, row))]
-            self._filtered = (rows, self.filter, passed)
-        return self._filtered[2]
+            texts, figure = partial(map, self.text, free), partial(self.figures_of, free)
+            self._columns = rows, Columns(len(free), texts, figure)
+        of, before, found = self._passed
+        if of is not rows or before is not self.filter:
+            among = found if of is rows and self.filter.narrows(before) else None
+            self._passed = rows, self.filter, self.filter.passing(self._columns[1], among)
+        return self._passed[2]
 
     def _filter_line(self, shown: int, of: int) -> list[Line]:
         if not self.filter.terms:
@@ -147,16 +160,14 @@ class ListPane(Pane, Filterable, Generic[Row]):
 
     def draw(self, view: View, width: int, height: int) -> list[Line]:
         """Heading, the visible rows, and where they are in the list."""
-        rows = self.listed(view)
-        order = self.order(rows)
-        everything = self.rows(view)
-        above = self.heading(view, width) + self._filter_line(len(rows), len(everything) - self.pinned(everything))
-        if not rows:
+        rows, order = self.rows(view), self.listed(view)
+        above = self.heading(view, width) + self._filter_line(len(order), len(rows) - self.pinned(rows))
+        if not len(order):
             return above
         self._rows_shown = max(height - len(above) - 2, 1)
         self._follow(rows, order)
         self.top = min(max(self.top, self.cursor - self._rows_shown + 1), self.cursor)
-        self.top = max(min(self.top, len(rows) - self._rows_shown), 0)
+        self.top = max(min(self.top, len(order) - self._rows_shown), 0)
         visible = [rows[i] for i in order[self.top : self.top + self._rows_shown]]
         arrow = "▲" if self.reversed else "▼"
         self.prepare(view, visible)
@@ -167,33 +178,33 @@ class ListPane(Pane, Filterable, Generic[Row]):
         self._headings = self.size.height - height + len(above), places(columns, width)
         lines = table(columns, visible, width, cursor=self.cursor - self.top)
         last = self.top + len(visible)
-        if len(rows) > len(visible):
-            lines.append(line(Span(f"rows {self.top + 1:,}–{last:,} of {len(rows):,}", "dim")))
+        if len(order) > len(visible):
+            lines.append(line(Span(f"rows {self.top + 1:,}–{last:,} of {len(order):,}", "dim")))
         return above + lines
 
-    def order(self, rows: Sequence[Row]) -> NDArray[np.int64]:
-        """Positions of the rows in the order shown; kept until rows or sort change."""
+    def order(self, rows: Sequence[Row]) -> Positions:
+        """Positions of all rows in the order shown; kept until rows or sort change."""
         choice = (self.sort, self.reversed)
         if self._ordered is not rows or self._order[0] != choice:
             free = len(rows) - self.pinned(rows)
             keys = self.sort_keys(rows[:free], self.SORTS[self.sort])
             ranked = np.argsort(keys if self.reversed else -keys, kind="stable")
             self._ordered = rows
-            self._order = (choice, np.concatenate([ranked, np.arange(free, len(rows))]).astype(np.int64))
+            self._order = (choice, np.concatenate([ranked, np.arange(free, len(rows))]))
         return self._order[1]
 
     def chosen(self, view: View) -> Row | None:
         """The row under the cursor."""
-        rows = self.listed(view)
-        return rows[self.order(rows)[min(self.cursor, len(rows) - 1)]] if rows else None
+        order = self.listed(view)
+        return self.rows(view)[order[min(self.cursor, len(order) - 1)]] if len(order) else None
 
-    def _follow(self, rows: Sequence[Row], order: NDArray[np.int64]) -> None:
+    def _follow(self, rows: Sequence[Row], order: Positions) -> None:
         """The cursor stays with its row; at the top it stays at the top, where the news is."""
-        self.cursor = min(self.cursor, len(rows) - 1)
+        self.cursor = min(self.cursor, len(order) - 1)
         if self.cursor and self._chosen is not None and self.key(rows[order[self.cursor]]) != self._chosen:
-            self.cursor = next(
-                (i for i, index in enumerate(order) if self.key(rows[index]) == self._chosen), self.cursor
-            )
+            place = next((i for i, row in enumerate(rows) if self.key(row) == self._chosen), -1)
+            found = np.flatnonzero(order == place)
+            self.cursor = int(found[0]) if len(found) else self.cursor
         self._chosen = self.key(rows[order[self.cursor]])
 
     # keys

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
@@ -144,11 +144,11 @@ class Routes(Startable, ListPane[Route]):
         """Its name."""
         return row.name
 
-    def figure_of(self, row: Route, name: str) -> float | None:
+    def figures_of(self, rows: Sequence[Route], name: str) -> Iterable[float | None]:
         """A time or count of the route, or how many of its requests failed."""
         if name in ("4xx", "5xx"):
-            return row.errors.get(f"errors_{name}", 0)
-        return super().figure_of(row.timed, name)  # type: ignore[arg-type]
+            return (row.errors.get(f"errors_{name}", 0) for row in rows)
+        return (getattr(row.timed, self.FIGURES[name]) for row in rows)
 
     def pinned(self, rows: Sequence[Route]) -> int:
         """``others`` is no route."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import ClassVar
 
@@ -163,9 +163,9 @@ class SlowRequests(ListPane[SlowRequest]):
         """Client and whatever the stream says in words."""
         return " ".join((row.client, *row.texts.values()))
 
-    def figure_of(self, row: SlowRequest, name: str) -> float | None:
+    def figures_of(self, rows: Sequence[SlowRequest], name: str) -> Iterable[float | None]:
         """The latency, or a number of the stream."""
-        return row.latency_ns if name == "latency" else row.fields.get(self.FIGURES[name])
+        return (row.latency_ns if name == "latency" else row.fields.get(self.FIGURES[name]) for row in rows)
 
     def heading(self, view: View, width: int) -> list[Line]:
         """How many, what was held back, and whether some are missing."""
