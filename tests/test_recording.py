@@ -323,3 +323,36 @@ def test_a_recording_begins_with_what_was_kept(tmp_path: Path, closes: Closes) -
         books = found.accounting
         assert books.produced == books.shown + books.suppressed + books.lost + books.rejected
         assert 0 < books.produced < everything.accounting.produced
+
+
+@pytest.mark.parametrize("all_end", [True, False], ids=["quit", "stopped by the user"])
+def test_a_script_added_on_the_screen_is_in_the_last_figures_unless_it_was_stopped(
+    all_end: bool, tmp_path: Path, closes: Closes
+) -> None:
+    recorder, path, found = Recorder(keep=True), tmp_path / "added.bpftop", scenario_of()
+    program = compose([catalog()["syscalls"]], simulated_target(found))
+    added = Session(SimulatedSource(program, found, speed=30), program, simulated_target(found))
+    main = simulated(30)
+    recorder.attach(main)
+    recorder.attach(added, "syscalls")
+    try:
+        main.start()
+        added.start()
+        recorder.begin(new_file(path), str(path))
+        while main.snapshot(None).ticks < 12 or added.snapshot(None).ticks < 12:
+            time.sleep(0.05)
+        if all_end:
+            recorder.leaving()
+    finally:
+        added.stop()
+        main.stop()
+    assert recorder.end().problem == ""
+    recorder.close()
+    replay = Replay(Recording(path))
+    closes(replay)
+    last = replay.at(replay.position.end_ns, None)
+    assert ("syscall_latency" in last.measures) is all_end
+    assert "request_latency" in last.measures
+    if all_end:
+        live = added.snapshot(None).measures["syscall_latency"]
+        assert last.measures["syscall_latency"].summary.count == live.summary.count > 0

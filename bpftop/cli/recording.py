@@ -84,6 +84,11 @@ class LiveRecorder:
             return path
         raise FileError(f"{self._directory} holds {_TRIES} recordings of this very second; nothing was written")
 
+    def leaving(self) -> None:
+        """All sessions are about to stop: what is being written keeps the figures of each."""
+        if self._recorder is not None:
+            self._recorder.leaving()
+
     def close(self) -> None:
         """End what is being written."""
         if self._recorder is not None:

@@ -48,6 +48,7 @@ def _both(session: Session | Ensemble, recorder: LiveRecorder) -> Callable[[bool
     """
 
     def end(terminal_gone: bool) -> None:
+        recorder.leaving()
         if not terminal_gone:
             session.stop()
         recorder.close()
@@ -102,4 +103,5 @@ def _show(session: Session, options: argparse.Namespace, recorder: LiveRecorder,
     try:
         return run(whole, save=save, options=ui, on_forced=_both(whole, recorder), recorder=recorder)
     finally:
+        recorder.leaving()
         whole.stop()

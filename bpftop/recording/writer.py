@@ -42,6 +42,7 @@ class Recorder:
         """Blocks with the accounts at their ends."""
         self._kept_bytes = 0
         self._next = 0
+        self._leaving = False
         self._fd = -1
         self._crc = 0
         self.progress = Progress()
@@ -70,6 +71,10 @@ class Recorder:
         if not done.wait(timeout_s):
             self.progress = replace(self.progress, problem="the disk did not take the end of the recording in time")
         return self.progress
+
+    def leaving(self) -> None:
+        """From now on a session that stops was not stopped by the user: it ends with all others, its figures stay."""
+        self._leaving = True
 
     def close(self) -> None:
         """End the thread, and the file when there is one."""
@@ -113,9 +118,9 @@ class Recorder:
         if track.summing is not None:
             track.summing.add(frame)
         tracer = frame.status.tracer if frame.status is not None else None
-        # On the screen the user has stopped it; without one it is the end of everything.
+        # On the screen the user has stopped it; without one, or when all are told to, it is the end of everything.
         over = tracer is not None and tracer.state is State.STOPPED and not tracer.budget
-        if track.number and over and self._keep:
+        if track.number and over and self._keep and not self._leaving:
             self._drop(track)
 
     def _flush(self, track: LiveTrack) -> None:
