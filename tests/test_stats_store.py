@@ -179,6 +179,23 @@ def test_a_loss_is_known_a_tick_after_it_gets_quiet(seed: int) -> None:
     assert store.accounting.produced == child.truth.total()
 
 
+def test_a_tick_is_settled_at_once_when_all_that_was_sent_is_here_and_a_tick_late_when_not() -> None:
+    store = Store(MEASURES, STREAMS, 65_536)
+    first = np.array([wire.counts_key(2, 700)], np.uint64)
+
+    def second(number: int, counted: int, sent: int, *arrived_ns: int) -> Accounting:
+        records = tuple((2, (at_ns, 5000)) for at_ns in arrived_ns)
+        store.ingest(TickData(number * SECOND, first, np.array([counted]), sent={2: sent}, records=records))
+        return store.accounting
+
+    assert second(1, 5, 2, SECOND - 9, SECOND - 7) == Accounting(5, 2, 3)
+    assert second(2, 9, 4, 2 * SECOND - 9) == Accounting(5, 2, 3), "one is on its way: as of the tick before"
+    assert second(3, 9, 4, 2 * SECOND - 7) == Accounting(9, 4, 5)
+    assert second(4, 9, 5) == Accounting(9, 4, 5)
+    assert second(5, 9, 5) == Accounting(9, 4, 4, 1), "it is lost"
+    assert second(6, 10, 6, 6 * SECOND - 9) == Accounting(10, 5, 4, 1), "what is known to be lost delays nothing"
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_the_accounts_add_up_after_a_run_that_was_killed(seed: int) -> None:
     chance = random.Random(seed)

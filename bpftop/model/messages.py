@@ -70,6 +70,8 @@ class Rejected:
     """A line that should have been a record or JSON and is not."""
 
     line: str
+    cut: bool = False
+    """The stream ended within it."""
 
 
 Message: TypeAlias = Attached | Tick | TickEnd | Heartbeat | MapPrint | Record | Lost | Text | Rejected

@@ -116,7 +116,7 @@ class Session(Reading):
         """Wait up to the kernel's next tick: what happened before this call is in the counts then. True when so.
 
         ``asked_ns``: before that boot time instead. Takes half a second on average. The accounts of the events lane
-        come one tick later.
+        come one tick later when an event was on its way.
         """
         asked, end = boot_ns() if asked_ns is None else asked_ns, time.monotonic() + timeout_s
         while self._store.settled_ns < asked and time.monotonic() < end and self._thread.is_alive():

@@ -19,6 +19,7 @@ from bpftop.model import (
     Message,
     Process,
     Program,
+    Rejected,
     Standstill,
     State,
     Target,
@@ -187,6 +188,11 @@ class Reading:
             self._lost_reported += message.events
         elif isinstance(message, Text):
             self._stderr_line(message.line)
+        elif isinstance(message, Rejected) and message.cut and self._asked_to_end():
+            # A signal that finds bpftrace (0.17 to 0.27.1) in a write to a full pipe ends its output there, exit code
+            # 0: the half line and what is behind it are as if it had been ended a moment before. What the last tick
+            # said was sent, and is not here, is lost all the same.
+            return
         with self._lock:
             tick = self._assembler.take(message)
             if tick is not None:
@@ -198,6 +204,10 @@ class Reading:
             self._meter.tick(self._source.pid)
             if self._source.pid is not None and self._budget.take(self._meter, observed):
                 self._back_off()
+
+    def _asked_to_end(self) -> bool:
+        """Whether the run ends, or soon will, because this session wants it to."""
+        return self._stopping.is_set() or self._next_target is not None
 
     def _back_off(self) -> None:
         """End bpftrace: it costs more than it may. Its figures stay as they are."""

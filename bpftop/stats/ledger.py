@@ -12,10 +12,11 @@ READ_LATE_NS = 50_000_000
 class Ledger:
     """The accounts of the events lane: produced = shown + suppressed + lost + rejected.
 
-    A tick's ``@sent`` may count events that are still on their way, so the accounts are settled one tick late: an
-    event that was sent before the previous tick and has not arrived by now may be lost. bpftrace reads the map when it
-    gets to it, on a busy host late, so that the map counts events that are younger than its tick. Until the dump at the
-    end settles all, a loss is therefore one that bpftrace told of, or one that the young ones cannot explain.
+    When all that was sent by a tick is here, or known to be lost, the tick is settled at once. Otherwise its ``@sent``
+    counts events that are on their way, and it is settled one tick late: an event that was sent before the previous
+    tick and has not arrived by now may be lost. bpftrace reads the map when it gets to it, on a busy host late, so that
+    the map counts events that are younger than its tick. Until the dump at the end settles all, a loss is therefore one
+    that bpftrace told of, or one that the young ones cannot explain.
     """
 
     def __init__(self, measure_of_stream: list[int]) -> None:
@@ -39,9 +40,11 @@ class Ledger:
         self._untracked = max(self._untracked, tick.untracked)
         previous_ns, produced, sent = self._previous
         now_produced = int(sum(totals[m] for m in self._measure_of_stream))
-        self._previous = (tick.boot_ns, now_produced, sum(tick.sent.values()) if tick.sent else sent)
-        if tick.final:
-            _, produced, sent = self._previous
+        now_sent = sum(tick.sent.values()) if tick.sent else sent
+        self._previous = (tick.boot_ns, now_produced, now_sent)
+        known = self._arrived + self._rejected + self.accounting.lost - self._before.lost
+        if tick.final or now_sent == known:
+            produced, sent = now_produced, now_sent
             self._young = []
         elif not previous_ns:
             self._young = arrived

@@ -8,6 +8,7 @@ import os
 import selectors
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import TypeVar
 
 from bpftop.model import Message, Rejected
@@ -68,6 +69,6 @@ def pump_lines(
                         stderr(line.decode("utf-8", "replace"))
                     else:
                         for found in decode(line):
-                            message(found)
+                            message(found if chunk or not isinstance(found, Rejected) else replace(found, cut=True))
     for _ in range(out.oversize):
         message(Rejected("a line longer than 16 MiB"))

@@ -39,6 +39,8 @@ class Scenario:
     rejected: bool = False
     """Some lines could not be read, and that is counted."""
     lost: bool = False
+    cut: bool = False
+    """Asked to end it writes half a line: that is no loss, unlike that of one that somebody else ended."""
     final: bool = True
     """The last counts noted must be those shown."""
 
@@ -56,6 +58,12 @@ def _ends(name: str, body: str, code: int, said: str, *, rejected: bool = False)
 def _lives(name: str, body: str, state: State | None = None, said: str = "", *, last: str = _LAST) -> Scenario:
     """After some good ticks it does something, and no more is counted."""
     return Scenario(name, f"{_GOOD}attached(9)\nrun(ticks)\n{body}\n{last}", state, None, said)
+
+
+def _cut(name: str, body: str) -> Scenario:
+    """As bpftrace when SIGINT finds it in a write to a full pipe."""
+    text = f"{_GOOD}attached(9)\nrun(ticks)\non_signals(lambda number: ({body}, os._exit(0)))\n{_LAST}"
+    return Scenario(name, text, cut=True)
 
 
 def _goes_on(name: str, body: str, *, rejected: bool = False, final: bool = True) -> Scenario:
@@ -138,6 +146,8 @@ SCENARIOS = (
     _lives("ignores SIGINT and SIGTERM", "ignores()"),
     _lives("stops itself", "note(ready=1)", State.STALLED, last="os.kill(os.getpid(), signal.SIGSTOP)"),
     _lives("closes stdout", "os.close(1)", State.STALLED, "no sign of life"),
+    _cut("half a line when asked to end", _HALF_LINE),
+    _cut("half a map when asked to end", _HALF_MAP),
     _goes_on("a byte at a time", _BYTEWISE),
     _goes_on("a line of a megabyte", "say(b'x' * (1 << 20) + b'\\n')"),
     _goes_on("a map of a megabyte", "line('map', {'@x' * (SEED % 3): {str(n): n for n in range(70000)}})"),

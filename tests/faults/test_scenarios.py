@@ -58,6 +58,9 @@ def _acted(scenario: Scenario, folder: Path, seed: int) -> None:
     end = session.snapshot(None)
     assert end.tracer.state in (State.STOPPED, State.FAILED)
     _sums(end.accounting)
+    if scenario.cut:
+        assert end.accounting.rejected == end.accounting.lost == 0, f"{scenario.name}, seed {seed}: {end.accounting}"
+        assert end.measures["request_latency"].summary.count == _told(fake)
     assert not session._thread.is_alive()
     pids = [note[key] for note in fake.notes for key in ("pid", "grandchild") if key in note]
     wait_for(lambda: not any(map(alive, pids)), f"{scenario.name}, seed {seed}: a process lives on", 1 + _slow_s())
