@@ -398,6 +398,25 @@ def test_a_process_that_is_seen_once_or_followed_renews_nothing(tmp_path: Path) 
 
 
 @pytest.mark.usefixtures("quick_rescan")
+def test_a_process_that_the_kernel_has_not_told_of_yet_renews_nothing(tmp_path: Path) -> None:
+    """On a busy host reports are late: what one that is older does not have is not missed."""
+    body = "ends_well(5); attached(); tick(5, [11]); time.sleep(1)\nwhile True: tick(5, [11, 12]); time.sleep(0.05)"
+    fake = FakeBpftrace(tmp_path, body)
+    asked: list[int] = []
+
+    def rescan() -> Target:
+        asked.append(1)
+        return replace(TARGET, processes=(Process(11, 1, "nginx"), Process(12, 1, "nginx")))
+
+    with watching(fake, renews=True, rescan=rescan) as session:
+        wait_for(lambda: 12 in session.snapshot(None).target.pids)
+        so_far = len(asked)
+        wait_for(lambda: len(asked) > so_far + 4)
+    assert so_far > 2
+    assert len(fake.runs) == 1
+
+
+@pytest.mark.usefixtures("quick_rescan")
 def test_a_rescan_that_fails_is_asked_again(tmp_path: Path) -> None:
     asked: list[int] = []
 

@@ -11,7 +11,7 @@ from bpftop.model import Names, Program, Snapshot, Standstill, State, Target
 from bpftop.procfs import comm_of
 from bpftop.session.clock import boot_ns
 from bpftop.session.reading import LADDER_S, STEPS, Reading
-from bpftop.session.rescan import Looker, Rescan
+from bpftop.session.rescan import Followed, Looker, Rescan
 from bpftop.stats.devices import device_name
 from bpftop.stats.exclude import Excluded, Network
 from bpftop.stats.keys import KeyNames
@@ -125,8 +125,9 @@ class Session(Reading):
 
     # --- the target ---
 
-    def _followed_now(self) -> Target | None:
-        return self._target if self._state is State.LIVE else None
+    def _followed_now(self) -> Followed | None:
+        with self._lock:
+            return (self._target, self._store.settled_ns) if self._state is State.LIVE else None
 
     def _look(self, standstill: Callable[[Target], Standstill]) -> None:
         self._standstill = standstill(self._target)

@@ -8,11 +8,14 @@ from collections.abc import Callable
 
 from bpftop.errors import BpftopError
 from bpftop.model import Target
+from bpftop.session.clock import boot_ns
 
 _RESCAN_S = 2.0
 _LOOK_S = 1.0
 _Missed = tuple[frozenset[int], frozenset[int]]
 """Process ids and ports."""
+Followed = tuple[Target, int]
+"""Whom the kernel follows, and when it said so (boot time, ns)."""
 
 
 class Rescan:
@@ -21,13 +24,15 @@ class Rescan:
     def __init__(
         self,
         rescan: Callable[[], Target],
-        followed: Callable[[], Target | None],
+        followed: Callable[[], Followed | None],
         missed: Callable[[Target], None],
         stopping: threading.Event,
     ) -> None:
-        """``followed``: whom the kernel follows now, None while nothing is traced; ``missed`` gets what was found."""
+        """``followed``: None while nothing is traced; ``missed`` gets what was found."""
         self._rescan, self._followed, self._say, self._stopping = rescan, followed, missed, stopping
         self._missed: _Missed = (frozenset(), frozenset())
+        self._since_ns = 0
+        """When they were seen first."""
         self._tried: set[_Missed] = set()
         self._thread = threading.Thread(target=self._scan, name="bpftop-rescan", daemon=True)
 
@@ -42,15 +47,20 @@ class Rescan:
                     self._compare(self._rescan())
 
     def _compare(self, found: Target) -> None:
-        """Say it when the same processes or ports have been missed twice: the kernel does not follow them."""
-        known = self._followed()
-        if known is None:
+        """Say it when the same processes or ports are still missed in what the kernel has said since.
+
+        On a busy host its report can be seconds late; until it comes, a new process is not known to be missed.
+        """
+        followed = self._followed()
+        if followed is None:
             return
+        known, said_ns = followed
         missed = frozenset(found.pids) - frozenset(known.pids), frozenset(found.ports) - frozenset(known.ports)
-        if any(missed) and missed == self._missed and missed not in self._tried and not self._stopping.is_set():
+        if missed != self._missed:
+            self._missed, self._since_ns = missed, boot_ns()
+        elif any(missed) and said_ns > self._since_ns and missed not in self._tried and not self._stopping.is_set():
             self._tried.add(missed)  # once is enough: what a fresh start does not follow either stays unfollowed
             self._say(found)
-        self._missed = missed
 
 
 class Looker:
