@@ -39,8 +39,8 @@ test: $(VENV)/dev.stamp host-test
 ifneq ($(ARGS),)
 	$(BIN)/python -m pytest $(ARGS)
 else
-	@others=$$(mktemp); $(BIN)/python -m pytest -m 'not kernel' >"$$others" 2>&1 & pid=$$!; \
-	$(BIN)/python -m pytest -m kernel; code=$$?; \
+	@others=$$(mktemp); nice -n 10 $(BIN)/python -m pytest -m 'not kernel' -n 2 --dist worksteal >"$$others" 2>&1 & pid=$$!; \
+	$(BIN)/python -m pytest -m kernel -n 2 --dist loadfile; code=$$?; \
 	wait $$pid || code=$$?; cat "$$others"; rm -f "$$others"; exit $$code
 endif
 
