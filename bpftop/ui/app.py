@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import ctypes
 import gc
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -28,6 +28,8 @@ Save = Callable[[Snapshot], str]
 
 FIRST_FIGURES_S = 0.2
 """Between two looks until the first figures are there."""
+RECENT_S = 10.0
+"""What a verdict looks back at."""
 SETTLED_S = 3.0
 """From the first figures until all that a steady screen needs has been imported and made."""
 
@@ -62,9 +64,11 @@ class BpftopApp(Shell):
         self.poll_every(min(refresh_s, FIRST_FIGURES_S) if self._eager else refresh_s)
 
     def poll(self) -> None:
-        """Pull a snapshot and draw it; nothing while paused."""
+        """Pull a snapshot and draw it; while paused it is only looked at, so that nothing that stands out is missed."""
         main = self.main
-        if main is not None and main.is_mounted and not main.view.paused:
+        if main is not None and main.is_mounted and main.view.paused:
+            main.hear(self._session.snapshot(RECENT_S))
+        elif main is not None and main.is_mounted:
             snapshot = self._session.snapshot(main.view.window_s)
             self._tell_stopped(snapshot)
             main.take(
@@ -150,10 +154,12 @@ class BpftopApp(Shell):
         """Write its files."""
         self.save_in_thread(partial(self._save, snapshot))
 
-    def save_incident(self, snapshot: Snapshot, verdict: Verdict) -> None:
+    def save_incident(self, snapshot: Snapshot, verdict: Verdict, before: Sequence[str] = ()) -> None:
         """Write the folder of an incident: what is on the screen is taken now, the files are written in a thread."""
         text, picture = screen_text(self), screen_picture(self, f"bpftop {snapshot.target.name}")
-        self.save_in_thread(partial(save_bundle, snapshot, verdict_rows(verdict), text, picture, self._options.save_to))
+        self.save_in_thread(
+            partial(save_bundle, snapshot, [*verdict_rows(verdict), *before], text, picture, self._options.save_to)
+        )
 
 
 def _settle() -> None:

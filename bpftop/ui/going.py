@@ -25,6 +25,9 @@ _PANES: dict[str, type[Pane]] = {"latency": Latency, "clients": Clients, "slow":
 
 def go_to(screen: MainScreen, place: Place) -> None:
     """Open the pane of a place, or start its script; a pane that is not there (any more) opens nothing."""
+    if place.pane == "episodes":
+        screen.action_stood_out()
+        return
     if place.pane == "start":
         script = next((each for each in screen.view.snapshot.scripts if each.name == place.script), None)
         if script is not None:

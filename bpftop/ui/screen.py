@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.dom import DOMNode
 from textual.widgets import ContentSwitcher
 
 from bpftop.model import Snapshot
@@ -22,7 +24,9 @@ from bpftop.ui.help import Help, HelpText
 from bpftop.ui.opening import Opening
 from bpftop.ui.options import WINDOWS_S, Position, RecordingState, UiOptions
 from bpftop.ui.panes.overview import Overview
+from bpftop.ui.prompt import Prompt
 from bpftop.ui.safe import safe
+from bpftop.ui.stoodout import before, rows
 from bpftop.ui.view import Baseline, Box, View
 
 
@@ -43,6 +47,9 @@ class MainScreen(Opening, inherit_bindings=False):
             "b", "baseline", "Baseline", show=False, tooltip="keep these figures to compare with; again: forget them"
         ),
         *Opening.PANE_KEYS,
+        Binding(
+            "colon", "prompt", "Go to", show=False, key_display=":", tooltip="go by name: pane, measure, client, time"
+        ),
         *Framed.COMMON,
     ]
     CSS = """
@@ -63,7 +70,7 @@ class MainScreen(Opening, inherit_bindings=False):
         self.view = View(first, window_s=options.window_s, banner=options.banner, absent=options.absent, baseline=kept)
         # Held here and not looked up: a timer may still fire while the screen is being taken down.
         self.status, self.accounts = Status(), Accounts()
-        self._windows = sorted({*WINDOWS_S, options.window_s}, key=lambda each: each or float("inf"))
+        self.windows = sorted({*WINDOWS_S, options.window_s}, key=lambda each: each or float("inf"))
 
     def compose(self) -> ComposeResult:
         """Top down."""
@@ -87,9 +94,15 @@ class MainScreen(Opening, inherit_bindings=False):
         """A new snapshot; while paused the old one stays."""
         if not self.view.paused:
             self.view = replace(self.view, snapshot=snapshot, position=position, recording=recording)
-            self.verdict()  # also while another pane is in front: what was said before decides what stays said
+            verdict = self.verdict()  # whatever pane is in front: what was said before decides what stays said
+            self.episodes.take(snapshot, verdict)
+            self.view = replace(self.view, before=before(self.episodes.episodes, snapshot.unix_ns))
             self.fit_panes()
             self.show()
+
+    def hear(self, snapshot: Snapshot) -> None:
+        """A snapshot that is not shown because the screen stands still: what stands out meanwhile is kept."""
+        self.episodes.look(snapshot)
 
     def verdict(self) -> Verdict:
         """What the overview says, or would say, of the snapshot on the screen."""
@@ -108,9 +121,23 @@ class MainScreen(Opening, inherit_bindings=False):
 
     def action_window(self, step: int) -> None:
         """A longer (1) or shorter (-1) window."""
-        place = min(max(self._windows.index(self.view.window_s) + step, 0), len(self._windows) - 1)
-        self.view = replace(self.view, window_s=self._windows[place])
+        place = min(max(self.windows.index(self.view.window_s) + step, 0), len(self.windows) - 1)
+        self.use_window(self.windows[place])
+
+    def use_window(self, window_s: float | None) -> None:
+        """Figures over this time from now on."""
+        self.view = replace(self.view, window_s=window_s)
         self.redo()
+
+    def action_prompt(self) -> None:
+        """Ask where to go."""
+        from bpftop.ui.ways import ways  # knows the panes
+
+        self.mount(Prompt(partial(ways, self), self.focus_middle), before=self.accounts)
+
+    def run_later(self, action: str, node: DOMNode) -> None:
+        """Do what a key does, when the line in which it was named is gone."""
+        self.call_after_refresh(partial(self.app.run_action, action, node))
 
     def action_next_measure(self, step: int = 1) -> None:
         """Choose another measure that the pane in front can be about."""
@@ -180,7 +207,7 @@ class MainScreen(Opening, inherit_bindings=False):
 
     def action_bundle(self) -> None:
         """Save everything about this moment in one folder."""
-        self.bpftop.save_incident(self.view.snapshot, self.verdict())
+        self.bpftop.save_incident(self.view.snapshot, self.verdict(), rows(self.episodes.episodes))
 
     def action_help(self) -> None:
         """Explain the pane in front."""

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual.binding import Binding, BindingType
 
 from bpftop.model import Snapshot
+from bpftop.stats.episodes import Episodes
 from bpftop.ui.confirm import Confirm
 from bpftop.ui.framed import Framed
 from bpftop.ui.options import Player
+from bpftop.ui.stoodout import StoodOut
 from bpftop.ui.view import View
 
 if TYPE_CHECKING:
@@ -40,9 +43,15 @@ class Scrubbing(Framed, inherit_bindings=False):
         Binding("right_parenthesis", "step(60)", "Later", show=False, tooltip="a minute on"),
         Binding("comma", "speed(-1)", "Slower", show=False, tooltip="play slower"),
         Binding("full_stop", "speed(1)", "Faster", show=False, tooltip="play faster"),
+        Binding("w", "stood_out", "Stood out", show=False, tooltip="what stood out so far, when and for how long"),
         Binding("r", "reset", "Reset", show=False, tooltip="forget all figures and begin again (asks first)"),
     ]
     view: View
+
+    def __init__(self, refresh_s: float) -> None:
+        super().__init__(refresh_s)
+        self.episodes = Episodes()
+        """What stood out so far."""
 
     @property
     def bpftop(self) -> BpftopApp:
@@ -123,12 +132,37 @@ class Scrubbing(Framed, inherit_bindings=False):
         else:
             self.bpftop.poll()
 
+    def action_stood_out(self) -> None:
+        """List what stood out so far."""
+        self.app.push_screen(StoodOut(self.episodes.episodes), self._go_back)
+
+    def _go_back(self, unix_ns: int | None) -> None:
+        """To the moment that was chosen, when it is still kept."""
+        if unix_ns is not None:
+            self.look_back(unix_ns)
+
+    def look_back(self, unix_ns: int) -> None:
+        """Stand still at a moment that was named, when it is still kept."""
+        if self.player is not None:
+            self.player.pause(True)
+            self.player.seek(unix_ns)
+            self.bpftop.poll()
+            return
+        kept = moments(self.bpftop.snapshot(self.view.window_s))
+        if kept and kept[0] <= unix_ns:
+            self.look(unix_ns + _MARGIN_NS)
+        else:
+            oldest = time.strftime("%H:%M:%S", time.localtime(kept[0] / 1e9)) if kept else ""
+            older = f"the oldest second kept is {oldest}" if oldest else "nothing has been counted yet"
+            self.notify(f"no figures of that moment are kept: {older}", severity="warning", timeout=5)
+
     def action_reset(self) -> None:
         """Ask, then forget."""
         self.app.push_screen(Confirm("Forget all figures and begin again at zero?", "reset"), self._answered)
 
     def _answered(self, yes: bool | None) -> None:
         if yes and self.bpftop.reset():
+            self.episodes = Episodes()
             self.view = replace(self.view, paused=False, until_unix_ns=None)
             self.bpftop.poll()
             self.notify("figures forgotten; losses stay in the accounts", timeout=4)

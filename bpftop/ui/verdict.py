@@ -10,7 +10,13 @@ from bpftop.ui.safe import safe
 
 LONGEST = 64
 """Of a word of others inside a clause."""
-_PANES = {"latency": "Latency", "clients": "Clients", "slow": "Slow requests", "scripts": "Scripts"}
+_PANES = {
+    "latency": "Latency",
+    "clients": "Clients",
+    "slow": "Slow requests",
+    "scripts": "Scripts",
+    "episodes": "what stood out",
+}
 
 
 _REMEMBERED_NS = 15_000_000_000

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bpftop.model import MeasureSnapshot, SlowRequest, Snapshot, State
+from bpftop.stats.clause import Clause
 from bpftop.ui.options import Position, RecordingState
 
 HEADLINE = "request_latency"
@@ -75,6 +76,8 @@ class View:
     """How far a recording is; None: nothing can be recorded here."""
     window_s: float | None = 60.0
     """The window asked for; the snapshot may still show the one before."""
+    before: Clause | None = None
+    """What stood out last, not long ago."""
     banner: str = ""
     absent: str = ""
     """What to say while no process of the target runs."""

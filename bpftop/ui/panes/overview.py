@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
@@ -86,7 +87,9 @@ class Overview(MeasurePane):
 
     def _judge(self, view: View) -> None:
         verdict = self.judge(view.snapshot)
-        if verdict is not self.verdict:
+        if view.before is not None and verdict.clauses and not verdict.trouble and not view.paused:
+            verdict = replace(verdict, clauses=(*verdict.clauses, view.before))
+        if verdict != self.verdict:
             self.verdict = verdict
             keys = [each.key for each in self.verdict.clauses]
             self.chosen = self.chosen if self.chosen in keys else keys[0] if keys else ""
