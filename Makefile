@@ -26,6 +26,7 @@ PACKAGES_RUN := bpftrace
 PACKAGES_TEST := bpftrace nginx wrk tmux curl strace build-essential:gcc procps:ps util-linux:unshare iproute2:ip \
   python3-minimal:/usr/bin/python3 redis-tools:redis-benchmark apache2-bin:apache2 haproxy postgresql:pg_ctlcluster nodejs:node \
   qemu-system-x86:qemu-system-x86_64 busybox-static:busybox e2fsprogs:mke2fs prometheus sudo
+FAULTS := tests/faults tests/kernel/test_division.py
 PACKAGES_SERVERS := php-fpm:$(notdir $(firstword $(wildcard /usr/sbin/php-fpm*) php-fpm)) openssl default-jdk-headless:javac
 SYSTEM_PATH := $(PATH):/usr/sbin:/sbin
 
@@ -62,7 +63,10 @@ grid: $(VENV)/dev.stamp host-test
 	$(BIN)/python -m tests.grid $(or $(ARGS),--bpftraces trixie,sid --write)
 
 faults: $(VENV)/dev.stamp host-test
-	BPFTOP_FAULT_ROUNDS=$(or $(ROUNDS),25) $(BIN)/python -m pytest tests/faults tests/kernel/test_division.py --timeout 7200 $(ARGS)
+	@export BPFTOP_FAULT_ROUNDS=$(or $(ROUNDS),25); run="$(BIN)/python -m pytest $(FAULTS) --timeout 7200"; \
+	others=$$(mktemp); $$run -m 'not kernel' $(ARGS) >"$$others" 2>&1 & pid=$$!; \
+	$$run -m kernel $(ARGS); code=$$?; \
+	wait $$pid || code=$$?; cat "$$others"; rm -f "$$others"; exit $$code
 
 fuzz: $(VENV)/dev.stamp
 	$(BIN)/python -m tests.fuzz --seconds $(or $(SECONDS),60) $(ARGS)

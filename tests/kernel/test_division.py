@@ -10,8 +10,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -161,6 +163,7 @@ class Watch:
 
     def hurt(self, victim: str, number: signal.Signals) -> None:
         """One of them gets a signal, or the terminal goes."""
+        self._hurt_s = time.monotonic()
         if victim == "terminal":
             self.terminal.close_master()
             return
@@ -168,6 +171,7 @@ class Watch:
         if victim == "bpftrace":  # a new one takes its place
             wait_for(lambda: _read(self.terminal, [p for p in self._bpftraces() if p != self.bpftrace]), "none comes")
             self.terminal.type("q")
+            self._hurt_s = time.monotonic()
 
     def _bpftraces(self) -> list[int]:
         return named(self.supervisor, "bpftrace")
@@ -175,11 +179,17 @@ class Watch:
     def ended(self) -> int:
         """The exit code. A second later nothing may be left, and the terminal must be as it was."""
         code = self.terminal.leave() if self.terminal.master >= 0 else self.terminal.child.wait(20)
-        self.left_s = all_end((self.bpftrace, self.screen))
+        self.nothing_left()
         if self.terminal.master >= 0:
             self.terminal.read(0.2)
             assert restored(self.terminal, self._before) == []
         return code
+
+    def nothing_left(self) -> None:
+        """Wait until none of them is there."""
+        all_end((self.bpftrace, self.screen, self.supervisor))
+        self.took_s = time.monotonic() - self._hurt_s
+        """From the signal, or the key, to the end of all."""
 
 
 class WatchOfSudo(Watch):
@@ -197,7 +207,8 @@ class WatchOfSudo(Watch):
 
     def nothing_left(self) -> None:
         """Not behind a sudo that was killed, either. What is left of the terminal then is the shell's to mend."""
-        all_end((self.bpftrace, self.screen, self.supervisor, self.sudo))
+        super().nothing_left()
+        all_end((self.sudo,))
 
 
 def behind_sudo(port: int) -> list[str]:
@@ -206,41 +217,56 @@ def behind_sudo(port: int) -> list[str]:
     return ["-c", "import os, sys; os.execvp(sys.argv[1], sys.argv[1:])", *words, "--user", "nobody"]
 
 
+Told = Callable[[str, object], None]
+
+
 @pytest.mark.parametrize("victim", ["sudo", "terminal"])
-def test_behind_a_real_sudo_nothing_is_left_either(nginx: Nginx, victim: str) -> None:
+def test_behind_a_real_sudo_nothing_is_left_either(nginx: Nginx, victim: str, record_property: Told) -> None:
     numbers = [signal.SIGHUP] if victim == "terminal" else SIGNALS
+    worst_s = 0.0
     for _ in range(ROUNDS):
         with ExitStack() as stack:
-            watches = {}
-            for number in numbers:
+            watches = []
+            for _ in numbers:
                 terminal = stack.enter_context(child_in_terminal(behind_sudo(nginx.port), (90, 24)))
-                watches[number] = WatchOfSudo(terminal)
-            for watch in watches.values():
-                watch.start()
-            for number, watch in watches.items():
-                watch.hurt(victim, number)
-                if victim == "terminal" or number == signal.SIGKILL:
-                    watch.terminal.child.wait(20)
-                    watch.nothing_left()
-                else:
-                    assert watch.ended() == 128 + number, number
+                watches.append(WatchOfSudo(terminal))
+            worst_s = max(worst_s, *_ended_all(victim, numbers, watches, behind=True))
+    record_property("figure", f"{victim} behind sudo: {ROUNDS * len(numbers)} ended, the slowest after {worst_s:.2f} s")
 
 
 @pytest.mark.parametrize("victim", ["screen", "supervisor", "bpftrace", "terminal"])
-def test_nothing_is_left_and_the_terminal_is_as_it_was(nginx: Nginx, victim: str) -> None:
+def test_nothing_is_left_and_the_terminal_is_as_it_was(nginx: Nginx, victim: str, record_property: Told) -> None:
     """Each signal, at once on as many watches; the caller of half of them is known."""
     numbers = [signal.SIGHUP] if victim == "terminal" else SIGNALS
+    worst_s = 0.0
     for turn in range(ROUNDS):
         with ExitStack() as stack:
-            watches = {}
-            for place, number in enumerate(numbers, turn):
+            watches = []
+            for place, _ in enumerate(numbers, turn):
                 environment = AS_NOBODY if place % 2 else {}
                 terminal = child_in_terminal([*WATCH, f":{nginx.port}"], (90, 24), environment)
-                watches[number] = Watch(stack.enter_context(terminal))
-            for watch in watches.values():
-                watch.start()
-            for number, watch in watches.items():
-                watch.hurt(victim, number)
-                killed = victim == "supervisor" and number == signal.SIGKILL
-                expected = 0 if victim == "bpftrace" else -number if killed else 128 + number
-                assert watch.ended() == expected, number
+                watches.append(Watch(stack.enter_context(terminal)))
+            worst_s = max(worst_s, *_ended_all(victim, numbers, watches))
+    record_property("figure", f"{victim}: {ROUNDS * len(numbers)} ended, the slowest after {worst_s:.2f} s")
+
+
+def _ended_all(
+    victim: str, numbers: Sequence[signal.Signals], watches: Sequence[Watch], *, behind: bool = False
+) -> list[float]:
+    """Each watch gets its signal, all at once; how long each took to end."""
+    for watch in watches:
+        watch.start()
+    with ThreadPoolExecutor(len(watches)) as pool:
+        return list(pool.map(partial(_ended, victim, behind), numbers, watches))
+
+
+def _ended(victim: str, behind: bool, number: signal.Signals, watch: Watch) -> float:
+    watch.hurt(victim, number)
+    if behind and (victim == "terminal" or number == signal.SIGKILL):  # nobody is there to mend the terminal
+        watch.terminal.child.wait(20)
+        watch.nothing_left()
+        return watch.took_s
+    killed = victim == "supervisor" and number == signal.SIGKILL
+    expected = 0 if victim == "bpftrace" else -number if killed else 128 + number
+    assert watch.ended() == expected, number
+    return watch.took_s
