@@ -42,6 +42,8 @@ class Status:
     offset_ns: int = 0
     """Unix time minus boot time."""
     standstill: Standstill = field(default_factory=Standstill)
+    steady_ns: int | None = None
+    """Unix time minus boot time of the frames, which no setting of the clock moves; ``None``: as ``offset_ns``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ class Frame:
     """One change of the figures: what a recording keeps, in order. ``part`` or ``status`` may be missing."""
 
     unix_ns: int
-    """When it was known."""
+    """When it was known, by a clock that never goes back."""
     part: Slice | None = None
     status: Status | None = None
     """Only when it is another one."""
@@ -91,6 +93,7 @@ class Origin:
     bpftrace_version: str
     kernel: str
     started_unix_ns: int
+    """By the clock of the frames."""
 
 
 class Figures:
@@ -141,7 +144,8 @@ class Figures:
         recent_accounting, recent_missed = self._moments.within(past or self._moments.last, RECENT_NS)
         return Snapshot(
             unix_ns=unix_ns if until is None else until + offset,
-            started_unix_ns=self.origin.started_unix_ns,
+            started_unix_ns=self.origin.started_unix_ns
+            + (0 if status.steady_ns is None else offset - status.steady_ns),
             target=past.target if past else status.target,
             window=Window(
                 WINDOW_LABELS.get(window_s, span(window_s or 0)), window_s, round(store.span_s(window_s, until), 3)

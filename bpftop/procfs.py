@@ -77,6 +77,15 @@ def start_ticks(pid: int, proc: Path = PROC) -> int | None:
         return None
 
 
+def cpu_ticks(pid: int | None, proc: Path = PROC) -> int:
+    """The CPU time that a process has used, in clock ticks; 0 when it is gone."""
+    try:
+        words = (proc / str(pid) / "stat").read_text().rpartition(")")[2].split()
+        return int(words[11]) + int(words[12])
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
 def exe(pid: int, proc: Path = PROC) -> str:
     """The path of the program that runs; empty when we may not know."""
     try:

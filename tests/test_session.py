@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from bpftop import session as session_package
+from bpftop.clock import boot_ns
 from bpftop.errors import HostError
 from bpftop.model import Process, Snapshot, State, Target, TargetKind
-from bpftop.session import Session, boot_ns, reading, rescan
+from bpftop.session import Session, reading, rescan
 from bpftop.tracer.simulate import SimulatedSource, simulated_target
 from bpftop.tracer.supervisor import BpftraceSource
 from tests.fakes import FakeBpftrace, alive, wait_for

@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -384,3 +385,14 @@ time.sleep(600)
         assert fake.signals == []
         terminal.child.kill()
         wait_for(lambda: not alive(other), "the other one lives on")
+
+
+@root
+def test_who_has_closed_its_end_may_take_its_time_to_leave_unless_it_does_nothing(tmp_path: Path) -> None:
+    """On a busy machine Python takes seconds to tidy up; that was once ended by SIGTERM, with a wrong exit code."""
+    tidies = "import time\nraw.close()\nend = time.monotonic() + 4\nwhile time.monotonic() < end: sum(range(9999))"
+    hangs = "import time\nraw.close()\ntime.sleep(600)"
+    path = FakeBpftrace(tmp_path, "").path
+    with ThreadPoolExecutor(2) as pool:
+        codes = [code for code, _, _ in pool.map(lambda body: run(path, body), (tidies, hangs))]
+    assert codes == [0, 128 + signal.SIGTERM]

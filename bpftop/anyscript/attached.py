@@ -38,12 +38,3 @@ def nothing(holds: int, points: Sequence[str], version: str) -> bool:
     expected = sum(1 if point.startswith("i") else os.cpu_count() or 1 for point in timers)
     expected = expected if len(timers) < len(points) else 0
     return bool(points) and 0 <= holds <= buffers(version) + expected
-
-
-def cpu_ticks(pid: int | None) -> int:
-    """The CPU time that a process has used, in clock ticks; 0 when it is gone."""
-    try:
-        words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        return int(words[11]) + int(words[12])
-    except (OSError, ValueError, IndexError):
-        return 0

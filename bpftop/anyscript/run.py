@@ -15,7 +15,9 @@ from bpftop.anyscript.ending import Ending, ending_of
 from bpftop.anyscript.model import Complaint, LogLine, Printed, RunSnapshot, RunState, Said, UserScript
 from bpftop.anyscript.scan import attach_points
 from bpftop.anyscript.store import Log, MapStore
+from bpftop.clock import steady_unix_ns
 from bpftop.model import Attached, Lost, Program
+from bpftop.procfs import cpu_ticks
 from bpftop.tracer.overhead import OverheadMeter
 from bpftop.tracer.reader import pump_lines
 from bpftop.tracer.source import Source
@@ -82,7 +84,7 @@ class ScriptRun:
         self._stderr: deque[str] = deque(maxlen=50)
         self._probes = self._lost = self._rejected = 0
         self._exit_code: int | None = None
-        self._started_ns = time.time_ns()
+        self._started_ns = steady_unix_ns()
         self._live_ns: int | None = None
         self._ended_ns: int | None = None
         self._asked = threading.Event()
@@ -100,7 +102,7 @@ class ScriptRun:
         """Start bpftrace and the reading of it. Raises HostError when it cannot be executed."""
         if self._source.stdout < 0:
             self._source.start()
-        self._started_ns = time.time_ns()
+        self._started_ns = steady_unix_ns()
         self._thread.start()
 
     def end(self) -> None:
@@ -109,7 +111,7 @@ class ScriptRun:
             if self._asked.is_set():
                 return
             self._asked.set()
-            self._ended_ns = time.time_ns()
+            self._ended_ns = steady_unix_ns()
             self._unattached = self._unattached or ((self.live_s or 0) > _SETTLED_S and self._holds_nothing())
             if self._state in (RunState.STARTING, RunState.LIVE):
                 self._state = RunState.STOPPING
@@ -152,7 +154,7 @@ class ScriptRun:
         """What has been heard, what is still attached, and the CPU time of bpftrace: large maps take long."""
         pid = self._source.pid
         self._left_to_detach = max(self._held(pid) - attached.buffers(self._version), 0)
-        return self._heard, self._left_to_detach, attached.cpu_ticks(pid)
+        return self._heard, self._left_to_detach, cpu_ticks(pid)
 
     # --- the reader's thread ---
 
@@ -177,12 +179,12 @@ class ScriptRun:
             self._ending = Ending(False, f"defect in bpftop: {type(error).__name__}: {error}", "please report it")
             self._state = RunState.FAILED
         finally:
-            self._ended_ns = self._ended_ns or time.time_ns()
+            self._ended_ns = self._ended_ns or steady_unix_ns()
             self._meter.close()
 
     def _over(self, code: int | None) -> None:
         with self._lock:
-            self._log.end_line(time.time_ns())
+            self._log.end_line(steady_unix_ns())
             self._exit_code = code
             lines = [*self._stderr, *(line.text for line in self._log.newest() if not line.own)]
             asked = self._asked.is_set()
@@ -190,7 +192,7 @@ class ScriptRun:
             self._state = RunState.ENDED if self._ending.good else RunState.FAILED
 
     def _message(self, message: RunMessage) -> None:
-        now = time.time_ns()
+        now = steady_unix_ns()
         with self._lock:
             self._heard += 1
             if isinstance(message, Said):
@@ -239,7 +241,7 @@ class ScriptRun:
         with self._lock:
             return RunSnapshot(
                 script=self._script,
-                unix_ns=time.time_ns(),
+                unix_ns=steady_unix_ns(),
                 started_unix_ns=self._started_ns,
                 live_unix_ns=self._live_ns,
                 ended_unix_ns=self._ended_ns,
@@ -280,4 +282,4 @@ class ScriptRun:
     @property
     def live_s(self) -> float | None:
         """Seconds since bpftrace said that it attaches; ``None``: not yet."""
-        return None if self._live_ns is None else (time.time_ns() - self._live_ns) / 1e9
+        return None if self._live_ns is None else (steady_unix_ns() - self._live_ns) / 1e9

@@ -11,9 +11,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from bpftop.clock import boot_ns
 from bpftop.errors import BpftopError, Inconclusive, UsageError
 from bpftop.latency_collector.stats import CollectedStats
-from bpftop.latency_collector.watches import Watch, Watches, boot_ns
+from bpftop.latency_collector.watches import Watch, Watches
 
 if TYPE_CHECKING:
     from bpftop.model import Snapshot

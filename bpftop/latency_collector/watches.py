@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -193,8 +192,3 @@ def _raise_if_failed(snapshot: Snapshot) -> None:
 def _failure(snapshot: Snapshot) -> HostError:
     tracer = snapshot.tracer
     return HostError(tracer.detail or "bpftrace does not report", tracer.hint or "sudo bpftop doctor --try")
-
-
-def boot_ns() -> int:
-    """The clock of the kernel's reports."""
-    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)

@@ -6,7 +6,7 @@ only place that knows the limit; whoever judges asks here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bpftop.model.snapshot import Accounting, Snapshot
 
@@ -35,6 +35,8 @@ class Losses:
     """Hits for which the kernel ran no probe."""
     hits: float = 0
     """Hits for which it ran one."""
+    restarts: int = 0
+    """How often bpftrace ended by itself and was started again."""
 
     @property
     def _parts(self) -> tuple[tuple[float, float, str], ...]:
@@ -55,7 +57,10 @@ class Losses:
     @property
     def problems(self) -> tuple[str, ...]:
         """What makes every verdict inconclusive, a sentence each."""
-        return tuple(f"{_said(*part)}: {INCONCLUSIVE}" for part in self._parts if too_much(*part[:2]))
+        times = "once" if self.restarts == 1 else f"{self.restarts} times"
+        cut = f"bpftrace ended by itself {times}, and until the next one ran nothing was counted"
+        found = tuple(f"{_said(*part)}: {INCONCLUSIVE}" for part in self._parts if too_much(*part[:2]))
+        return (*found, cut) if self.restarts else found
 
     @property
     def share(self) -> float:
@@ -71,7 +76,8 @@ def losses(snapshot: Snapshot) -> Losses:
     """What is missing in the figures of a snapshot, since the start: the accounts have no window."""
     span_s = max((snapshot.unix_ns - snapshot.started_unix_ns) / 1e9, snapshot.window.span_s)
     observed = sum(each.summary.count for each in snapshot.measures.values())
-    return _of(snapshot, snapshot.accounting, snapshot.overhead.missed, span_s, observed)
+    found = _of(snapshot, snapshot.accounting, snapshot.overhead.missed, span_s, observed)
+    return replace(found, restarts=snapshot.tracer.restarts)
 
 
 def recent_losses(snapshot: Snapshot) -> Losses:

@@ -143,6 +143,16 @@ class Snapshot:
     """Who stands still and who waits, as the kernel says it at this moment."""
 
     @property
+    def unix_offset_ns(self) -> int:
+        """Unix time minus boot time, as it is told in this snapshot; 0 when it keeps no seconds."""
+        return self.histories[0].unix_offset_ns if self.histories else 0
+
+    @property
+    def boot_ns(self) -> int:
+        """Its moment by a clock that nobody sets: for differences."""
+        return self.unix_ns - self.unix_offset_ns
+
+    @property
     def over_budget(self) -> tuple[str, ...]:
         """A sentence for each script that was stopped because it cost too much, and one when the first ones do."""
         stopped = (f"{script.name} {script.budget}" for script in self.scripts if script.budget)

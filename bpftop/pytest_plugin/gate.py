@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import NoReturn
 
 import pytest
 
+from bpftop.clock import boot_ns
 from bpftop.errors import BpftopError
 from bpftop.latency_collector.collector import BpftraceLatencyCollector, Shared
 from bpftop.latency_collector.watches import CannotTrace, Watches
@@ -115,7 +115,7 @@ class Gate:
     def _begun(self, limit: Limit) -> BpftraceLatencyCollector:
         collector = BpftraceLatencyCollector(limit.target, measure=limit.measure, min_samples=limit.min_samples)
         try:
-            collector.begin(_now())
+            collector.begin(boot_ns())
         except CannotTrace:
             raise
         except BpftopError as error:
@@ -123,7 +123,7 @@ class Gate:
         return collector
 
     def _ended(self, began: list[BpftraceLatencyCollector]) -> None:
-        asked_ns = _now()
+        asked_ns = boot_ns()
         for collector in began:
             collector.end(asked_ns)
 
@@ -162,7 +162,3 @@ class Gate:
 
 def _told(error: BpftopError) -> str:
     return safe(f"{error.message} ({error.hint})" if error.hint else error.message)
-
-
-def _now() -> int:
-    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)

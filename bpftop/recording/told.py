@@ -120,7 +120,8 @@ def status_to(status: Status) -> dict[str, Any]:
     """For ``dump``."""
     target, tracer = asdict(status.target), asdict(status.tracer)
     target["kind"], tracer["state"] = status.target.kind.value, status.tracer.state.value
-    clock = [status.started_ns, status.offset_ns]
+    # A recording has one clock from its beginning to its end, whatever was done to that of the host.
+    clock = [status.started_ns, status.offset_ns if status.steady_ns is None else status.steady_ns]
     return {
         "target": target,
         "tracer": tracer,

@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from bpftop.clock import WALL, boot_ns, steady_unix_ns
 from bpftop.figures import Declared, Frame, Known, Origin, Tap
 from bpftop.model import Names, Program, Snapshot, Standstill, State, Target
 from bpftop.procfs import comm_of
-from bpftop.session.clock import boot_ns
 from bpftop.session.reading import LADDER_S, STEPS, Reading
 from bpftop.session.rescan import Followed, Looker, Rescan
 from bpftop.stats.devices import device_name
@@ -19,7 +19,7 @@ from bpftop.tracer.budget import Budget
 from bpftop.tracer.overhead import OverheadMeter
 from bpftop.tracer.source import Source
 
-__all__ = ["Session", "boot_ns"]
+__all__ = ["Session"]
 
 
 class Session(Reading):
@@ -158,7 +158,7 @@ class Session(Reading):
         """Hand every change of the figures to ``tap`` from now on, first the state of this moment."""
         with self._lock:
             self._told = self._status()
-            tap(Frame(boot_ns() + self._offset_ns, None, self._told))
+            tap(Frame(steady_unix_ns(), None, self._told))
             self._taps.append(tap)
             return self._known()
 
@@ -168,7 +168,7 @@ class Session(Reading):
             return self._known()
 
     def _known(self) -> Known:
-        return Known(boot_ns() + self._offset_ns, self._store.names(), self._store.accounting)
+        return Known(steady_unix_ns(), self._store.names(), self._store.accounting)
 
     def snapshot(self, window_s: float | None, until_unix_ns: int | None = None) -> Snapshot:
         """Everything about a window of 10, 60 or 300 seconds, or None for all since the start.
@@ -179,7 +179,7 @@ class Session(Reading):
         with self._lock:
             self._figures.status = self._status()
             self._tell(None)  # whatever is seen is recorded
-            return self._figures.snapshot(window_s, boot_ns() + self._offset_ns, until_unix_ns)
+            return self._figures.snapshot(window_s, boot_ns() + WALL.offset_ns, until_unix_ns)
 
     def exclude(self, networks: Sequence[Network]) -> None:
         """From now on clients in these networks are in the totals and in no table."""

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from bpftop import units
+from bpftop.clock import WALL, boot_ns, steady_unix_ns
 from bpftop.errors import BpftopError
 from bpftop.figures import Declared, Figures, Frame, Origin, Status, Tap
 from bpftop.model import (
@@ -26,7 +27,6 @@ from bpftop.model import (
     Text,
     TracerStatus,
 )
-from bpftop.session.clock import boot_ns
 from bpftop.stats.keys import KeyNames
 from bpftop.stats.tick import Slice, TickData
 from bpftop.tracer.assemble import Assembler
@@ -43,8 +43,8 @@ _RESTARTS = 3
 LADDER_S = 1.0
 STEPS = ("stop", "terminate", "kill")
 """Of a source, one after the other until it has ended."""
-_CLOCK_MOVED_NS = 2_000_000
-"""Reading two clocks one after the other takes some time; a larger difference is a clock that was set."""
+_SET_NS = 500_000_000
+"""A clock that was set by more than this is worth a word."""
 
 
 class Reading:
@@ -85,8 +85,8 @@ class Reading:
         self._heard_ns = self._started_ns = 0
         self._backed_off_s: float | None = None
         """When it began to stop because it cost too much (monotonic)."""
-        self._offset_ns = time.time_ns() - boot_ns()
-        origin = Origin(version, os.uname().release, time.time_ns())
+        self._offset_ns = WALL.look()
+        origin = Origin(version, os.uname().release, steady_unix_ns())
         self._figures = Figures(Declared.of(program), origin, self._status(), map_keys(), names)
         self._store = self._figures.store
         self._taps: list[Tap] = []
@@ -224,14 +224,20 @@ class Reading:
             self._store.started(max(self._started_ns, tick.boot_ns - _TICK_NS))
         self._figures.status = self._status()
         part = self._figures.ingest(tick)
-        offset_ns = time.time_ns() - boot_ns()
-        if abs(offset_ns - self._offset_ns) > _CLOCK_MOVED_NS:
-            self._offset_ns = offset_ns
+        self._look_at_the_clock()
         pids, ports = tick.target_pids, tick.target_ports
         if pids is not None:
             self._target = replace(self._target, processes=_followed(self._target, pids), ports=ports or ())
         self._tell(part)
         return part
+
+    def _look_at_the_clock(self) -> None:
+        """When somebody has set it, all times are by the new clock, also those of the past; a large step is told."""
+        moved_ns, self._offset_ns = WALL.look() - self._offset_ns, WALL.offset_ns
+        if abs(moved_ns) > _SET_NS:
+            way, by_s = "forward" if moved_ns > 0 else "back", abs(moved_ns) / 1e9
+            by = units.span(round(by_s)) if by_s >= 60 else f"{by_s:.1f} s"
+            self._stderr.append(f"this host's clock was set {way} by {by}; a recording goes on by the old one")
 
     def _tell(self, part: Slice | None) -> None:
         """Hand what is new to the taps. The lock is held."""
@@ -241,7 +247,7 @@ class Reading:
         changed = status if status != self._told else None
         self._told = status
         if part is not None or changed is not None:
-            frame = Frame(boot_ns() + self._offset_ns, part, changed)
+            frame = Frame(steady_unix_ns(), part, changed)
             for tap in self._taps:
                 tap(frame)
 
@@ -264,7 +270,13 @@ class Reading:
 
     def _status(self) -> Status:
         return Status(
-            self._target, self._tracer(), self._meter.overhead, self._started_ns, self._offset_ns, self._standstill
+            self._target,
+            self._tracer(),
+            self._meter.overhead,
+            self._started_ns,
+            WALL.offset_ns,
+            self._standstill,
+            WALL.steady_ns,
         )
 
     def _tracer(self) -> TracerStatus:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from bpftop import procfs
 from bpftop.errors import BpftopError
 from bpftop.supervision.allowance import Allowance
 from bpftop.supervision.requests import LONGEST, Refused, Request, read
@@ -28,7 +29,9 @@ _REQUESTS = (200.0, 400.0)
 _LEAVE_S = 10.0
 """The other process ends its runs within 3 s and may still write a file."""
 _EXIT_S = 2.0
-"""From the end of the connection to the end of the process."""
+"""From the end of the connection to the end of the process, when it uses no CPU in between."""
+_SLOW_EXIT_S = 60.0
+"""The same however busy it is: where many processes want a CPU, Python takes seconds to tidy up."""
 _STARTING = ("open", "start", "again", "relax")
 
 
@@ -75,6 +78,9 @@ class Supervisor:
         self._requests = Allowance(*_REQUESTS)
         self._deadline: float | None = None
         self._closed: float | None = None
+        """When the other process was last seen to do something after it had closed its end; None before that."""
+        self._used = (0, 0.0)
+        """The CPU time (clock ticks) that it had used then, and the moment when it closed."""
 
     def run(self) -> int:
         """Serve until the other process has ended; the exit code for the shell. Signals are blocked on entry."""
@@ -131,8 +137,12 @@ class Supervisor:
     def _insist(self) -> None:
         """End the other process when it does not end by itself, though it was asked to or cannot do anything more."""
         now = time.monotonic()
-        if self._closed is not None and self._deadline is None and now - self._closed > _EXIT_S:
-            self._signalled(signal.SIGTERM)
+        if self._closed is not None and self._deadline is None:
+            ticks, begun = self._used
+            if (used := procfs.cpu_ticks(self._other)) != ticks and now - begun < _SLOW_EXIT_S:
+                self._closed, self._used = now, (used, begun)
+            elif now - self._closed > _EXIT_S:
+                self._signalled(signal.SIGTERM)
         if self._deadline is not None and now > self._deadline:
             self._signal_other(signal.SIGKILL)
 
@@ -174,7 +184,8 @@ class Supervisor:
         except OSError:
             packet = b""
         if not packet:  # it has closed its end: there is nothing left to do for it
-            self._closed = time.monotonic()
+            self._closed = now = time.monotonic()
+            self._used = procfs.cpu_ticks(self._other), now
             return
         self._requests.take()
         try:

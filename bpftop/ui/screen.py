@@ -93,7 +93,7 @@ class MainScreen(Opening, inherit_bindings=False):
     ) -> None:
         """A new snapshot; while paused the old one stays."""
         if not self.view.paused:
-            self.view = replace(self.view, snapshot=snapshot, position=position, recording=recording)
+            self.view = replace(self.view.moved(snapshot), snapshot=snapshot, position=position, recording=recording)
             verdict = self.verdict()  # whatever pane is in front: what was said before decides what stays said
             self.episodes.take(snapshot, verdict)
             self.view = replace(self.view, before=before(self.episodes.episodes, snapshot.unix_ns))

@@ -92,11 +92,12 @@ class Scrubbing(Framed, inherit_bindings=False):
             self.player.step(seconds)
             self.bpftop.poll()
             return
-        kept = moments(self.bpftop.snapshot(self.view.window_s))
+        fresh = self.bpftop.snapshot(self.view.window_s)
+        kept = moments(fresh)
         if not kept:
             self.notify("nothing has been counted yet", timeout=3)
             return
-        here = self.view.until_unix_ns or (moments(self.view.snapshot) or kept)[-1]
+        here = self._stands_at(fresh) or kept[-1]
         place = sum(each <= here for each in kept) - 1 + seconds
         if place >= len(kept) or place < 0:
             self.notify("that is the newest second (End: live)" if place > 0 else "no older second is kept", timeout=3)
@@ -119,16 +120,24 @@ class Scrubbing(Framed, inherit_bindings=False):
             self.notify(f"playing at {self.player.faster(steps):g}x", timeout=2)
             self.bpftop.poll()
 
+    def _stands_at(self, fresh: Snapshot) -> int | None:
+        """The moment that is shown, by the clock of a fresh snapshot: somebody may have set it since."""
+        if (until := self.view.moved(fresh).until_unix_ns) is not None:
+            return until
+        shown = moments(self.view.snapshot)
+        return replace(self.view, until_unix_ns=shown[-1]).moved(fresh).until_unix_ns if shown else None
+
     def look(self, until_unix_ns: int) -> None:
         """Stand still at a moment."""
         snapshot = self.bpftop.snapshot(self.view.window_s, until_unix_ns)
-        self.view = replace(self.view, paused=True, until_unix_ns=until_unix_ns, snapshot=snapshot)
+        self.view = replace(self.view.moved(snapshot), paused=True, until_unix_ns=until_unix_ns, snapshot=snapshot)
         self.show()
 
     def redo(self) -> None:
         """The same moment again, for another window."""
         if self.view.paused:
-            self.look(self.view.until_unix_ns or (moments(self.view.snapshot) or (0,))[-1] + _MARGIN_NS)
+            here = self._stands_at(self.bpftop.snapshot(self.view.window_s)) or 0
+            self.look(here + (_MARGIN_NS if self.view.until_unix_ns is None else 0))
         else:
             self.bpftop.poll()
 

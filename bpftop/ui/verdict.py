@@ -32,7 +32,7 @@ class Judge:
     def __call__(self, snapshot: Snapshot) -> Verdict:
         """Of a snapshot that does not follow the one before closely, in time, nothing was said before."""
         if self._of is not snapshot:
-            follows = self._of is not None and 0 <= snapshot.unix_ns - self._of.unix_ns <= _REMEMBERED_NS
+            follows = self._of is not None and 0 <= snapshot.boot_ns - self._of.boot_ns <= _REMEMBERED_NS
             self._verdict = judge(snapshot, self._verdict.named if follows else ())
             self._of = snapshot
         return self._verdict

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bpftop.model import MeasureSnapshot, SlowRequest, Snapshot, State
 from bpftop.stats.clause import Clause
@@ -91,6 +91,16 @@ class View:
     """The piece of the heat map that is pinned: panes show its seconds only, and mark its range of latencies."""
     whole: Snapshot | None = None
     """The snapshot of the whole window, when ``snapshot`` is cut to the seconds of ``box``."""
+
+    def moved(self, to: Snapshot) -> View:
+        """The same view by the clock of a newer snapshot, for when the host's was set: it keeps its seconds."""
+        by_ns = to.unix_offset_ns - self.snapshot.unix_offset_ns
+        if not by_ns or not to.unix_offset_ns or not self.snapshot.unix_offset_ns:
+            return self
+        box, until = self.box, self.until_unix_ns
+        if box is not None:
+            box = replace(box, from_unix_ns=box.from_unix_ns + by_ns, to_unix_ns=box.to_unix_ns + by_ns)
+        return replace(self, box=box, until_unix_ns=None if until is None else until + by_ns)
 
     @property
     def shown(self) -> MeasureSnapshot | None:

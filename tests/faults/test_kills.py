@@ -33,8 +33,10 @@ raw = termios.tcgetattr(0)
 raw[0], raw[3] = 0, 0
 termios.tcsetattr(0, termios.TCSANOW, raw)
 os.write(2, b"\\x1b[?1049h\\x1b[?25l")
-source = link.begin("open")[1]
-while os.read(source.stdout, 4096): pass
+try:
+    source = link.begin("open")[1]
+    while os.read(source.stdout, 4096): pass
+except Exception: pass  # the supervisor may be gone before it has answered
 modes.restore()
 os._exit(0)
 """

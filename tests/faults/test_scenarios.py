@@ -40,14 +40,19 @@ def test_whatever_bpftrace_does(scenario: Scenario, tmp_path: Path, monkeypatch:
     """With many seeds: the seed is in the name of a failure's folder."""
     raised: list[Any] = []
     monkeypatch.setattr(threading, "excepthook", raised.append)
+    # Written first: a program that another thread's child has still open for writing cannot be started.
+    fakes = [_fake(scenario, tmp_path / f"seed-{seed}", seed) for seed in SEEDS]
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        list(pool.map(lambda seed: _acted(scenario, tmp_path / f"seed-{seed}", seed), SEEDS))
+        list(pool.map(lambda seed, fake: _acted(scenario, seed, fake), SEEDS, fakes))
     assert raised == []
 
 
-def _acted(scenario: Scenario, folder: Path, seed: int) -> None:
+def _fake(scenario: Scenario, folder: Path, seed: int) -> FakeBpftrace:
     folder.mkdir()
-    fake = FakeBpftrace(folder, scenario.body, seed)
+    return FakeBpftrace(folder, scenario.body, seed)
+
+
+def _acted(scenario: Scenario, seed: int, fake: FakeBpftrace) -> None:
     session = Session(BpftraceSource(program(), str(fake.path)), program(), TARGET)
     session.start()
     try:

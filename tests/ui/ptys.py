@@ -95,7 +95,8 @@ def restored(terminal: Terminal, before: Sequence[object]) -> list[str]:
     for number, what in ((1049, "alternate screen"), (1000, "mouse"), (1003, "mouse motion"), (2004, "paste")):
         wrong += [what] if _last(terminal.sent, number) == b"h" else []
     wrong += ["cursor hidden"] if _last(terminal.sent, 25) == b"l" else []
-    wrong += ["termios"] if termios.tcgetattr(terminal.slave) != before else []
+    now = termios.tcgetattr(terminal.slave)
+    wrong += [f"termios: {now}, not {before}"] if now != before else []
     return wrong
 
 

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 
 from bpftop import scenarios
+from bpftop.clock import boot_ns
 from bpftop.demo.story import Story
 from bpftop.model import Process, Program, Target, TargetKind
 from bpftop.scenarios import Scenario
@@ -182,7 +183,7 @@ class SimulatedSource:
 
     def _tell(self) -> None:
         self._write(attached(PROBES))
-        origin_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+        origin_ns = boot_ns()
         began_s = time.monotonic()
         while not self._ask_stop.is_set() and self._telling.told_s < self._length_s:
             due_s = began_s + (self._telling.told_s + STEP_S) / self._speed
