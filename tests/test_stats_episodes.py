@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bpftop.model import Snapshot
+from bpftop.model import History, Snapshot
 from bpftop.stats.clause import Clause, Place, clause
 from bpftop.stats.episodes import KEPT, Episodes
 from bpftop.stats.findings import Verdict
@@ -93,3 +93,20 @@ def test_a_moment_seen_again_is_no_news_and_old_episodes_are_forgotten() -> None
     )
     assert len(many.episodes) == KEPT
     assert many.episodes[0].began_ns > many.episodes[-1].began_ns > UNIX_NS
+
+
+def test_a_clock_that_is_set_moves_what_was_and_neither_ends_nor_hides_anything() -> None:
+    slow = ("slow request",)
+    seconds = ((0, slow), (1, slow), *((2 + n, ()) for n in range(9)), (11, slow), (12, slow), (13, slow), (14, slow))
+    true = taken(*seconds).episodes
+    for by_s in (3600, -3600, 1, -1):
+        log = Episodes()
+        for second, texts in seconds:
+            moved = by_s * S if second > 12 else 0
+            shown = at(second)
+            history = History(unix_offset_ns=10**18 + moved)
+            shown = replace(shown, unix_ns=shown.unix_ns + moved, histories=(history,))
+            log.take(shown, Verdict(said(*texts), trouble=True) if texts else CALM)
+        found = log.episodes
+        assert [each.length_s for each in found] == [each.length_s for each in true] == [3.0, 1.0]
+        assert [each.began_ns - by_s * S for each in found] == [each.began_ns for each in true]

@@ -6,9 +6,9 @@ import contextlib
 import threading
 from collections.abc import Callable
 
+from bpftop.clock import boot_ns
 from bpftop.errors import BpftopError
 from bpftop.model import Target
-from bpftop.session.clock import boot_ns
 
 _RESCAN_S = 2.0
 _LOOK_S = 1.0

@@ -86,11 +86,12 @@ class Episodes:
     def __init__(self) -> None:
         self._past: deque[Episode] = deque(maxlen=KEPT)
         self._open: _Open | None = None
-        self._last_ns = 0
+        self._last_ns = self._offset_ns = 0
         self._named: frozenset[str] = frozenset()
 
     def look(self, snapshot: Snapshot) -> Verdict:
         """The verdict on a snapshot that follows the one before, with its memory, taken in."""
+        self._by_the_clock_of(snapshot)
         follows = 0 <= snapshot.unix_ns - self._last_ns <= LONGEST_STEP_NS
         verdict = judge(snapshot, self._named if follows else ())
         self.take(snapshot, verdict)
@@ -98,6 +99,7 @@ class Episodes:
 
     def take(self, snapshot: Snapshot, verdict: Verdict) -> None:
         """Take in what was said at a moment; one that is not later than the last one is not news."""
+        self._by_the_clock_of(snapshot)
         now = snapshot.unix_ns
         if now <= self._last_ns:
             return
@@ -109,6 +111,25 @@ class Episodes:
         elif self._open is not None and now - self._open.ended_ns > BREAK_NS:
             self._past.append(self._open.closed(True))
             self._open = None
+
+    def _by_the_clock_of(self, snapshot: Snapshot) -> None:
+        """When the clock of the host was set, what was is told by the new one, as in the rest of the snapshot."""
+        by_ns = snapshot.unix_offset_ns - self._offset_ns if self._offset_ns and snapshot.unix_offset_ns else 0
+        self._offset_ns = snapshot.unix_offset_ns or self._offset_ns
+        if not by_ns or not self._last_ns:
+            return
+        self._last_ns += by_ns
+        moved = (
+            replace(
+                each, began_ns=each.began_ns + by_ns, ended_ns=each.ended_ns + by_ns, worst_ns=each.worst_ns + by_ns
+            )
+            for each in self._past
+        )
+        self._past = deque(moved, maxlen=KEPT)
+        if self._open is not None:
+            self._open.began_ns += by_ns
+            self._open.ended_ns += by_ns
+            self._open.peak_at_ns += by_ns
 
     def _add(self, snapshot: Snapshot, found: Sequence[Clause], step: int) -> None:
         now = snapshot.unix_ns
