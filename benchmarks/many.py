@@ -104,11 +104,11 @@ def measured(count: int) -> Took:
                 person.press("a letter of a filter", words[answer[0]], answer[1])
             person.press("all again", "\x1b", r"(?s)\A(?!.*(filter |All rows)).*rows 1–")
         for _ in range(3):
-            shown = int(person.seen(r"rows 1–(\d+)"))
-            person.press("a page", "\x1b[6~", f"rows 2–{shown + 1}")
-            person.press("a page", "\x1b[6~", f"rows {shown + 2}–{2 * shown + 1}")
             person.press("to the last row", "G", f"–{count:,} of {count:,}")
-            person.press("to the first row", "g", "rows 1–")
+            shown = count - int(person.seen(r"rows ([\d,]+)–").replace(",", "")) + 1
+            person.press("to the first row", "g", f"rows 1–{shown} ")
+            person.press("a page", "\x1b[6~", f"rows 2–{shown + 1} ")
+            person.press("a page", "\x1b[6~", f"rows {shown + 2}–{2 * shown + 1} ")
     person.took.pop("", None)
     return person.took
 

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from rich.color import ColorSystem
 from rich.style import Style
 
+from bpftop.ui.fewcolors import in_256
 from bpftop.ui.paint import Line, Role
 from bpftop.ui.thrift import Attributes, ThriftyDriver, applied, change, same_blank
 
@@ -63,7 +64,10 @@ class Pen:
     def _attributes(self, look: Look) -> Attributes:
         found = self._known.get(look)
         if found is None:
-            drawn = self._style(look.fill, look.role).render("x", color_system=self._colors)
+            style = self._style(look.fill, look.role)
+            if self._colors is ColorSystem.EIGHT_BIT:
+                style = in_256(style)
+            drawn = style.render("x", color_system=self._colors)
             codes = drawn.partition("x")[0].removeprefix("\x1b[").removesuffix("m")
             found = self._known[look] = applied(_NONE, codes) if codes else _NONE
         return found

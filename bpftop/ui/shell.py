@@ -23,6 +23,7 @@ from textual.timer import Timer
 from bpftop.errors import BpftopError
 from bpftop.ui.canvas import Canvas
 from bpftop.ui.direct import DirectTerminal
+from bpftop.ui.fewcolors import In256
 from bpftop.ui.keys import keymap
 from bpftop.ui.leave import watching
 from bpftop.ui.options import UiOptions
@@ -52,7 +53,7 @@ class Shell(App[int]):
 
     def __init__(self, options: UiOptions) -> None:
         plain = options.no_color or bool(os.environ.get("NO_COLOR"))
-        super().__init__(driver_class=_driver(), ansi_color=plain)
+        super().__init__(driver_class=_driver(), ansi_color=plain or None)
         self.animation_level = "none"
         self._options = options
         self._plain = plain
@@ -71,12 +72,24 @@ class Shell(App[int]):
 
     def _choose_shades(self) -> None:
         """Glyphs where the colours of a ramp cannot be told apart: none, the 16 of a terminal, or a theme of these."""
-        few = self.is_running and not self.is_headless and self.console.color_system in (None, "standard")
-        Canvas.glyphs = self._plain or self._options.ascii or few or self.theme.startswith("ansi")
+        Canvas.glyphs = self._plain or self._options.ascii or self._sixteen or self.theme.startswith("ansi")
 
     def on_mount(self) -> None:
-        """The terminal is known now."""
+        """The terminal is known now: one of 16 colours shows its own, unless a theme was asked for."""
+        if self._sixteen and not self._options.theme:
+            self.theme = PLAIN_CYCLE[0]
+        if self._colors == "256":
+            self._filters.append(In256())
         self._choose_shades()
+
+    @property
+    def _colors(self) -> str | None:
+        """What the terminal has: standard (16), 256, truecolor; None without colours and without a terminal."""
+        return None if self.is_headless else self.console.color_system
+
+    @property
+    def _sixteen(self) -> bool:
+        return self.is_running and not self.is_headless and self._colors in (None, "standard")
 
     def watch_theme(self, theme: str) -> None:
         """Another theme, other shades."""

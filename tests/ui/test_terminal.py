@@ -133,14 +133,6 @@ def test_a_terminal_that_does_not_read_can_be_ended() -> None:
         assert termios.tcgetattr(terminal.slave) == before
 
 
-@pytest.mark.parametrize("term", ["xterm", "linux", "tmux-256color"])
-def test_terminals_it_runs_on(term: str) -> None:
-    with child_in_terminal([*APP, "plain"], env={"TERM": term}) as terminal:
-        terminal.until(READY)
-        terminal.type("q")
-        assert terminal.leave() == 0
-
-
 @pytest.mark.parametrize(
     ("mode", "env"), [("plain", {"NO_COLOR": "1"}), ("no-color", {})], ids=["environment", "option"]
 )
@@ -168,3 +160,18 @@ def test_tiny_terminals(size: tuple[int, int]) -> None:
         terminal.until("terminal too small"[: size[0]].strip()[:1] if size[0] < 20 else "terminal too small")
         terminal.type("q")
         assert terminal.leave() == 0
+
+
+@pytest.mark.parametrize(
+    ("term", "right", "wrong"),
+    [("linux", rb"[\[;]32[;m]", rb"[34]8;[25];"), ("tmux-256color", rb"[34]8;5;", rb"[34]8;2;"), ("xterm", b"", b"\0")],
+    ids=["linux", "tmux-256color", "xterm"],
+)
+def test_a_terminal_gets_the_colours_that_it_has(term: str, right: bytes, wrong: bytes) -> None:
+    """16: its own, of which green says that all is well; 256: none of more."""
+    with child_in_terminal([*APP, "plain"], env={"TERM": term, "COLORTERM": ""}) as terminal:
+        terminal.until(READY)
+        terminal.type("q")
+        assert terminal.leave() == 0
+        assert re.search(right, terminal.sent)
+        assert not re.search(wrong, terminal.sent)
