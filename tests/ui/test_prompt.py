@@ -63,7 +63,8 @@ def lines_after(session: Past | object, *typed: str) -> list[list[str]]:
 
 
 def test_panes_measures_windows_and_clients_by_name() -> None:
-    clients, queue, client, actions = lines_after(live(), "cli", "read queue", "10.0.3.7", "help")
+    clients, queue, actions = lines_after(live(), "cli", "read queue", "help")
+    (client,) = lines_after(SHOT, "10.0.3.7")
     assert "Client  " in clients[4]
     assert any("Read queue latency" in row for row in queue[2:4])
     assert any("10.0.3.7" in row for row in client[2:4])
