@@ -311,3 +311,12 @@ def _comm(pid: int) -> str:
     except OSError:
         return ""
     return "" if stat.rpartition(")")[2].split()[0] == "Z" else Path(os.fspath(f"/proc/{pid}/comm")).read_text().strip()
+
+
+def test_a_recording_tells_what_stood_out_in_it() -> None:
+    recording = str(Path(__file__).parents[1] / "screenshots" / "incident.bpftop")
+    (found,) = json.loads(run(recording, "--format", "json").stdout)["stood_out"]
+    said = " · ".join(each["text"] for each in found["clauses"])
+    assert "it waits for upstream 127.0.0.1:" in said
+    assert "of the slow ones from 127.0.66.6" in said
+    assert not found["over"]

@@ -16,6 +16,9 @@ from bpftop.export.bars import histogram_lines, steps
 from bpftop.export.interval_text import heading, line
 from bpftop.model import Accounting, ClientRow, Histogram, Overhead, SlowRequest, Summary
 from bpftop.stats import buckets
+from bpftop.stats.clause import Place, clause
+from bpftop.stats.episodes import Episode
+from bpftop.stats.stages import REQUEST
 from bpftop.text import both_ends, safe
 from tests.snapshots import UNIX_NS, busy, by_call, histogram, measure, scripted, snapshot
 
@@ -118,10 +121,10 @@ def test_the_text_report_word_for_word() -> None:
         "   500 µs - 1.00 ms  ████████████████████████████████████████████      3    75 %\n"
         "  1.00 ms - 2.00 ms  ██████████████▋                                   1    25 %\n"
         "\n"
-        "Clients by request latency\n"
-        "  client                                      n  share      p50     p99     max\n"
-        "  10.0.0.1                                    3   75 %  1.00 ms 1.00 ms 1.00 ms\n"
-        "  2001:db8:ffff:ffff:ffff:ffff:ffff:ffff      1   25 %  2.00 ms 2.00 ms 2.00 ms\n"
+        "Clients by request latency, those with most of the slowest 1 % first\n"
+        "  client                                      n of slow      p50     p99     max\n"
+        "  10.0.0.1                                    3     0 %  1.00 ms 1.00 ms 1.00 ms\n"
+        "  2001:db8:ffff:ffff:ffff:ffff:ffff:ffff      1     0 %  2.00 ms 2.00 ms 2.00 ms\n"
         "\n"
         "Slowest requests (UTC), from the arrival of the data to the first byte sent\n"
         "  21:45:00.123  2.00 ms  10.0.0.1  read queue 7.00 µs  pid 11\n"
@@ -130,6 +133,42 @@ def test_the_text_report_word_for_word() -> None:
         "own cost 260 ns per hit x 1000/s = 0.0 % of one CPU\n"
         "with     bpftrace 0.17.0, Linux 6.18.0\n"
     )
+
+
+def test_clients_with_most_of_the_slow_ones_come_first_and_others_last() -> None:
+    rows = [
+        ClientRow("others", 900, 90.0, 1_000_000, 9_000_000, 9_000_000, slow=1),
+        ClientRow("10.0.0.1", 60, 6.0, 1_000_000, 1_000_000, 1_000_000, slow=1),
+        ClientRow("10.0.0.9", 40, 4.0, 1_000_000, 9_000_000, 9_000_000, slow=8),
+    ]
+    shown = replace(measure(summary=Summary(1000, 100.0, 1, 1, 1, 1, 1, 1), clients=rows), slow=10)
+    lines = to_text(snapshot({"request_latency": shown})).splitlines()
+    place = next(index for index, row in enumerate(lines) if row.startswith("Clients by"))
+    assert [" ".join(row.split()[:7]) for row in lines[place + 2 : place + 5]] == [
+        "10.0.0.9 40 4.0 % 80 % 1.00",
+        "10.0.0.1 60 6.0 % 10 % 1.00",
+        "others 900 90 % 10 % 1.00",
+    ]
+
+
+def test_what_stood_out_is_told_with_its_time_or_why_nothing_can_be_known() -> None:
+    found = clause("slow", REQUEST, [("p99 400 ms", True)], "82 of 1,789 in the last 10 s", Place("latency"))
+    who = clause("client", "\x1b[31m", [("all from \x1b[31m", True)], "n 3", Place("clients"))
+    first = Episode(UNIX_NS, UNIX_NS + 9 * 10**9, UNIX_NS, True, (found,))
+    last = replace(
+        first, began_ns=UNIX_NS + 60 * 10**9, ended_ns=UNIX_NS + 180 * 10**9, over=False, clauses=(found, who)
+    )
+    text = to_text(snapshot(), episodes=(last, first))
+    assert (
+        "What stood out (UTC)\n  21:45:00  for 9 s: p99 400 ms\n  21:46:00  for 2 min, to the end: p99 400 ms" in text
+    )
+    assert "\x1b" not in text
+    assert "What stood out (UTC)\n  nothing; no level was known yet" in to_text(snapshot(), episodes=())
+    assert "What stood out" not in to_text(snapshot())
+    told = to_json(snapshot(), (last, first))["stood_out"]
+    assert [(each["began_ns"], each["over"]) for each in told] == [(UNIX_NS, True), (UNIX_NS + 60 * 10**9, False)]
+    assert told[0]["clauses"] == [{"text": "p99 400 ms", "evidence": "82 of 1,789 in the last 10 s"}]
+    assert "stood_out" not in to_json(snapshot())
 
 
 STALL = SlowRequest(

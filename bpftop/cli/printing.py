@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from bpftop.errors import UsageError
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from bpftop.export.metrics import Rising
     from bpftop.model import Snapshot
     from bpftop.session import Session
+    from bpftop.stats.episodes import Episode, Episodes
     from bpftop.tracer.simulate import SimulatedSource
 
 FORMATS = ("text", "json", "jsonl", "csv", "prometheus", "hgrm")
@@ -33,6 +35,7 @@ class Printer:
         self._options = options
         self._told: SimulatedSource | None = None
         self._rising: Rising | None = None
+        self._episodes: Episodes | None = None
 
     def simulates(self, source: SimulatedSource) -> None:
         """The figures come from a simulation; its truth is printed when that was asked for."""
@@ -51,18 +54,30 @@ class Printer:
             self._one(snapshot)
         self._lines += 1
 
+    def look(self, snapshot: Snapshot) -> None:
+        """Keep what stands out at this moment; each second one snapshot."""
+        if self._episodes is None:
+            from bpftop.stats.episodes import Episodes  # with the statistics: not before there is something to look at
+
+            self._episodes = Episodes()
+        self._episodes.look(snapshot)
+
     def final(self, snapshot: Snapshot) -> None:
         """The whole time. In JSON and CSV the intervals have said it already."""
         if self._format == "text":
             from bpftop.export import to_text
 
-            self._print(("\n" if self._lines else "") + to_text(snapshot, self._ascii))
+            self._print(("\n" if self._lines else "") + to_text(snapshot, self._ascii, self._stood_out))
             if self._told:
                 from bpftop.export.truth import truth_text
 
                 self._print("\n" + truth_text(snapshot, self._told.truth(), self._options.seed))
         elif not self._each:
             self._one(snapshot)
+
+    @property
+    def _stood_out(self) -> Sequence[Episode] | None:
+        return self._episodes.episodes if self._episodes is not None else None
 
     def textfile(self, session: Session | Ensemble) -> None:
         """Everything since the start, for node_exporter, where a path was given."""
@@ -88,7 +103,7 @@ class Printer:
         elif self._format == "hgrm":
             self._print(self._hgrm(snapshot))
         elif self._format in ("json", "jsonl"):
-            report: dict[str, Any] = to_json(snapshot)
+            report: dict[str, Any] = to_json(snapshot, None if self._each else self._stood_out)
             if self._told:
                 from bpftop.export.truth import truth_json
 

@@ -110,7 +110,7 @@ def _measure(session: Session | Ensemble, options: argparse.Namespace, stop: thr
     printed, over = 0, Teller()
     begun_s = session.covered_s if beside(options) else 0.0
     for number in range(1, math.ceil(options.duration / step) + 1):
-        ticks = _wait_for(session, begun_s + number * step, stop, over)
+        ticks = _wait_for(session, begun_s + number * step, stop, over, out)
         if options.interval and ticks > printed:
             # A window of as many slices as have come since the last line: nothing twice, nothing left out.
             out.interval(session.snapshot(float(ticks - printed)).running())
@@ -155,12 +155,14 @@ class Teller:
                 narrate(f"{sentence} (--budget SHARE or off)")
 
 
-def _wait_for(session: Session | Ensemble, seconds: float, stop: threading.Event, over: Teller) -> int:
+def _wait_for(session: Session | Ensemble, seconds: float, stop: threading.Event, over: Teller, out: Printer) -> int:
     """The number of ticks when that many seconds have been reported; 0 when the user stopped or no more ticks come."""
     last, since = -1, time.monotonic()
     while not stop.is_set():
         snapshot = session.snapshot(None)
         over.tell(snapshot)
+        if snapshot.ticks != last:
+            out.look(snapshot)
         if snapshot.window.span_s >= seconds - JITTER_S:
             return snapshot.ticks
         raise_if_failed(snapshot)

@@ -8,14 +8,16 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bpftop.export.report_slow import slowest_json
+from bpftop.export.report_stood_out import stood_out_json
 from bpftop.model import ClientRow, CounterSnapshot, MeasureSnapshot, Snapshot, losses
+from bpftop.stats.episodes import Episode
 from bpftop.text import safe
 
 SCHEMA = 1
 
 
-def to_json(snapshot: Snapshot) -> dict[str, Any]:
-    """The figures over the snapshot's window, ready for ``json.dumps``."""
+def to_json(snapshot: Snapshot, episodes: Sequence[Episode] | None = None) -> dict[str, Any]:
+    """The figures over the snapshot's window, ready for ``json.dumps``; ``episodes``: what stood out."""
     span_ns = round(snapshot.window.span_s * 1e9)
     a, o = snapshot.accounting, snapshot.overhead
     return {
@@ -27,6 +29,7 @@ def to_json(snapshot: Snapshot) -> dict[str, Any]:
         },
         "started_at": iso_utc(snapshot.unix_ns - span_ns),
         "duration_s": round(snapshot.window.span_s, 3),
+        **({} if episodes is None else {"stood_out": stood_out_json(episodes)}),
         "measures": {name: _measure(measure) for name, measure in snapshot.measures.items()},
         "counters": {name: _counter(counter) for name, counter in snapshot.counters.items()},
         "slowest": slowest_json(snapshot),

@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 from bpftop import units
 from bpftop.export.bars import histogram_lines
 from bpftop.export.report_keys import counters, keyed
 from bpftop.export.report_slow import slowest
-from bpftop.model import MeasureSnapshot, Snapshot, Summary, losses
+from bpftop.export.report_stood_out import stood_out
+from bpftop.model import ClientRow, MeasureSnapshot, Snapshot, Summary, losses
+from bpftop.stats.episodes import Episode
 from bpftop.text import safe
 
 WIDTH = 80
 CLIENTS = 10
+_NARROW = 32
+"""Longer addresses leave no room for the share of all requests."""
 _HISTOGRAMS = ("request_latency", "read_queue_latency")
 """Together they say whether the server is slow or the requests wait for it."""
-_ASCII = str.maketrans({"µ": "u", "–": "-", "…": ".", "\N{REPLACEMENT CHARACTER}": "?", "·": "-"})
+_ASCII = str.maketrans({"µ": "u", "–": "-", "…": ".", "\N{REPLACEMENT CHARACTER}": "?", "·": "-", "×": "x"})
 
 
-def to_text(snapshot: Snapshot, ascii_only: bool = False) -> str:
-    """The whole report, ended by a line feed."""
+def to_text(snapshot: Snapshot, ascii_only: bool = False, episodes: Sequence[Episode] | None = None) -> str:
+    """The whole report, ended by a line feed. ``episodes``: what stood out, where somebody has looked."""
     blocks = [
         list(_summary(snapshot)),
+        [] if episodes is None else list(stood_out(snapshot, episodes)),
         list(_percentiles(snapshot)),
         *(_histogram(measure, ascii_only) for measure in _drawn(snapshot)),
         list(_clients(snapshot)),
@@ -99,17 +104,24 @@ def _clients(snapshot: Snapshot) -> Iterator[str]:
     main = _main(snapshot)
     if main is None or not main.clients or main.measure.key != "client":
         return
-    rows = main.clients[:CLIENTS]
-    total = max(main.summary.count, 1)
+    rows = sorted(main.clients, key=_slow_first)[:CLIENTS]
+    total, slow = max(main.summary.count, 1), max(main.slow, sum(row.slow or 0 for row in main.clients), 1)
     width = max(len("client"), *(len(safe(row.client, 39)) for row in rows))
-    yield f"Clients by {safe(main.measure.title, 40).lower()}"
-    yield f"  {'client':{width}} {'n':>6} {'share':>6} {'p50':>8}{'p99':>8}{'max':>8}"
+    roomy = width <= _NARROW
+    yield f"Clients by {safe(main.measure.title, 40).lower()}, those with most of the slowest 1 % first"
+    yield f"  {'client':{width}} {'n':>6} {'of all ' if roomy else ''}of slow {'p50':>8}{'p99':>8}{'max':>8}"
     for row in rows:
         figures = "".join(f"{units.duration(value):>8}" for value in (row.p50_ns, row.p99_ns, row.max_ns))
-        share = units.percent(row.count / total)
-        yield f"  {safe(row.client, 39):{width}} {units.count(row.count):>6} {share:>6} {figures}"
+        share = f"{units.percent(row.count / total):>6} " if roomy else ""
+        of_slow = units.percent((row.slow or 0) / slow)
+        yield f"  {safe(row.client, 39):{width}} {units.count(row.count):>6} {share}{of_slow:>7} {figures}"
     if len(main.clients) > len(rows):
         yield f"  and {len(main.clients) - len(rows)} more: --format json shows them"
+
+
+def _slow_first(row: ClientRow) -> tuple[bool, int, int]:
+    """``others`` last, the most slow ones first, then the most of all."""
+    return row.client == "others", -(row.slow or 0), -row.count
 
 
 def _accounting(snapshot: Snapshot) -> Iterator[str]:
