@@ -38,13 +38,18 @@ class Columns:
         np.add.at(out, (column, row[bucket]), self.counts[column, bucket])
         return out
 
-    def quantile(self, q: float) -> NDArray[np.float64]:
-        """The q-quantile of each column (nearest rank, ns); NaN where nothing was. Shape (columns,)."""
-        running = np.cumsum(self.counts, axis=1)
-        n = running[:, -1]
-        rank = np.maximum(np.ceil(q * n * (1 - 1e-12)), 1)
-        index = (running < rank[:, None]).sum(axis=1)
-        return np.where(n > 0, buckets.middle(np.minimum(index, buckets.BUCKETS - 1)).astype(np.float64), np.nan)
+    def quantiles(self, *qs: float) -> list[NDArray[np.float64]]:
+        """These quantiles of each column (nearest rank, ns); NaN where nothing was. Each of shape (columns,)."""
+        used = np.flatnonzero(self.counts.any(axis=0))
+        running = np.cumsum(self.counts[:, used], axis=1)
+        n = running[:, -1] if len(used) else np.zeros(len(running), np.int64)
+        middles = buckets.middle(np.append(used, buckets.BUCKETS - 1)).astype(np.float64)
+        found = []
+        for q in qs:
+            rank = np.maximum(np.ceil(q * n * (1 - 1e-12)), 1)
+            index = (running < rank[:, None]).sum(axis=1)
+            found.append(np.where(n > 0, middles[index], np.nan))
+        return found
 
 
 def columns(history: History, measure: str, length_s: float, now_unix_ns: int, most: int) -> Columns:

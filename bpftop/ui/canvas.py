@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
@@ -12,7 +11,8 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
-from bpftop.ui.direct import DirectTerminal, Pen, cells
+from bpftop.ui.cells import cell_len
+from bpftop.ui.direct import Cells, DirectTerminal, Pen, cells
 from bpftop.ui.keys import NamedKeys
 from bpftop.ui.paint import EMPTY, ROLES, Line, Role, ascii_only, differing, fit
 from bpftop.ui.safe import safe
@@ -95,6 +95,8 @@ class Canvas(NamedKeys, Widget):
         self._drawn_width = 0
         self._styles: dict[tuple[Role, Role], Style] = {}
         self._pen: Pen | None = None
+        self._placed: dict[int, tuple[Line, Cells | None]] = {}
+        """The rows that were sent last, cell by cell."""
 
     def lines(self, width: int, height: int) -> list[Line]:
         """What to show in an area of this size: at most ``height`` lines."""
@@ -113,7 +115,12 @@ class Canvas(NamedKeys, Widget):
             self._drawn_width = width
             self.refresh()
             return
-        changed = [(y, old, new) for y, (old, new) in enumerate(zip(before, rows, strict=True)) if old != new]
+        changed: list[tuple[int, Line, Line]] = []
+        for y, (old, new) in enumerate(zip(before, rows, strict=True)):
+            if old == new:
+                rows[y] = old  # its cells are known
+            else:
+                changed.append((y, old, new))
         if changed and not self._send(changed, width):
             parts = ((y, *part) for y, old, new in changed for part in differing(old, new, width))
             self.refresh(*(Region(start, y, end - start, 1) for y, start, end in parts))
@@ -130,7 +137,10 @@ class Canvas(NamedKeys, Widget):
         left, top = self.content_region.offset
         rows = []
         for y, old, new in changed:
-            was, now = cells(old, width, self._clean), cells(new, width, self._clean)
+            known = self._placed.get(y)
+            was = known[1] if known is not None and known[0] is old else cells(old, width, self._clean)
+            now = cells(new, width, self._clean)
+            self._placed[y] = new, now
             if was is None or now is None:
                 return False
             rows.append((left, top + y, was, now))

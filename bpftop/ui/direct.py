@@ -10,18 +10,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
-from itertools import groupby
 from typing import NamedTuple
 
 from rich.color import ColorSystem
 from rich.style import Style
 
+from bpftop.ui.cells import cell_len
 from bpftop.ui.fewcolors import in_256
 from bpftop.ui.paint import Line, Role
 from bpftop.ui.thrift import Attributes, ThriftyDriver, applied, change, same_blank
 
 _NEAR = 4
 """Cells that are sent again rather than jumped over: a jump takes 4 to 8 bytes."""
+_PIECE = 8
 _NONE: Attributes = ("", "", "")
 
 
@@ -36,22 +37,36 @@ class Cells(NamedTuple):
     """One row, a character and a look for each cell."""
 
     text: str
-    looks: list[Look]
+    looks: str
+    """A character for each look (``code_of``)."""
+
+
+_looks: list[Look] = []
+_codes: dict[Look, str] = {}
+
+
+def code_of(fill: Role, role: Role) -> str:
+    """The character that stands for a look: rows of looks are compared and cut as texts are."""
+    look = Look(fill, role)
+    code = _codes.get(look)
+    if code is None:
+        code = _codes[look] = chr(len(_looks))
+        _looks.append(look)
+    return code
 
 
 def cells(row: Line, width: int, clean: Callable[[str], str]) -> Cells | None:
     """A row of the screen cell by cell; None when a character of it takes two cells, or none."""
     text: list[str] = []
-    looks: list[Look] = []
+    looks: list[str] = []
     for span in row.spans:
         said = clean(span.text)
         text.append(said)
-        looks += [Look(span.fill or row.fill, span.role)] * len(said)
+        looks.append(code_of(span.fill or row.fill, span.role) * len(said))
     whole = "".join(text)
-    if row.cells != len(whole):
+    if cell_len(whole) != len(whole):
         return None
-    looks += [Look(row.fill, "")] * (width - len(looks))
-    return Cells(whole.ljust(width)[:width], looks[:width])
+    return Cells(whole.ljust(width)[:width], "".join(looks).ljust(width, code_of(row.fill, ""))[:width])
 
 
 class Pen:
@@ -59,17 +74,18 @@ class Pen:
 
     def __init__(self, style: Callable[[Role, Role], Style], colors: ColorSystem) -> None:
         self._style, self._colors = style, colors
-        self._known: dict[Look, Attributes] = {}
+        self._known: dict[str, Attributes] = {}
+        self._alike: dict[str, bool] = {}
 
-    def _attributes(self, look: Look) -> Attributes:
-        found = self._known.get(look)
+    def _attributes(self, code: str) -> Attributes:
+        found = self._known.get(code)
         if found is None:
-            style = self._style(look.fill, look.role)
+            style = self._style(*_looks[ord(code)])
             if self._colors is ColorSystem.EIGHT_BIT:
                 style = in_256(style)
             drawn = style.render("x", color_system=self._colors)
             codes = drawn.partition("x")[0].removeprefix("\x1b[").removesuffix("m")
-            found = self._known[look] = applied(_NONE, codes) if codes else _NONE
+            found = self._known[code] = applied(_NONE, codes) if codes else _NONE
         return found
 
     def rows(self, changed: Iterable[tuple[int, int, Cells, Cells]]) -> str:
@@ -77,28 +93,25 @@ class Pen:
         out: list[str] = []
         now = _NONE
         for x, y, old, new in changed:
-            for start, end in self._stretches(old, new):
-                out.append(f"\x1b[{y + 1};{x + start + 1}H")
-                at = start
-                for look, group in groupby(new.looks[start:end]):
-                    size = sum(1 for _ in group)
-                    text, wanted = new.text[at : at + size], self._attributes(look)
-                    if not same_blank(now, wanted, text):
+            for at, end in self._stretches(old, new):
+                out.append(f"\x1b[{y + 1};{x + at + 1}H")
+                looks = new.looks[at:end]
+                while looks:
+                    rest = looks.lstrip(looks[0])
+                    size = len(looks) - len(rest)
+                    text, wanted = new.text[at : at + size], self._attributes(looks[0])
+                    if wanted is not now and not same_blank(now, wanted, text):
                         out.append(change(now, wanted))
                         now = wanted
                     out.append(text)
-                    at += size
+                    looks, at = rest, at + size
         out.append(change(now, _NONE))
         return "".join(out)
 
     def _stretches(self, old: Cells, new: Cells) -> Iterator[tuple[int, int]]:
         """Where the cells differ; stretches that are close together are one."""
         start = end = -1
-        for at, (was, now, before, after) in enumerate(zip(old.text, new.text, old.looks, new.looks, strict=True)):
-            if was == now and (
-                before == after or (now == " " and same_blank(self._attributes(before), self._attributes(after), now))
-            ):
-                continue
+        for at in self._differing(old, new):
             if start >= 0 and at - end > _NEAR:
                 yield start, end
                 start = at
@@ -107,6 +120,25 @@ class Pen:
             end = at + 1
         if start >= 0:
             yield start, end
+
+    def _differing(self, old: Cells, new: Cells) -> Iterator[int]:
+        """The cells that do not look the same; most pieces of a row are found equal as wholes."""
+        for begin in range(0, len(new.text), _PIECE):
+            end = begin + _PIECE
+            were, are = old.text[begin:end], new.text[begin:end]
+            before, after = old.looks[begin:end], new.looks[begin:end]
+            if were == are and before == after:
+                continue
+            for at, (was, now, one, other) in enumerate(zip(were, are, before, after, strict=True), begin):
+                if was != now or (one != other and not (now == " " and self._same_ground(one, other))):
+                    yield at
+
+    def _same_ground(self, one: str, other: str) -> bool:
+        """Whether a blank looks the same in both."""
+        found = self._alike.get(one + other)
+        if found is None:
+            found = self._alike[one + other] = same_blank(self._attributes(one), self._attributes(other), " ")
+        return found
 
 
 class DirectTerminal:

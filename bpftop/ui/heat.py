@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from math import isnan
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,8 +71,7 @@ def make_map(shown: MeasureSnapshot, view: View, width: int, height: int) -> Map
     name = shown.measure.name
     found = columns(history_of(snapshot, name), name, length_s, snapshot.unix_ns, width)
     axis = rows_of(found.total(), height)
-    lines = (found.quantile(q).tolist() for q in (0.5, 0.99))
-    p50, p99 = ([-1 if isnan(value) else axis.row_of(value) for value in each] for each in lines)
+    p50, p99 = (axis.rows_of(each).tolist() for each in found.quantiles(0.5, 0.99))
     return Map(found, axis, found.rows(axis.edges_ns), p50, p99, width)
 
 
@@ -113,28 +111,46 @@ def levels(counts: Counts) -> NDArray[np.int64]:
 
 def grid(drawn: Map, at: tuple[int, int] | None, marked: Box | None) -> list[Line]:
     """The rows of the map, the slowest first; ``at`` is the cell of the cursor, ``marked`` is outlined."""
-    shade = levels(drawn.counts)
-    inside = drawn.cells_of(marked) if marked else np.zeros(drawn.counts.shape, np.bool_)
-    rows, starts = drawn.counts.shape[1], drawn.starts()
+    spans = _spans()
+    looks = np.repeat(_looks(drawn, at, marked), np.diff(drawn.starts()), axis=0)
+    turns = np.ones(looks.shape, np.bool_)
+    turns[1:] = looks[1:] != looks[:-1]
     lines = []
-    for row in range(rows - 1, -1, -1):
-        spans = [
-            Span(pad(round_duration(drawn.axis.edges_ns[row]), AXIS), "dim"),
-            Span(" │" if at is None or at[1] != row else " ┤", "dim"),
-        ]
-        for column in range(drawn.counts.shape[0]):
-            span = _cell(int(shade[column, row]))
-            if at == (column, row):
-                span = Span("◆", "strong", span.fill)
-            elif inside[column, row]:
-                span = Span("▪", "accent", span.fill)
-            elif drawn.p99[column] == row:
-                span = Span("━", "p99", span.fill)
-            elif drawn.p50[column] == row:
-                span = Span("─", "p50", span.fill)
-            spans.append(Span(span.text * (starts[column + 1] - starts[column]), span.role, span.fill))
-        lines.append(Line(tuple(_merged(spans))))
+    for row in range(looks.shape[1] - 1, -1, -1):
+        label = pad(round_duration(drawn.axis.edges_ns[row]), AXIS)
+        begins = np.flatnonzero(turns[:, row])
+        sizes = np.diff(begins, append=len(looks)).tolist()
+        here = [Span(label + (" │" if at is None or at[1] != row else " ┤"), "dim")]
+        for look, size in zip(looks[begins, row].tolist(), sizes, strict=True):
+            text, role, fill = spans[look]
+            here.append(Span(text * size, role, fill))
+        lines.append(Line(tuple(_merged(here))))
     return lines
+
+
+_ON_TOP: tuple[tuple[str, Role], ...] = (("─", "p50"), ("━", "p99"), ("▪", "accent"), ("◆", "strong"))
+"""What may lie on a cell, the later ones on top."""
+_P50, _P99, _MARKED, _CURSOR = (place * (len(RAMP) + 1) for place in range(1, len(_ON_TOP) + 1))
+
+
+def _looks(drawn: Map, at: tuple[int, int] | None, marked: Box | None) -> NDArray[np.int64]:
+    """The place in ``_spans`` of every cell of the map; shape (columns, rows)."""
+    top = np.zeros(drawn.counts.shape, np.int64)
+    for line_of, what in ((drawn.p50, _P50), (drawn.p99, _P99)):
+        where = np.array(line_of)
+        columns = np.flatnonzero(where >= 0)
+        top[columns, where[columns]] = what
+    if marked:
+        top[drawn.cells_of(marked)] = _MARKED
+    if at is not None:
+        top[at] = _CURSOR
+    return top + levels(drawn.counts)
+
+
+def _spans() -> list[Span]:
+    """Every shade with nothing on it, then with each thing that may lie on it."""
+    bare = [_cell(level) for level in range(len(RAMP) + 1)]
+    return bare + [Span(text, role, cell.fill) for text, role in _ON_TOP for cell in bare]
 
 
 def _merged(spans: list[Span]) -> list[Span]:

@@ -11,8 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeAlias
 
-from rich.cells import cell_len
-
+from bpftop.ui.cells import cell_len
 from bpftop.ui.safe import cut
 
 Role: TypeAlias = Literal[

@@ -6,9 +6,10 @@ become ``?``: they move the cursor, reorder the line or hang on the neighbour's 
 
 from __future__ import annotations
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import set_cell_size
 
 from bpftop import text as foreign
+from bpftop.ui.cells import cell_len
 
 _LONGEST = 4096
 

@@ -34,8 +34,12 @@ class Rows:
 
     def row_of(self, value_ns: float) -> int:
         """The row that a value belongs to."""
-        index = int(np.searchsorted(self.edges_ns, max(value_ns, 1.0), side="right")) - 1
-        return min(max(index, 0), len(self.counts) - 1)
+        return int(self.rows_of(np.array([value_ns]))[0])
+
+    def rows_of(self, values_ns: NDArray[np.float64]) -> Counts:
+        """The row that each value belongs to, -1 for NaN; same shape."""
+        index = np.searchsorted(self.edges_ns, np.maximum(values_ns, 1.0), side="right") - 1
+        return np.where(np.isnan(values_ns), -1, np.clip(index, 0, len(self.counts) - 1))
 
 
 def rows_of(histogram: Histogram, most: int) -> Rows:

@@ -8,8 +8,8 @@ from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.cells import cell_len
 
+from bpftop.ui.cells import cell_len
 from bpftop.ui.paint import Line, Role, Span, pad
 from bpftop.ui.safe import both_ends, cut
 
