@@ -16,6 +16,7 @@ from bpftop.cli import simulation, words
 from bpftop.cli.parser import VERBS, parse, with_verb
 from bpftop.errors import BpftopError, Defect, UsageError
 from bpftop.text import safe
+from bpftop.ui.first import FirstFrame
 
 _VERBS = {verb: (verb, verb) for verb in VERBS} | {
     "demo": ("watch", "demo"), "scripts": ("scripts", "listing"), "script": ("scripts", "show"),
@@ -98,6 +99,21 @@ def _run(given: list[str], ours_alone: bool) -> int:
     except SystemExit as helped:  # --help of a verb
         return int(helped.code or 0)
     options.words, options.link, options.rights = given, None, ""
+    with _first_frame(options) as options.first:
+        return _divided(options, ours_alone)
+
+
+def _first_frame(options: argparse.Namespace) -> FirstFrame:
+    """What is shown while all that the screen needs is imported; nothing for other verbs and for wrong words."""
+    shows = options.verb == "demo" or (options.verb == "watch" and (options.target or options.simulate))
+    name = (options.verb == "watch" and options.target) or "demo"
+    if not shows or getattr(options, "simulate", None) == simulation.LIST:
+        return FirstFrame("")
+    return FirstFrame(name, theme=options.theme, plain=options.no_color, ascii=options.ascii)
+
+
+def _divided(options: argparse.Namespace, ours_alone: bool) -> int:
+    """Run the words, in two processes where something is traced."""
     if getattr(options, "simulate", None) == simulation.LIST:
         print(simulation.listing())
         return 0
@@ -113,6 +129,7 @@ def _run(given: list[str], ours_alone: bool) -> int:
 
 
 def _verb(options: argparse.Namespace) -> int:
+    options.first.show()
     # Each verb is imported when it is wanted: the screen, numpy and the tracer cost half a second together.
     module, function = _VERBS[options.verb]
     run: Callable[[argparse.Namespace], int] = getattr(importlib.import_module(f"bpftop.cli.{module}"), function)

@@ -41,6 +41,7 @@ def divide(options: argparse.Namespace) -> int | None:
     other = os.fork()
     if other == 0:
         ours.close()
+        options.first.show()
         _without_rights(options, theirs, person, own)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         return None

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from bpftop.preflight import Host, mount_tracefs, require
 from bpftop.text import safe
+from bpftop.ui import first
 
 
 def host_of(bpftrace: Path | None, *arguments: str) -> Host:
@@ -26,14 +28,16 @@ def command(*arguments: str) -> str:
     return shlex.join([*words, *(word for word in arguments if word)])
 
 
-def prepare(host: Host) -> None:
+def narrate(sentence: str) -> None:
+    """Tell the person, not the pipe. Names of processes may be in it: nothing steers the terminal."""
+    said = f"bpftop: {safe(sentence)}"
+    if not first.aside(said):
+        print(said, file=sys.stderr, flush=True)
+
+
+def prepare(host: Host, say: Callable[[str], object] = narrate) -> None:
     """Mount tracefs when only that is missing, and say so. Raises HostError with everything that stands in the way."""
     said = mount_tracefs(host)
     if said:
-        narrate(said)
+        say(said)
     require(host)
-
-
-def narrate(sentence: str) -> None:
-    """Tell the person, not the pipe. Names of processes may be in it: nothing steers the terminal."""
-    print(f"bpftop: {safe(sentence)}", file=sys.stderr, flush=True)

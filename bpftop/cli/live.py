@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from bpftop.cli import attach
-from bpftop.cli.choice import say_costs, wanted
+from bpftop.cli.choice import wanted
 from bpftop.cli.host import narrate
 from bpftop.cli.plan import cannot_trace, given_target, planned, planned_demo
 from bpftop.errors import UsageError
@@ -112,7 +112,8 @@ def supervised(
         say(sentence)
     for sentence in opened.absent:
         say_absent(sentence)
-    say_costs(opened.program.scripts, narrate)
+    for sentence in opened.once:
+        narrate(sentence)
     session = supervised_session(options.link, opened, source, options.rights, Budget(options.budget), follow=True)
     ready(session)
     with running(session):
@@ -165,6 +166,8 @@ def demo(
             session = supervised_session(
                 options.link, opened, source, options.rights, Budget(options.budget), follow=True
             )
+            for sentence in opened.once:
+                narrate(sentence)
             ready(session)
             with running(session):
                 yield session, ""

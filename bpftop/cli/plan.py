@@ -56,10 +56,10 @@ def given_target(options: argparse.Namespace) -> str:
     return "demo" if options.target is None else options.target
 
 
-def planned(options: argparse.Namespace, say: Say, say_absent: Say, say_cost: Say = narrate) -> Plan:
+def planned(options: argparse.Namespace, say: Say, say_absent: Say, say_once: Say = narrate) -> Plan:
     """The plan for a target; the host is prepared. Raises BpftopError.
 
-    ``say`` gets what stays true, ``say_absent`` what is true until the target runs, ``say_cost`` what is said once.
+    ``say`` gets what stays true, ``say_absent`` what is true until the target runs, ``say_once`` what is said once.
     """
     from bpftop.target import parse, resolve
 
@@ -67,11 +67,11 @@ def planned(options: argparse.Namespace, say: Say, say_absent: Say, say_cost: Sa
     parse(spec)  # an impossible word is said before anything else
     wanted(options)
     host = host_of(options.bpftrace, *options.words)
-    prepare(host)
+    prepare(host, say_once)
     target = attach.runners(spec) if options.target is None else found(spec, say, say_absent)
     chosen = runnable(options, host, say)
     first = [attach.attached(options, target, say)]
-    say_costs([*chosen, *first[0]], say_cost)
+    say_costs([*chosen, *first[0]], say_once)
 
     def scripts(target: Target) -> list[Script]:
         return [*chosen, *(first.pop() if first else attach.attached(options, target))]
@@ -82,7 +82,7 @@ def planned(options: argparse.Namespace, say: Say, say_absent: Say, say_cost: Sa
     return Plan(target, host, rescan, scripts, getattr(options, "every_event", False))
 
 
-def planned_demo(options: argparse.Namespace, port: int) -> Plan:
+def planned_demo(options: argparse.Namespace, port: int, say: Say = narrate) -> Plan:
     """The plan for the demo's server. The host is prepared."""
     from bpftop.demo import NAME
     from bpftop.target import resolve
@@ -91,8 +91,8 @@ def planned_demo(options: argparse.Namespace, port: int) -> Plan:
         return replace(resolve(f":{port}"), name=NAME)
 
     host = host_of(options.bpftrace, *options.words)
-    scripts = runnable(options, host, narrate)
-    say_costs([each for each in scripts if not each.default], narrate)
+    scripts = runnable(options, host, say)
+    say_costs([each for each in scripts if not each.default], say)
     return Plan(rescan(), host, rescan, lambda _: scripts)
 
 
@@ -110,11 +110,11 @@ def single(name: str, target: Target, host: Host, rescan: Callable[[], Target]) 
     return Plan(target, host, rescan, lambda _: [chosen])
 
 
-def cannot_trace(options: argparse.Namespace) -> str:
+def cannot_trace(options: argparse.Namespace, say: Say = narrate) -> str:
     """Why this host cannot trace, with the command to type; empty when it can."""
     host = host_of(options.bpftrace, *options.words)
     try:
-        prepare(host)
+        prepare(host, say)
         runnable(options, host, lambda _: None)
     except BpftopError as error:
         return f"{error.message} ({error.hint})" if error.hint else error.message

@@ -96,11 +96,13 @@ def _show(session: Session, options: argparse.Namespace, recorder: LiveRecorder,
     if options.simulate or session.snapshot(10.0).tracer.source != "bpftrace":
         session.exclude(options.exclude)
         recorder.into(directory, session)
+        options.first.over()
         return run(session, save=save, options=ui, on_forced=_both(session, recorder), recorder=recorder)
     whole = growing(session, options, recorder.attach)
     recorder.into(directory, whole)
     whole.exclude(options.exclude)
     try:
+        options.first.over()
         return run(whole, save=save, options=ui, on_forced=_both(whole, recorder), recorder=recorder)
     finally:
         recorder.leaving()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -33,6 +34,8 @@ class Opened:
     version: str
     said: tuple[str, ...] = ()
     absent: tuple[str, ...] = ()
+    once: tuple[str, ...] = ()
+    """To be said once, where it scrolls away."""
     offers: tuple[ScriptStatus, ...] = ()
     """The scripts that can be started besides."""
 
@@ -66,25 +69,27 @@ class Works:
     def _open(self) -> tuple[object, BpftraceSource | None]:
         said: list[str] = []
         absent: list[str] = []
+        once: list[str] = []
         if self._options.verb == "demo":
-            why = cannot_trace(self._options)
+            why = cannot_trace(self._options, once.append)
             if why:
                 return why, None
-            plan = self._demo()
+            plan = self._demo(once.append)
         else:
-            plan = planned(self._options, said.append, absent.append, lambda _: None)
+            plan = planned(self._options, said.append, absent.append, once.append)
         self._plan, self._rescan = plan, Sparing(plan.rescan)
         program = plan.program(plan.target)
         version = bpftrace_version(bpftrace_path(plan.host))
         running = [script.name for script in program.scripts]
-        opened = Opened(program, plan.target, version, tuple(said), tuple(absent), offers(running, plan.host))
+        offered = offers(running, plan.host)
+        opened = Opened(program, plan.target, version, tuple(said), tuple(absent), tuple(once), offered)
         return opened, plan.source(program)
 
-    def _demo(self) -> Plan:
+    def _demo(self, say: Callable[[str], None]) -> Plan:
         from bpftop.demo import start_demo
 
         user = (self._person.uid, self._person.gid) if self._person else None
-        return planned_demo(self._options, self._stack.enter_context(start_demo(user=user)).port)
+        return planned_demo(self._options, self._stack.enter_context(start_demo(user=user)).port, say)
 
     def _open_run(self) -> tuple[object, BpftraceSource]:
         from bpftop.anyscript.run import source_for
