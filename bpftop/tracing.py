@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from bpftop import procfs
 from bpftop.preflight import Host, bpftrace_path, bpftrace_version, require_numpy
+from bpftop.target.sparing import Sparing
 
 if TYPE_CHECKING:
     from bpftop.model import Script, Target
@@ -59,41 +58,6 @@ def traced(
     ready(session)
     with running(session):
         yield session
-
-
-class Sparing:
-    """Calls ``resolve`` when there are other processes than before, else every STALE_S; between, its last answer stays.
-
-    Reading /proc takes milliseconds on most hosts and half a second where thousands of processes run, so it never
-    takes more than SHARE of the time.
-    """
-
-    SHARE = 0.005
-    STALE_S = 10.0
-    """A process that is there already may become the target, or open a port."""
-
-    def __init__(
-        self,
-        resolve: Callable[[], Target],
-        clock: Callable[[], float] = time.monotonic,
-        pids: Callable[[], Sequence[int]] = procfs.pids,
-    ) -> None:
-        self._resolve = resolve
-        self._clock = clock
-        self._pids = pids
-        self._answer: Target | None = None
-        self._known: Sequence[int] = ()
-        self._due = self._stale = 0.0
-
-    def __call__(self) -> Target:
-        """The target, as fresh as it may be."""
-        began = self._clock()
-        if self._answer is None or (began >= self._due and (began >= self._stale or self._pids() != self._known)):
-            self._known = self._pids()
-            self._answer = self._resolve()
-            ended = self._clock()
-            self._due, self._stale = ended + (ended - began) / self.SHARE, ended + self.STALE_S
-        return self._answer
 
 
 @contextmanager

@@ -14,11 +14,11 @@ from bpftop import __version__
 from bpftop.cli import doctor as doctor_module
 from bpftop.cli import main
 from bpftop.cli.groups import seconds
-from bpftop.cli.parser import VERBS, _parsers, parse, with_verb
+from bpftop.cli.parser import _PARSERS, VERBS, parse, with_verb
 from bpftop.errors import UsageError
 from bpftop.model import Target, TargetKind
 from bpftop.scripts import catalog
-from bpftop.tracing import Sparing
+from bpftop.target.sparing import Sparing
 from tests.processes import as_nobody, server
 
 BPFTOP = [sys.executable, "-P", "-m", "bpftop"]
@@ -159,7 +159,7 @@ def test_wrong_words_are_two_lines_and_exit_code_2(words: list[str], message: st
 
 def test_no_line_of_a_help_is_wider_than_a_small_terminal() -> None:
     for verb in VERBS:
-        shown = _parsers()[verb].format_help()
+        shown = _PARSERS[verb]().format_help()
         assert [line for line in shown.splitlines() if len(line) > 80] == [], verb
 
 

@@ -16,10 +16,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bpftop import preflight, wire
+from bpftop.btf_file import BTF_PATH
 from bpftop.errors import HostError, ScriptError
 from bpftop.model import EventStream, Measure, Process, Program, Script, Target, TargetKind
 from bpftop.scripts import catalog, compose, parse_script
-from bpftop.scripts.btf import BTF_PATH, field_offset, has_types, place_offsets
+from bpftop.scripts.btf import field_offset, has_types, place_offsets
 from bpftop.scripts.lint import lint_text
 
 NEEDS_BTF = pytest.mark.skipif(not BTF_PATH.exists(), reason="this kernel has no BTF")

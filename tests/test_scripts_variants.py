@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from bpftop.btf_file import told_types
 from bpftop.cli.choice import runnable, wanted
 from bpftop.cli.parser import parse
 from bpftop.model import Target, TargetKind
 from bpftop.preflight import Host, missing, suited
 from bpftop.scripts import catalog, compose
-from bpftop.scripts.btf import told_types
 from bpftop.scripts.catalog import variants
 
 NOBODY = Target("", TargetKind.PID, "nobody")

@@ -20,6 +20,7 @@ from bpftop import capabilities, people
 from bpftop.errors import HostError, UsageError
 from bpftop.model import Program
 from bpftop.supervision.allowance import Allowance
+from bpftop.supervision.apart import apart
 from bpftop.supervision.drop import SUPERVISING
 from bpftop.supervision.requests import LONGEST, WORDS, Argument, Refused, read, written
 from bpftop.tracer.supervisor import BpftraceSource
@@ -69,6 +70,39 @@ def test_what_is_written_is_what_is_read(word: str) -> None:
 def test_everything_else_is_refused(packet: bytes) -> None:
     with pytest.raises(Refused):
         read(packet)
+
+
+def test_work_apart_leaves_nothing_but_its_result() -> None:
+    def heavy() -> list[str]:
+        import wave
+
+        return [wave.__name__, str(os.getppid())]
+
+    assert apart(heavy) == ["wave", str(os.getpid())]
+    assert "wave" not in sys.modules
+
+
+def _refused() -> str:
+    raise HostError("no bpftrace", "apt-get install bpftrace")
+
+
+def _wrong() -> str:
+    raise KeyError("a defect")
+
+
+def _killed() -> str:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return ""
+
+
+def test_what_goes_wrong_apart_is_told_here() -> None:
+    with pytest.raises(HostError, match="no bpftrace") as told:
+        apart(_refused)
+    assert told.value.hint == "apt-get install bpftrace"
+    with pytest.raises(RuntimeError, match="KeyError: 'a defect'"):
+        apart(_wrong)
+    with pytest.raises(RuntimeError, match="ended"):
+        apart(_killed)
 
 
 def test_an_allowance_is_so_many_at_once_and_then_so_many_a_second() -> None:

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from bpftop import capabilities
+from bpftop.btf_file import told_types
 from bpftop.errors import HostError
-from bpftop.scripts.btf import told_types
 from bpftop.tracer.overhead import OverheadMeter, program_costs
 from bpftop.tracer.reader import pump
 from bpftop.tracer.source import Source

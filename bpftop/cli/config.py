@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import os
 import pwd
 import stat
@@ -11,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bpftop import people, toml
+from bpftop import people
 from bpftop.cli import groups
 from bpftop.errors import UsageError
 
@@ -99,6 +98,10 @@ def _read(path: Path, owner: int, must_exist: bool) -> str | None:
 
 
 def _options(text: str, path: Path) -> dict[str, Any]:
+    import difflib
+
+    from bpftop import toml
+
     try:
         table = toml.loads(text)
     except toml.BadToml as error:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import ipaddress
 import math
 import re
 import textwrap
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
-from bpftop import scenarios
 from bpftop.errors import UsageError
+
+if TYPE_CHECKING:
+    import ipaddress
 
 WINDOWS = {"10s": 10.0, "1min": 60.0, "5min": 300.0, "all": None}
 TARGETS = "process name, process id, :PORT, path, unit.service, container:ID or cgroup:PATH"
@@ -30,6 +31,16 @@ class Parser(argparse.ArgumentParser):
     def known(self) -> tuple[str, ...]:
         """Every option, short and long."""
         return tuple(self._option_string_actions)
+
+    def format_help(self) -> str:
+        """The help; where something is simulated, with the scenarios."""
+        if self.simulates:
+            from bpftop import scenarios
+
+            width = max(map(len, scenarios.NAMES))
+            lines = (f"  {name:{width}}  {summary}" for name, summary in scenarios.SUMMARIES.items())
+            self.epilog = "\n".join(("scenarios of --simulate (docs/simulation.md):", *lines))
+        return super().format_help()
 
     def error(self, message: str) -> NoReturn:
         """The message as one sentence, the help as the next command."""
@@ -79,11 +90,8 @@ def source(parser: Parser) -> None:
     parser.simulates = True
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.description = textwrap.fill(parser.description or "", 78)
-    width = max(map(len, scenarios.NAMES))
-    lines = (f"  {name:{width}}  {summary}" for name, summary in scenarios.SUMMARIES.items())
-    parser.epilog = "\n".join(("scenarios of --simulate (docs/simulation.md):", *lines))
     parser.add_argument(
-        "--simulate", nargs="?", const=scenarios.DEFAULT, metavar="SCENARIO",
+        "--simulate", nargs="?", metavar="SCENARIO",
         help="no kernel, no root: figures of a scenario, see below; default: demo",
     )  # fmt: skip
     parser.add_argument("--seed", type=whole, metavar="N", help="another run of the same scenario; default: 1")
@@ -119,6 +127,8 @@ def looks(parser: Parser) -> None:
 
 def networks(text: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
     """``10.0.0.5,10.1.0.0/16,2001:db8::/64`` as networks."""
+    import ipaddress
+
     try:
         return tuple(ipaddress.ip_network(word.strip(), strict=False) for word in text.split(","))
     except ValueError as error:

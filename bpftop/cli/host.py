@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from bpftop.preflight import Host, mount_tracefs, require
 from bpftop.text import safe
 from bpftop.ui import first
+
+if TYPE_CHECKING:
+    from bpftop.preflight import Host
 
 
 def host_of(bpftrace: Path | None, *arguments: str) -> Host:
     """This host, with the command that would do the same again."""
+    from bpftop.preflight import Host
+
     return Host(command=command(*arguments), bpftrace=bpftrace)
 
 
@@ -25,6 +29,8 @@ def command(*arguments: str) -> str:
         words = [str(program.absolute())]
     else:
         words = [sys.executable, "-P", "-m", "bpftop"]
+    import shlex
+
     return shlex.join([*words, *(word for word in arguments if word)])
 
 
@@ -37,6 +43,8 @@ def narrate(sentence: str) -> None:
 
 def prepare(host: Host, say: Callable[[str], object] = narrate) -> None:
     """Mount tracefs when only that is missing, and say so. Raises HostError with everything that stands in the way."""
+    from bpftop.preflight import mount_tracefs, require
+
     said = mount_tracefs(host)
     if said:
         say(said)

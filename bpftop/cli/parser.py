@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from bpftop.cli import config, groups, simulation
 from bpftop.cli.groups import TARGETS, Parser, names, percentage, seconds, whole
-from bpftop.cli.printing import FORMATS
+from bpftop.cli.words import FORMATS
 from bpftop.errors import UsageError
 
 VERBS = (
@@ -29,7 +28,7 @@ def with_verb(argv: Sequence[str]) -> list[str]:
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
     """The options of a command line whose first word is a verb. Raises UsageError."""
-    parser = _parsers()[argv[0]]
+    parser = _PARSERS[argv[0]]()
     config.apply(parser, argv)
     words, behind = _divided(argv) if argv[0] == "run" else (list(argv[1:]), [])
     options, rest = parser.parse_known_args(simulation.settled(words) if parser.simulates else words)
@@ -53,6 +52,8 @@ def _left_over(parser: Parser, rest: Sequence[str]) -> UsageError:
     option = next((word.partition("=")[0] for word in rest if word[:1] == "-"), "")
     if not option:
         return UsageError(f"too many words: {' '.join(rest)}", f"{parser.prog} --help")
+    import difflib
+
     near = difflib.get_close_matches(option, (*parser.known, "--version"), 1, 0.6)
     meant = f"; did you mean {near[0]}?" if near else ""
     return UsageError(f"{parser.prog} has no option {option}{meant}", f"{parser.prog} --help")
@@ -73,24 +74,10 @@ def _meant(argv: Sequence[str]) -> str:
     """``bpftop reprot nginx`` reads as a target and a word too many: the verb that was meant."""
     if argv[0] != "watch" or len(argv) < 3:
         return ""
+    import difflib
+
     near = difflib.get_close_matches(argv[1], VERBS, 1, 0.6)
     return " ".join(["bpftop", near[0], *argv[2:]]) if near else ""
-
-
-def _parsers() -> dict[str, Parser]:
-    return {
-        "watch": _watch(),
-        "report": _report(),
-        "record": _record(),
-        "replay": _replay(),
-        "serve": _serve(),
-        "compare": _compare(),
-        "run": _run(),
-        "scripts": Parser("bpftop scripts", description="What can be measured, and whether this host can."),
-        "script": _script(),
-        "demo": _demo(),
-        "doctor": _doctor(),
-    }
 
 
 def _watch() -> Parser:
@@ -255,3 +242,18 @@ def _doctor() -> Parser:
     parser.add_argument("--json", action="store_true", help="one JSON object, schema bpftop-doctor/1")
     parser.add_argument("--bpftrace", type=Path, metavar="FILE", help="the bpftrace to look at")
     return parser
+
+
+_PARSERS: Mapping[str, Callable[[], Parser]] = {
+    "watch": _watch,
+    "report": _report,
+    "record": _record,
+    "replay": _replay,
+    "serve": _serve,
+    "compare": _compare,
+    "run": _run,
+    "scripts": lambda: Parser("bpftop scripts", description="What can be measured, and whether this host can."),
+    "script": _script,
+    "demo": _demo,
+    "doctor": _doctor,
+}

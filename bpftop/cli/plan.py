@@ -33,6 +33,8 @@ class Plan:
     """For a target: attach points in a process's own files change with the process."""
     every_event: bool = False
     """No single event is held back."""
+    chosen: tuple[Script, ...] = ()
+    """The scripts that do not depend on the target."""
 
     def program(self, target: Target) -> Program:
         """The scripts composed for the target. Raises BpftopError."""
@@ -79,7 +81,7 @@ def planned(options: argparse.Namespace, say: Say, say_absent: Say, say_once: Sa
     def rescan() -> Target:
         return target if options.target is None else resolve(spec)
 
-    return Plan(target, host, rescan, scripts, getattr(options, "every_event", False))
+    return Plan(target, host, rescan, scripts, getattr(options, "every_event", False), tuple(chosen))
 
 
 def planned_demo(options: argparse.Namespace, port: int, say: Say = narrate) -> Plan:
@@ -93,7 +95,17 @@ def planned_demo(options: argparse.Namespace, port: int, say: Say = narrate) -> 
     host = host_of(options.bpftrace, *options.words)
     scripts = runnable(options, host, say)
     say_costs([each for each in scripts if not each.default], say)
-    return Plan(rescan(), host, rescan, lambda _: scripts)
+    return Plan(rescan(), host, rescan, lambda _: scripts, chosen=tuple(scripts))
+
+
+def resumed(options: argparse.Namespace, chosen: Sequence[Script], target: Target) -> Plan:
+    """The plan with these scripts for the target as it is now; nothing is checked again."""
+    host = host_of(options.bpftrace, *options.words)
+
+    def scripts(target: Target) -> list[Script]:
+        return [*chosen, *([] if options.verb == "demo" else attach.attached(options, target))]
+
+    return Plan(target, host, lambda: target, scripts, getattr(options, "every_event", False), tuple(chosen))
 
 
 def single(name: str, target: Target, host: Host, rescan: Callable[[], Target]) -> Plan:

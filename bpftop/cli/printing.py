@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from bpftop.stats.episodes import Episode, Episodes
     from bpftop.tracer.simulate import SimulatedSource
 
-FORMATS = ("text", "json", "jsonl", "csv", "prometheus", "hgrm")
 WHOLE = ("prometheus", "hgrm")
 """Formats for the whole time only."""
 

@@ -7,10 +7,8 @@ the target. Imports nothing heavy.
 from __future__ import annotations
 
 import argparse
-import textwrap
 from collections.abc import Sequence
 
-from bpftop import scenarios
 from bpftop.errors import UsageError
 
 LIST = "list"
@@ -30,6 +28,8 @@ def settled(words: Sequence[str]) -> list[str]:
         if word == "--":
             return [*out, word, *left]
         if len(word) >= _SHORTEST and _OPTION.startswith(word):
+            from bpftop import scenarios
+
             follows = left[0] if left else ""
             if follows in (*scenarios.NAMES, LIST):
                 del left[0]
@@ -45,8 +45,11 @@ def settled(words: Sequence[str]) -> list[str]:
 def check(options: argparse.Namespace) -> None:
     """Raise UsageError for an unknown scenario, and for words that only a simulation understands."""
     name = options.simulate
-    if name is not None and name not in (*scenarios.NAMES, LIST):
-        raise scenarios.unknown(name)
+    if name is not None:
+        from bpftop import scenarios
+
+        if name not in (*scenarios.NAMES, LIST):
+            raise scenarios.unknown(name)
     given = {word: getattr(options, word, None) for word in ("seed", "speed", "truth")}
     if name is None and (alone := [word for word, value in given.items() if value]):
         raise UsageError(f"--{alone[0]} goes with --simulate", f"bpftop {options.verb} --simulate --help")
@@ -66,6 +69,10 @@ def _check_truth(options: argparse.Namespace) -> None:
 
 def listing() -> str:
     """Every scenario with its line, where to look in it, and how to see it."""
+    import textwrap
+
+    from bpftop import scenarios
+
     lines = [
         "bpftop demo --simulate=NAME --with http,upstream   the live screen",
         "bpftop report --simulate=NAME --truth --speed 20   figures beside the truth",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+FORMATS = ("text", "json", "jsonl", "csv", "prometheus", "hgrm")
+"""What a report can be printed as."""
+
 HELP = """\
 bpftop: live request latency of a server, per client, counted in the kernel.
 

@@ -1,26 +1,25 @@
-"""What the supervisor starts for the other process: all of it from the command line and the catalog."""
+"""What the supervisor starts for the other process: all of it from the command line and the catalog.
+
+It is composed in a child of its own for each request (bpftop.cli.workshop), so that this process stays small.
+"""
 
 from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple
 
-from bpftop.cli.growing import offers
-from bpftop.cli.host import host_of, prepare
-from bpftop.cli.plan import Plan, cannot_trace, planned, planned_demo, single
 from bpftop.errors import UsageError
+from bpftop.memory import settle
 from bpftop.people import Person
-from bpftop.preflight import bpftrace_path, bpftrace_version
+from bpftop.supervision.apart import apart
 from bpftop.supervision.drop import supervise_only
-from bpftop.tracing import Sparing
+from bpftop.target.sparing import Sparing
 
 if TYPE_CHECKING:
-    from bpftop.anyscript.model import UserScript
-    from bpftop.model import Program, ScriptStatus, Target
+    from bpftop.model import Program, Script, ScriptStatus, Target
     from bpftop.standstill.look import Looks
     from bpftop.tracer.supervisor import BpftraceSource
 
@@ -40,15 +39,27 @@ class Opened:
     """The scripts that can be started besides."""
 
 
+class Made(NamedTuple):
+    """What the supervisor keeps of what the command line asks for."""
+
+    opened: Opened
+    source: BpftraceSource
+    """Not started."""
+    chosen: tuple[Script, ...]
+    """The scripts that do not depend on the target."""
+    spec: str
+    """The word of the target, empty where it stays as it is."""
+
+
 class Works:
     """``bpftop.supervision.supervisor.Works`` for every verb that traces."""
 
     def __init__(self, options: argparse.Namespace, person: Person | None) -> None:
         self._options = options
         self._person = person
-        self._plan: Plan | None = None
-        self._rescan: Sparing | None = None
-        self._script: UserScript | None = None
+        self._made: Made | None = None
+        self._ran = False
+        self._rescan = Sparing(self._resolve)
         self._looks: Looks | None = None
         self._stack = ExitStack()
 
@@ -58,65 +69,79 @@ class Works:
 
     def open(self) -> tuple[object, BpftraceSource | None]:
         """What the command line asks for: Opened and the run, or why the demo cannot be traced. Raises BpftopError."""
-        if self._plan is not None or self._script is not None:
+        if self._made is not None or self._ran:
             raise UsageError("it is open already")
         try:
             return self._open_run() if self._options.verb == "run" else self._open()
         finally:
             if os.geteuid() == 0:
                 supervise_only()
+            settle()
 
     def _open(self) -> tuple[object, BpftraceSource | None]:
-        said: list[str] = []
-        absent: list[str] = []
-        once: list[str] = []
+        port = 0
         if self._options.verb == "demo":
-            why = cannot_trace(self._options, once.append)
+            why = apart(self._demo_reason)
             if why:
                 return why, None
-            plan = self._demo(once.append)
-        else:
-            plan = planned(self._options, said.append, absent.append, once.append)
-        self._plan, self._rescan = plan, Sparing(plan.rescan)
-        program = plan.program(plan.target)
-        version = bpftrace_version(bpftrace_path(plan.host))
-        running = [script.name for script in program.scripts]
-        offered = offers(running, plan.host)
-        opened = Opened(program, plan.target, version, tuple(said), tuple(absent), tuple(once), offered)
-        return opened, plan.source(program)
+            port = self._demo()
 
-    def _demo(self, say: Callable[[str], None]) -> Plan:
+        def made() -> Made:
+            from bpftop.cli import workshop
+
+            return workshop.opened(self._options, port)
+
+        self._made = apart(made)
+        opened, source = self._made.opened, self._made.source
+        self._made = self._made._replace(opened=replace(opened, offers=()))  # told once
+        return opened, source
+
+    def _demo_reason(self) -> str:
+        from bpftop.cli import workshop
+
+        return workshop.demo_reason(self._options)
+
+    def _demo(self) -> int:
+        """The port of the demo's server, started."""
         from bpftop.demo import start_demo
 
         user = (self._person.uid, self._person.gid) if self._person else None
-        return planned_demo(self._options, self._stack.enter_context(start_demo(user=user)).port, say)
+        return self._stack.enter_context(start_demo(user=user)).port
 
     def _open_run(self) -> tuple[object, BpftraceSource]:
-        from bpftop.anyscript.run import source_for
-        from bpftop.cli.run import user_script
+        def made() -> tuple[object, BpftraceSource]:
+            from bpftop.cli import workshop
 
-        self._script = user_script(self._options, self._person)
-        host = host_of(self._options.bpftrace, *self._options.words)
-        prepare(host)
-        path = bpftrace_path(host)
-        return (self._script, bpftrace_version(path)), source_for(self._script, str(path))
+            return workshop.opened_run(self._options, self._person)
+
+        found = apart(made)
+        self._ran = True
+        return found
 
     def start(self, name: str) -> tuple[object, BpftraceSource]:
         """A script of the catalog on the target as it is now. Raises BpftopError."""
-        plan = self._single(name)
-        target = plan.rescan()
-        program = plan.program(target)
-        return Opened(program, target, bpftrace_version(bpftrace_path(plan.host))), plan.source(program)
+        self._opened()
+
+        def made() -> tuple[object, BpftraceSource]:
+            from bpftop.cli import workshop
+
+            return workshop.started(self._options, name, self._resolve())
+
+        return apart(made)
 
     def again(self, key: str) -> BpftraceSource:
         """The main run (empty key) or that of a script once more, for the target as it is now. Raises BpftopError."""
-        plan = self._single(key) if key else self._opened()
-        return plan.source(plan.program(plan.rescan()))
+        chosen = self._opened().chosen
+
+        def made() -> BpftraceSource:
+            from bpftop.cli import workshop
+
+            return workshop.again(self._options, key, chosen, self._resolve())
+
+        return apart(made)
 
     def rescan(self) -> object:
         """The target as it is now, or was a moment ago."""
-        self._opened()
-        assert self._rescan is not None
         return self._rescan()
 
     def standstill(self) -> object:
@@ -125,16 +150,19 @@ class Works:
             from bpftop.standstill.look import Looks
 
             self._looks = Looks()
-        self._opened()
-        assert self._rescan is not None
         return self._looks(self._rescan())
 
-    def _opened(self) -> Plan:
-        if self._plan is None:
-            raise UsageError("nothing is open")
-        return self._plan
+    def _resolve(self) -> Target:
+        """The target as it is now."""
+        from bpftop.target import resolve
 
-    def _single(self, name: str) -> Plan:
-        """The plan of one script by itself."""
-        plan = self._opened()
-        return single(name, plan.target, plan.host, plan.rescan)
+        made = self._opened()
+        if not made.spec:
+            return made.opened.target
+        found = resolve(made.spec)
+        return replace(found, name=made.opened.target.name) if self._options.verb == "demo" else found
+
+    def _opened(self) -> Made:
+        if self._made is None:
+            raise UsageError("nothing is open")
+        return self._made

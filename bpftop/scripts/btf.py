@@ -6,16 +6,14 @@ structs between a task and its socket. Finding an offset here takes some millise
 
 from __future__ import annotations
 
-import os
 import re
 import struct
 from functools import lru_cache
 from pathlib import Path
 
+from bpftop.btf_file import BTF_PATH
 from bpftop.errors import HostError
 
-BTF_PATH = Path("/sys/kernel/btf/vmlinux")
-_NUMBERED_SINCE = (5, 11)
 _MAGIC = 0xEB9F
 _KIND_STRUCT = 4
 # Fields whose places have not changed since Linux 3.8 (64 bits, network name spaces on), for kernels without BTF.
@@ -28,19 +26,6 @@ _KNOWN = {
     ("sock_common", "skc_v6_daddr"): 56,
 }
 _OFFSETOF = re.compile(r"offsetof\(struct (\w+), (\w+)\)")
-
-
-def told_types(modules: bool = False, release: str = os.uname().release, path: Path = BTF_PATH) -> dict[str, str]:
-    """The environment in which bpftrace reads the kernel's types from ``path`` and looks no further.
-
-    By itself, 0.17 looks through the types of the kernel and of each loaded module for every type: with 18 modules that
-    was more than half of its start on 6.1. ``modules``: the program may need a module's types. Then the file is named
-    only before Linux 5.11 (``release`` is the kernel's): bpftrace asks for types by number (BPF_BTF_GET_NEXT_ID), and
-    there the kernel's own have none, so that ``struct sock`` is unknown although the file is there.
-    """
-    version = re.match(r"(\d+)\.(\d+)", release)
-    numbered = version is None or (int(version[1]), int(version[2])) >= _NUMBERED_SINCE
-    return {} if (modules and numbered) or not path.exists() else {"BPFTRACE_BTF": str(path)}
 
 
 def place_offsets(text: str, path: Path = BTF_PATH) -> str:

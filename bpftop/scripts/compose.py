@@ -10,10 +10,11 @@ import re
 from collections.abc import Sequence
 
 from bpftop import wire
+from bpftop.btf_file import told_types
 from bpftop.errors import ScriptError
 from bpftop.model import Program, Script, Target, TargetKind
 from bpftop.scripts import macros
-from bpftop.scripts.btf import has_types, place_offsets, told_types
+from bpftop.scripts.btf import has_types, place_offsets
 from bpftop.scripts.catalog import library as shared_parts
 from bpftop.scripts.merge import merge_probes
 from bpftop.scripts.numbers import place_numbers

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
@@ -90,7 +89,7 @@ class Looks:
         old = [(late, unread) for when, late, unread in self._earlier if when <= now - YOUNG_S]
         if not old:
             return None, 0
-        late, unread = (int(statistics.median_high(column)) for column in zip(*old, strict=True))
+        late, unread = (sorted(column)[len(column) // 2] for column in zip(*old, strict=True))
         return late, unread
 
 

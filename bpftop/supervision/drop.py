@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import importlib.util
 import os
-import pkgutil
 import signal
 import sys
 from collections.abc import Iterator
 
 from bpftop import capabilities
 from bpftop.people import Person
-from bpftop.scripts.catalog import catalog, library, script_folder
 from bpftop.tracer.supervisor import MORE
 
 _PACKAGES = ("bpftop", "textual", "rich", "numpy", "plotext")
@@ -87,21 +84,30 @@ def acting_as(person: Person) -> Iterator[None]:
 
 def may_read(person: Person) -> bool:
     """Whether the person can read what this program is made of: Python, the packages, the scripts."""
+    places = list(_places())  # it imports, which the person may not be able to
     with acting_as(person):
-        return all(os.access(place, os.R_OK | os.X_OK, effective_ids=True) for place in _places())
+        return all(os.access(place, os.R_OK | os.X_OK, effective_ids=True) for place in places)
 
 
 def _places() -> Iterator[str]:
+    from importlib.util import find_spec
+
+    from bpftop.scripts.catalog import script_folder
+
     yield os.path.dirname(os.__file__)
     yield str(script_folder())
     yield from (entry for entry in sys.path if os.path.isdir(entry))
     for name in _PACKAGES:
-        spec = importlib.util.find_spec(name)
+        spec = find_spec(name)
         yield from (spec.submodule_search_locations or ()) if spec is not None else ()
 
 
 def import_everything() -> None:
     """Every module that may be wanted later: all of ours, and of the packages that import parts of themselves late."""
+    import pkgutil
+
+    from bpftop.scripts.catalog import catalog, library
+
     catalog()
     library()
     for name in _PARTS:

@@ -6,8 +6,8 @@ nothing gives a target without processes: the tracer waits for it.
 
 from __future__ import annotations
 
-import difflib
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from bpftop import procfs
@@ -63,14 +63,14 @@ def same(process: Process, proc: Path = PROC) -> bool:
 def similar(spec: str, proc: Path = PROC, limit: int = 5) -> tuple[str, ...]:
     """Names of running processes (or open ports) that look like the word, best first."""
     if spec.startswith(":"):
-        return tuple(difflib.get_close_matches(spec, [f":{port}" for port in open_ports(proc)], limit, 0.4))
+        return tuple(_near(spec, [f":{port}" for port in open_ports(proc)], limit, 0.4))
     if parse(spec).kind is TargetKind.CGROUP:
         return _similar_cgroups(spec, proc, limit)
     wanted = basename(spec).lower()
     all_names = {name for p in _others(proc) for name in names(p) if name.strip() and name != spec}
     inside = sorted((n for n in all_names if wanted and (wanted in n.lower() or _inside(n.lower(), wanted))), key=len)
     by_lower = {name.lower(): name for name in sorted(all_names)}
-    close = [by_lower[name] for name in difflib.get_close_matches(wanted, list(by_lower), limit, 0.6)]
+    close = [by_lower[name] for name in _near(wanted, list(by_lower), limit, 0.6)]
     return tuple(dict.fromkeys([*close, *inside]))[:limit]
 
 
@@ -143,13 +143,13 @@ def _similar_cgroups(spec: str, proc: Path, limit: int) -> tuple[str, ...]:
     everyone = [procfs.cgroups(p.pid, proc) for p in _others(proc)]
     if spec.startswith(CONTAINER):
         known = sorted({name for paths in everyone for name in containers(paths)})
-        near = difflib.get_close_matches(spec.removeprefix(CONTAINER), known, limit, 0.6)
+        near = _near(spec.removeprefix(CONTAINER), known, limit, 0.6)
         return tuple(CONTAINER + name[:12] for name in near or known[:limit])
     if spec.startswith(PREFIX):
         all_paths = sorted({path for paths in everyone for path in paths if path != "/"})
-        return tuple(PREFIX + path for path in difflib.get_close_matches(cgroup_path(spec), all_paths, limit, 0.6))
+        return tuple(PREFIX + path for path in _near(cgroup_path(spec), all_paths, limit, 0.6))
     units = sorted({unit for paths in everyone if (unit := unit_of(paths))})
-    return tuple(difflib.get_close_matches(spec, units, limit, 0.6))
+    return tuple(_near(spec, units, limit, 0.6))
 
 
 def _others(proc: Path) -> list[Seen]:
@@ -167,3 +167,10 @@ def _short_name(process: Seen) -> str:
 def _inside(name: str, wanted: str) -> bool:
     """Whether a name of some length is part of the word: nginx of nginx-debug."""
     return len(name) >= 4 and name in wanted
+
+
+def _near(word: str, possible: Sequence[str], most: int, likeness: float) -> list[str]:
+    """Those that look like the word, best first."""
+    from difflib import get_close_matches
+
+    return get_close_matches(word, possible, most, likeness)

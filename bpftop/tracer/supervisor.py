@@ -12,9 +12,9 @@ import time
 from collections.abc import Callable, Mapping
 
 from bpftop import capabilities as caps
+from bpftop.btf_file import told_types
 from bpftop.errors import HostError
 from bpftop.model import Program
-from bpftop.scripts.btf import told_types
 
 _TRACING = frozenset({caps.CAP_BPF, caps.CAP_PERFMON, caps.CAP_IPC_LOCK})
 """Enough for tracepoints and kprobes from Linux 5.8 on; the last one is for the event buffers (perf_event_open(2))."""

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import ctypes
-import gc
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -13,6 +10,7 @@ from functools import partial
 from textual.app import SystemCommand
 from textual.screen import Screen
 
+from bpftop.memory import settle
 from bpftop.model import ScriptStatus, Snapshot
 from bpftop.stats.findings import Verdict
 from bpftop.ui.bundle import save_bundle, screen_picture, screen_text, verdict_rows
@@ -79,7 +77,7 @@ class BpftopApp(Shell):
             if self._eager and _has_figures(snapshot):
                 self._eager = False
                 self.poll_every(main.refresh_s)
-                self.set_timer(SETTLED_S, _settle)
+                self.set_timer(SETTLED_S, settle)
 
     def _tell_stopped(self, snapshot: Snapshot) -> None:
         """A word, once, about each script that has stopped because it cost too much."""
@@ -160,14 +158,6 @@ class BpftopApp(Shell):
         self.save_in_thread(
             partial(save_bundle, snapshot, [*verdict_rows(verdict), *before], text, picture, self._options.save_to)
         )
-
-
-def _settle() -> None:
-    """What is there stays: no collector looks at it again, and what the start has left over goes back to the system."""
-    gc.collect()
-    gc.freeze()
-    with contextlib.suppress(OSError, AttributeError):  # another C library
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _has_figures(snapshot: Snapshot) -> bool:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
@@ -13,81 +11,22 @@ from textual.widget import Widget
 
 from bpftop.ui.cells import cell_len
 from bpftop.ui.direct import Cells, DirectTerminal, Pen, cells
+from bpftop.ui.inks import ink_of
 from bpftop.ui.keys import NamedKeys
-from bpftop.ui.paint import EMPTY, ROLES, Line, Role, ascii_only, differing, fit
+from bpftop.ui.paint import EMPTY, Line, Role, ascii_only, differing, fit
 from bpftop.ui.safe import safe
 
 
 class Canvas(NamedKeys, Widget):
     """Draws what ``lines`` returns. Subclasses set their state and call ``redraw``; a hidden one does nothing."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {f"canvas--{role}" for role in ROLES}
     ALLOW_SELECT = False
     ascii = False
     """Draw with ASCII only; set once for all by the app."""
     glyphs = False
     """Shades are glyphs: there are no colours, or only the 16 of the terminal; set for all by the app."""
 
-    DEFAULT_CSS = """
-    Canvas {
-        color: $foreground;
-        & > .canvas--dim { color: $foreground 60%; }
-        & > .canvas--strong { text-style: bold; }
-        & > .canvas--head { color: $secondary; }
-        & > .canvas--good { color: $success; }
-        & > .canvas--warn { color: $warning; }
-        & > .canvas--bad { color: $error; text-style: bold; }
-        & > .canvas--accent { color: $accent; text-style: bold; }
-        & > .canvas--p50 { color: $primary; }
-        & > .canvas--p99 { color: $warning; }
-        & > .canvas--bar { color: $primary 60%; }
-        & > .canvas--cursor { background: $primary 25%; }
-        & > .canvas--tab { color: $background; background: $primary; text-style: bold; }
-        & > .canvas--chrome { background: $panel; }
-        & > .canvas--badge-good { color: $background; background: $success; text-style: bold; }
-        & > .canvas--badge-warn { color: $background; background: $warning; text-style: bold; }
-        & > .canvas--badge-bad { color: $background; background: $error; text-style: bold; }
-        & > .canvas--badge-info { color: $background; background: $accent; text-style: bold; }
-        & > .canvas--heat-1 { background: #1d1147; }
-        & > .canvas--heat-2 { background: #451077; }
-        & > .canvas--heat-3 { background: #721f81; }
-        & > .canvas--heat-4 { background: #9f2f7f; }
-        & > .canvas--heat-5 { background: #cd4071; }
-        & > .canvas--heat-6 { background: #f1605d; }
-        & > .canvas--heat-7 { background: #fd9567; }
-        & > .canvas--heat-8 { background: #fcfdbf; }
-        &:light {
-            & > .canvas--heat-1 { background: #fdeccf; }
-            & > .canvas--heat-2 { background: #fdd8a5; }
-            & > .canvas--heat-3 { background: #fdbb84; }
-            & > .canvas--heat-4 { background: #fc8d59; }
-            & > .canvas--heat-5 { background: #ef6548; }
-            & > .canvas--heat-6 { background: #d7301f; }
-            & > .canvas--heat-7 { background: #b30000; }
-            & > .canvas--heat-8 { background: #7f0000; }
-        }
-        &:ansi {
-            & > .canvas--heat-1 { background: ansi_default; }
-            & > .canvas--heat-2 { background: ansi_default; }
-            & > .canvas--heat-3 { background: ansi_default; }
-            & > .canvas--heat-4 { background: ansi_default; }
-            & > .canvas--heat-5 { background: ansi_default; }
-            & > .canvas--heat-6 { background: ansi_default; }
-            & > .canvas--heat-7 { background: ansi_default; }
-            & > .canvas--heat-8 { background: ansi_default; }
-            & > .canvas--dim { color: ansi_default; text-style: dim; }
-            & > .canvas--head { color: ansi_default; text-style: underline; }
-            & > .canvas--bar { color: ansi_blue; }
-            & > .canvas--cursor { background: ansi_default; text-style: reverse; }
-            & > .canvas--tab { color: ansi_default; background: ansi_default; text-style: bold reverse; }
-            & > .canvas--badge-good { color: ansi_green; background: ansi_default; text-style: bold reverse; }
-            & > .canvas--badge-warn { color: ansi_yellow; background: ansi_default; text-style: bold reverse; }
-            & > .canvas--badge-bad { color: ansi_red; background: ansi_default; text-style: bold reverse; }
-            & > .canvas--badge-info { color: ansi_cyan; background: ansi_default; text-style: bold reverse; }
-            & > .canvas--chrome { background: ansi_default; }
-        }
-    }
-    """
+    DEFAULT_CSS = "Canvas { color: $foreground; }"
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
@@ -187,7 +126,7 @@ class Canvas(NamedKeys, Widget):
             text_style = Style.null()
             for each in (fill, role):
                 if each:
-                    rules = self.get_component_styles(f"canvas--{each}")
+                    rules = self.screen.get_component_styles(ink_of(each))
                     ground = ground + rules.background if rules.has_rule("background") else ground
                     # In a reversed row another ink would become another ground.
                     if rules.has_rule("color") and not text_style.reverse:

@@ -9,6 +9,7 @@ from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen
 
 from bpftop.ui.canvas import Canvas
+from bpftop.ui.inks import Inked
 from bpftop.ui.paint import EMPTY, Line, Span, line, wrapped
 
 
@@ -25,7 +26,7 @@ class Question(Canvas, can_focus=True):
         return [*wrapped(self._words, width), EMPTY, keys]
 
 
-class Confirm(ModalScreen[bool]):
+class Confirm(Inked[bool], ModalScreen[bool]):
     """Gives True for y or Enter, False for anything that means no."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual import events
 from textual.binding import Binding, BindingType
-from textual.screen import Screen
 
 from bpftop.ui.canvas import Canvas
 from bpftop.ui.help import KeyHelp
+from bpftop.ui.inks import Inked
 from bpftop.ui.keys import NamedKeys
 from bpftop.ui.options import REFRESH_S
 from bpftop.ui.paint import Line, Span, centred, line
@@ -31,7 +31,7 @@ class TooSmall(Canvas):
         return centred([line(Span(each[:width], "strong")) for each in words], width, height)
 
 
-class Framed(NamedKeys, Screen[None], inherit_bindings=False):
+class Framed(NamedKeys, Inked[None], inherit_bindings=False):
     """A screen without a middle. Subclasses compose it with a TooSmall and put COMMON behind their own keys."""
 
     COMMON: ClassVar[list[BindingType]] = [

@@ -12,6 +12,7 @@ from textual.screen import ModalScreen
 
 from bpftop.model import Measure
 from bpftop.ui.canvas import Canvas
+from bpftop.ui.inks import Inked
 from bpftop.ui.paint import EMPTY, Line, Span, line, pad, wrapped
 from bpftop.ui.safe import safe
 
@@ -93,7 +94,7 @@ class HelpText(Canvas, can_focus=True):
         self.action_move(-3)
 
 
-class Help(ModalScreen[None]):
+class Help(Inked[None], ModalScreen[None]):
     """``?``: over the pane until Esc."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -15,6 +15,7 @@ from bpftop import units
 from bpftop.stats.clause import Clause, Place, clause
 from bpftop.stats.episodes import Episode
 from bpftop.ui.canvas import Canvas
+from bpftop.ui.inks import Inked
 from bpftop.ui.paint import Line, Span, line, wrapped
 from bpftop.ui.safe import safe
 
@@ -81,7 +82,7 @@ class EpisodeList(Canvas, can_focus=True):
             self.redraw()
 
 
-class StoodOut(ModalScreen[int | None]):
+class StoodOut(Inked[int | None], ModalScreen[int | None]):
     """Gives the moment to look at (Unix time, ns), or None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

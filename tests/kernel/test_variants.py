@@ -8,9 +8,9 @@ import subprocess
 import pytest
 
 from bpftop import preflight
+from bpftop.btf_file import told_types
 from bpftop.model import Script, Target, TargetKind
 from bpftop.scripts import catalog, compose
-from bpftop.scripts.btf import told_types
 from bpftop.scripts.catalog import variants
 
 NOT_HERE = ("attaching probe: kprobe", "No matches for kprobe")

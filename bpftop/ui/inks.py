@@ -1,0 +1,83 @@
+"""The colours of the roles, once for each screen.
+
+Textual keeps the styles of component classes with every widget that declares them, as nodes of their own, and makes all
+of them anew whenever that widget is styled: with 26 roles on 20 canvases this was most of a change of panes.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.screen import Screen, ScreenResultType
+
+from bpftop.ui.paint import ROLES, Role
+
+
+def ink_of(role: Role) -> str:
+    """The component class of a role."""
+    return f"ink--{role}"
+
+
+class Inked(Screen[ScreenResultType]):
+    """A screen with canvases (bpftop.ui.canvas)."""
+
+    COMPONENT_CLASSES: ClassVar[set[str]] = {ink_of(role) for role in ROLES}
+    DEFAULT_CSS = """
+    Inked {
+        & > .ink--dim { color: $foreground 60%; }
+        & > .ink--strong { text-style: bold; }
+        & > .ink--head { color: $secondary; }
+        & > .ink--good { color: $success; }
+        & > .ink--warn { color: $warning; }
+        & > .ink--bad { color: $error; text-style: bold; }
+        & > .ink--accent { color: $accent; text-style: bold; }
+        & > .ink--p50 { color: $primary; }
+        & > .ink--p99 { color: $warning; }
+        & > .ink--bar { color: $primary 60%; }
+        & > .ink--cursor { background: $primary 25%; }
+        & > .ink--tab { color: $background; background: $primary; text-style: bold; }
+        & > .ink--chrome { background: $panel; }
+        & > .ink--badge-good { color: $background; background: $success; text-style: bold; }
+        & > .ink--badge-warn { color: $background; background: $warning; text-style: bold; }
+        & > .ink--badge-bad { color: $background; background: $error; text-style: bold; }
+        & > .ink--badge-info { color: $background; background: $accent; text-style: bold; }
+        & > .ink--heat-1 { background: #1d1147; }
+        & > .ink--heat-2 { background: #451077; }
+        & > .ink--heat-3 { background: #721f81; }
+        & > .ink--heat-4 { background: #9f2f7f; }
+        & > .ink--heat-5 { background: #cd4071; }
+        & > .ink--heat-6 { background: #f1605d; }
+        & > .ink--heat-7 { background: #fd9567; }
+        & > .ink--heat-8 { background: #fcfdbf; }
+        &:light {
+            & > .ink--heat-1 { background: #fdeccf; }
+            & > .ink--heat-2 { background: #fdd8a5; }
+            & > .ink--heat-3 { background: #fdbb84; }
+            & > .ink--heat-4 { background: #fc8d59; }
+            & > .ink--heat-5 { background: #ef6548; }
+            & > .ink--heat-6 { background: #d7301f; }
+            & > .ink--heat-7 { background: #b30000; }
+            & > .ink--heat-8 { background: #7f0000; }
+        }
+        &:ansi {
+            & > .ink--heat-1 { background: ansi_default; }
+            & > .ink--heat-2 { background: ansi_default; }
+            & > .ink--heat-3 { background: ansi_default; }
+            & > .ink--heat-4 { background: ansi_default; }
+            & > .ink--heat-5 { background: ansi_default; }
+            & > .ink--heat-6 { background: ansi_default; }
+            & > .ink--heat-7 { background: ansi_default; }
+            & > .ink--heat-8 { background: ansi_default; }
+            & > .ink--dim { color: ansi_default; text-style: dim; }
+            & > .ink--head { color: ansi_default; text-style: underline; }
+            & > .ink--bar { color: ansi_blue; }
+            & > .ink--cursor { background: ansi_default; text-style: reverse; }
+            & > .ink--tab { color: ansi_default; background: ansi_default; text-style: bold reverse; }
+            & > .ink--badge-good { color: ansi_green; background: ansi_default; text-style: bold reverse; }
+            & > .ink--badge-warn { color: ansi_yellow; background: ansi_default; text-style: bold reverse; }
+            & > .ink--badge-bad { color: ansi_red; background: ansi_default; text-style: bold reverse; }
+            & > .ink--badge-info { color: ansi_cyan; background: ansi_default; text-style: bold reverse; }
+            & > .ink--chrome { background: ansi_default; }
+        }
+    }
+    """
