@@ -10,13 +10,16 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 
 import pytest
 
-from bpftop.model import Backlog, Held, Process, Standstill, Target, TargetKind
+from bpftop.model import Backlog, Held, Process, Resender, Resent, Scarce, Standstill, Target, TargetKind
 from bpftop.standstill import look, processes, sockets
 from bpftop.standstill.look import Looks
+from bpftop.standstill.neighbours import Neighbours
 from bpftop.standstill.processes import Processes
+from bpftop.standstill.resends import Resends
 
 LATE_MS = 300
 
@@ -52,6 +55,11 @@ def target(port: int) -> Target:
     return Target("x", TargetKind.NAME, "x", processes=(Process(os.getpid(), 0, "x"),), ports=(port,))
 
 
+def calm(found: Standstill) -> bool:
+    """Nothing stands still; this very process may wait for a CPU."""
+    return replace(found, scarce=Scarce()) == Standstill()
+
+
 def test_a_stopped_process_is_held_until_it_goes_on() -> None:
     with child("import time; time.sleep(60)") as pid:
         seen = Processes()
@@ -69,7 +77,6 @@ def test_a_process_that_never_pauses_is_busy() -> None:
         seen, found = Processes(), list[Held]()
         until(lambda: bool(held(seen, pid, found)))
         assert found[0].state == "busy"
-        until(lambda: seen.waits([pid], time.monotonic())[2] >= 0.2)
         assert seen.held([2**22 + 1], time.monotonic()) == ()
 
 
@@ -83,7 +90,7 @@ def test_connections_without_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
         looks = Looks()
         clients = [socket.create_connection(place, source_address=(f"127.0.5.{i}", 0)) for i in range(5)]
         served = [listening.accept()[0] for _ in range(4)]
-        assert looks(target(place[1])) == Standstill()
+        assert calm(looks(target(place[1])))
         time.sleep(0.05)  # the clocks of the kernel tick every few milliseconds
         for i in (0, 1, 2, 4):
             clients[i].send(b"request")
@@ -101,7 +108,7 @@ def test_connections_without_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
         served.append(listening.accept()[0])
         for each in (*clients, *served):
             each.close()
-        until(lambda: looks(target(place[1])) == Standstill())
+        until(lambda: calm(looks(target(place[1]))))
 
 
 def test_an_upstream_that_does_not_answer_and_a_full_accept_queue(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,3 +160,43 @@ def test_the_cost_of_a_look_makes_the_next_one_later() -> None:
         looks(target(80))
         now[0] += 1.0
     assert len(asked) == 5
+
+
+def test_resends_are_counted_by_client_and_usual_is_known() -> None:
+    resends = Resends()
+
+    def conn(peer: str, resent: int, sent: int, port: int = 80) -> sockets.Socket:
+        return sockets.Socket(sockets.ESTABLISHED, port, peer, 5, 0, 0, 0, resent=resent, segments=sent)
+
+    assert resends.look([conn("10.0.0.7", 50, 90)], [80], 0.0) == Resent(), "before the first look nothing is known"
+    found = [conn("10.0.0.7", 54, 100), conn("10.0.0.1", 0, 200), conn("10.0.0.9", 1, 1), conn("10.9.9.9", 9, 9, 5000)]
+    assert resends.look(found, [80], 2.0) == Resent(
+        5, 211, None, (Resender("10.0.0.7", 4, 10), Resender("10.0.0.9", 1, 1)), 2.0
+    )
+    assert resends.look(found, [80], 20.0) == Resent(), "the last ten seconds"
+    found[0] = conn("10.0.0.7", 64, 120)
+    assert resends.look(found, [80], 22.0) == Resent(10, 20, 0.0237, (Resender("10.0.0.7", 10, 20),), 2.0)
+
+
+def test_an_upstream_on_this_machine_and_how_long_it_has_no_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two processes on one CPU: each waits about half of the time. One of them has a listening socket."""
+    cpu = min(os.sched_getaffinity(0))
+    spin = f"import os, socket; os.sched_setaffinity(0, [{cpu}])\n"
+    listens = "s = socket.create_server(('127.0.0.1', 0)); print(s.getsockname()[1], flush=True)\nwhile True: pass"
+    with (
+        subprocess.Popen([sys.executable, "-c", spin + listens], stdout=subprocess.PIPE) as upstream,
+        child(spin + "while True: pass"),
+    ):
+        try:
+            assert upstream.stdout is not None
+            port = int(upstream.stdout.readline())
+            with closing(socket.create_connection(("127.0.0.1", port))):
+                near = Neighbours()
+                until(lambda: _waited(near, port) >= 0.2)
+        finally:
+            upstream.kill()
+
+
+def _waited(near: Neighbours, port: int) -> float:
+    found = {each.name: each.cpu for each in near.look(sockets.sockets_of(os.getpid()), [], time.monotonic())}
+    return found[f"127.0.0.1:{port}"].longest_s

@@ -6,7 +6,20 @@ from dataclasses import replace
 
 import pytest
 
-from bpftop.model import Backlog, Held, Recent, Snapshot, Standstill, State, Waiting
+from bpftop.model import (
+    Backlog,
+    CpuWait,
+    Held,
+    Neighbour,
+    Recent,
+    Resender,
+    Resent,
+    Scarce,
+    Snapshot,
+    Standstill,
+    State,
+    Waiting,
+)  # fmt: skip
 from bpftop.recording.asked import Told
 from bpftop.recording.codec import Damaged
 from bpftop.recording.standing import standstill_of, standstill_to
@@ -115,20 +128,14 @@ def test_a_full_accept_queue_and_a_target_that_ended() -> None:
     assert said(judge(ended))[-1] == "no process of the target is left"
 
 
-def test_the_machine_or_a_limit_takes_the_cpu() -> None:
-    short = Standstill(cpu_wait_s=4.2, span_s=10.0)
-    assert not judge(with_(short)).trouble
-    words = said(judge(with_(short, {READ: worse(50.0)})))
-    assert "the machine is short of CPU: it waited for one 4.20 s in 10 s" in words
-    limited = Standstill(cpu_wait_s=4.2, throttled_s=6.0, span_s=10.0)
-    found = judge(with_(limited, {READ: worse(50.0)}))
-    assert "its CPU limit holds it back" in said(found)
-    assert next(each for each in found.clauses if each.key == "limit ").place == Place("start", "", "", "scheduler")
-
-
 def test_a_recording_keeps_it() -> None:
     known = replace(
-        WAITS, held=(STOPPED, BUSY), backlogs=(Backlog(80, 65, 64),), upstreams=(Waiting("a:1", 1, 7),), cpu_wait_s=1.5
+        WAITS,
+        held=(STOPPED, BUSY),
+        backlogs=(Backlog(80, 65, 64),),
+        upstreams=(Waiting("a:1", 1, 7),),
+        scarce=Scarce(CpuWait(1.5, 0.9, 0.2, "/a"), 3.0, (Neighbour("b:1", CpuWait(0.5)),), 5.0),
+        resent=Resent(9, 400, 0.001, (Resender("10.0.0.7", 8, 40),), 10.0),
     )
     assert standstill_of(load(dump(standstill_to(known)))) == known
     assert standstill_to(Standstill()) is None

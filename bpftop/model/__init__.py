@@ -22,7 +22,7 @@ from bpftop.model.losses import Losses, losses, recent_losses, too_much
 from bpftop.model.messages import Attached, Heartbeat, Lost, MapPrint, Message, Record, Rejected, Text, Tick, TickEnd
 from bpftop.model.scripts import KEY_KINDS, Cost, EventStream, Measure, Program, Script
 from bpftop.model.snapshot import Accounting, Overhead, Recent, SlowRequest, Snapshot, Window
-from bpftop.model.standstill import Backlog, Held, Standstill, Waiting
+from bpftop.model.standstill import Backlog, CpuWait, Held, Neighbour, Resender, Resent, Scarce, Standstill, Waiting
 from bpftop.model.states import ScriptStatus, State, TracerStatus
 from bpftop.model.target import Process, Target, TargetKind
 
@@ -35,6 +35,7 @@ __all__ = [
     "Cost",
     "CounterSnapshot",
     "Counts",
+    "CpuWait",
     "EventStream",
     "Heartbeat",
     "Held",
@@ -48,12 +49,16 @@ __all__ = [
     "MeasureSnapshot",
     "Message",
     "Names",
+    "Neighbour",
     "Overhead",
     "Process",
     "Program",
     "Recent",
     "Record",
     "Rejected",
+    "Resender",
+    "Resent",
+    "Scarce",
     "Script",
     "ScriptStatus",
     "SlowRequest",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,67 @@ class Backlog:
 
 
 @dataclass(frozen=True, slots=True)
+class CpuWait:
+    """How long some processes had no CPU in the last seconds."""
+
+    wait_s: float = 0.0
+    """Their threads could run and had no CPU, all together."""
+    longest_s: float = 0.0
+    """The same of the one thread that waited longest."""
+    throttled_s: float = 0.0
+    """The CPU limit of a control group held them back."""
+    group: str = ""
+    """The control group that this limit is of: its path."""
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """An upstream on this very machine."""
+
+    name: str
+    """``address:port``."""
+    cpu: CpuWait
+
+
+@dataclass(frozen=True, slots=True)
+class Scarce:
+    """Who had no CPU in the last ``span_s``; everything is 0 or empty when nobody waited for long."""
+
+    cpu: CpuWait = field(default_factory=CpuWait)
+    """The target."""
+    pressure_s: float | None = None
+    """Something on this machine waited for a CPU (pressure stall information); None where the kernel does not say."""
+    neighbours: tuple[Neighbour, ...] = ()
+    """Upstreams on this machine that waited, the longest first."""
+    span_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Resender:
+    """A client to whom something was sent again."""
+
+    name: str
+    segments: int
+    """Sent again."""
+    sent: int
+    """All segments with data to it, those sent again included."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resent:
+    """What was sent to clients again in the last ``span_s``; empty when nothing was."""
+
+    segments: int = 0
+    sent: int = 0
+    """All segments with data, those sent again included."""
+    usual: float | None = None
+    """The share sent again in the minute before (the median of looks); None while that is not known."""
+    clients: tuple[Resender, ...] = ()
+    """Those with the most segments sent again, a few."""
+    span_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Standstill:
     """One look at processes and sockets; everything is empty while all is well."""
 
@@ -70,9 +131,5 @@ class Standstill:
     usual_unread: int = 0
     backlogs: tuple[Backlog, ...] = ()
     """Accept queues that are full."""
-    cpu_wait_s: float = 0.0
-    """Of the last ``span_s``: the processes could run and had no CPU; 0 when it was little."""
-    throttled_s: float = 0.0
-    """Of these seconds: the CPU limit of their control group held them back."""
-    span_s: float = 0.0
-    """What the two cover; 0 when both are little."""
+    scarce: Scarce = field(default_factory=Scarce)
+    resent: Resent = field(default_factory=Resent)

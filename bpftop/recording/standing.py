@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from bpftop.model import Backlog, Held, Standstill, Waiting
+from bpftop.model import Backlog, CpuWait, Held, Neighbour, Resender, Resent, Scarce, Standstill, Waiting
 from bpftop.recording.asked import Told
 
 _MANY = 1_000_000_000
@@ -39,10 +39,37 @@ def _standstill(told: Told) -> Standstill:
         usual=told["usual"].maybe(lambda each: each.whole(0, _MANY)),
         usual_unread=number("usual_unread"),
         backlogs=tuple(map(_backlog, told["backlogs"].each()[:100])),
-        cpu_wait_s=_seconds(told["cpu_wait_s"]),
-        throttled_s=_seconds(told["throttled_s"]),
-        span_s=_seconds(told["span_s"]),
+        scarce=told["scarce"].maybe(_scarce) or Scarce(),
+        resent=told["resent"].maybe(_resent) or Resent(),
     )
+
+
+def _scarce(told: Told) -> Scarce:
+    return Scarce(
+        _cpu(told["cpu"]),
+        told["pressure_s"].maybe(_seconds),
+        tuple(Neighbour(each["name"].text(), _cpu(each["cpu"])) for each in told["neighbours"].each()[:100]),
+        _seconds(told["span_s"]),
+    )
+
+
+def _resent(told: Told) -> Resent:
+    return Resent(
+        told["segments"].whole(0, _MANY),
+        told["sent"].whole(0, _MANY),
+        told["usual"].maybe(_seconds),
+        tuple(map(_resender, told["clients"].each()[:100])),
+        _seconds(told["span_s"]),
+    )
+
+
+def _resender(told: Told) -> Resender:
+    return Resender(told["name"].text(), told["segments"].whole(0, _MANY), told["sent"].whole(0, _MANY))
+
+
+def _cpu(told: Told) -> CpuWait:
+    wait_s, longest_s, throttled_s = (_seconds(told[name]) for name in ("wait_s", "longest_s", "throttled_s"))
+    return CpuWait(wait_s, longest_s, throttled_s, told["group"].text())
 
 
 def _held(told: Told) -> Held:

@@ -9,8 +9,10 @@ from contextlib import suppress
 
 from bpftop import procfs
 from bpftop.model import Backlog, Standstill, Target, Waiting
-from bpftop.standstill.processes import SPAN_S, Processes
-from bpftop.standstill.sockets import CLOSE_WAIT, LISTEN, Socket, sockets_of
+from bpftop.standstill.processes import Processes
+from bpftop.standstill.resends import Resends
+from bpftop.standstill.scarcity import Scarcity
+from bpftop.standstill.sockets import CLOSE_WAIT, LISTEN, OPEN, Socket, place, sockets_of
 
 LATE_MS = 5000
 """An answer is late after this."""
@@ -20,8 +22,6 @@ COST = 0.005
 """Of a CPU: with many connections there are fewer looks."""
 USUAL_S, YOUNG_S = 60.0, 10.0
 """What is usual is the median of the looks between so long ago."""
-WAITED_SHARE, THROTTLED_SHARE = 0.1, 0.1
-"""Waits for a CPU below this share of the time are not worth a word."""
 
 
 class Looks:
@@ -35,6 +35,7 @@ class Looks:
     ) -> None:
         self._sockets, self._clock, self._cost = sockets, clock, cost
         self._processes = Processes()
+        self._scarcity, self._resends = Scarcity(), Resends()
         self._due = 0.0
         self._earlier: deque[tuple[float, int, int]] = deque()
         self._last = Standstill()
@@ -52,12 +53,12 @@ class Looks:
     def _look(self, target: Target, now: float) -> Standstill:
         pids = target.pids
         held = self._processes.held(pids, now)
-        waited, throttled, span = self._processes.waits(pids, now)
-        little = waited < WAITED_SHARE * SPAN_S and throttled < THROTTLED_SHARE * SPAN_S
         found: list[Socket] = []
         if pids:
             with suppress(OSError, ValueError):
                 found = self._sockets(pids[0])
+        scarce, resent = self._scarcity.look(target, found, now), self._resends.look(found, target.ports, now)
+        found = [each for each in found if each.state in (*OPEN, LISTEN)]
         usual, usual_unread = self._usual(now)
         clients = _clients(found, target.ports)
         late = [each for each in clients if each.state != CLOSE_WAIT and _late(each)]
@@ -74,13 +75,12 @@ class Looks:
             connections=len(clients) if late else 0,
             clients=_most(((each.peer, each.received_ms) for each in late), Counter(each.peer for each in clients)),
             workers=_most((str(owners[each.inode]), each.received_ms) for each in late if each.inode in owners),
-            upstreams=_most((_place(each), each.sent_ms) for each in asking if each.inode in owners),
+            upstreams=_most((place(each), each.sent_ms) for each in asking if each.inode in owners),
             usual=usual if late else None,
             usual_unread=usual_unread if late else 0,
             backlogs=tuple(_full(found, target.ports)),
-            cpu_wait_s=0.0 if little else round(waited, 1),
-            throttled_s=0.0 if little else round(throttled, 1),
-            span_s=0.0 if little else round(span, 1),
+            scarce=scarce,
+            resent=resent,
         )
 
     def _usual(self, now: float) -> tuple[int | None, int]:
@@ -122,8 +122,3 @@ def _most(waits: Iterable[tuple[str, int]], connections: Mapping[str, int] | Non
         oldest[name] = max(oldest.get(name, 0), ms)
     known = connections or {}
     return tuple(Waiting(name, n, oldest[name] // 1000, known.get(name, 0)) for name, n in count.most_common(TOP))
-
-
-def _place(each: Socket) -> str:
-    """As the script ``upstream`` names it."""
-    return f"[{each.peer}]:{each.peer_port}" if ":" in each.peer else f"{each.peer}:{each.peer_port}"

@@ -19,12 +19,14 @@ _SOCK_DIAG = 4
 _BY_FAMILY, _DUMP, _DONE, _ERROR = 20, 0x301, 3, 2
 _INFO = 2
 """INET_DIAG_INFO: a struct tcp_info."""
-ESTABLISHED, CLOSE_WAIT, LISTEN = 1, 8, 10
-_STATES = 1 << ESTABLISHED | 1 << CLOSE_WAIT | 1 << LISTEN
+ESTABLISHED, FIN_WAIT1, CLOSE_WAIT, LAST_ACK, LISTEN, CLOSING = 1, 4, 8, 9, 10, 11
+OPEN = (ESTABLISHED, CLOSE_WAIT)
+"""States in which the process has not closed it."""
+_STATES = sum(1 << state for state in (ESTABLISHED, FIN_WAIT1, CLOSE_WAIT, LAST_ACK, LISTEN, CLOSING))
 _HEADER, _MESSAGE, _ATTRIBUTE = struct.Struct("=IHHII"), struct.Struct("=BBBB2s2s16s16sI8sIIIII"), struct.Struct("=HH")
-_LAST_SENT, _LAST_RECEIVED, _ACKED, _RECEIVED = 44, 52, 120, 128
-"""Places in struct tcp_info: milliseconds since data was last sent and last came; bytes acknowledged by the other
-side, and received."""
+_LAST_SENT, _LAST_RECEIVED, _RESENT, _ACKED, _RECEIVED, _SEGMENTS = 44, 52, 100, 120, 128, 156
+"""Places in struct tcp_info: milliseconds since data was last sent and last came; segments sent again; bytes
+acknowledged by the other side, and received; segments with data sent, those sent again included (since Linux 4.6)."""
 _CLONE_NEWNET = 0x40000000
 _TIMEOUT_S = 2.0
 _LEAST = 1 << 18
@@ -49,6 +51,9 @@ class Socket:
     received_ms: int = 0
     acked: int = 0
     received: int = 0
+    resent: int = 0
+    segments: int = 0
+    """Segments with data sent, those sent again included."""
 
     @property
     def asked(self) -> bool:
@@ -126,7 +131,9 @@ def _read(message: bytes) -> Socket:
             info = message[at + _ATTRIBUTE.size : at + length]
             sent, received = (struct.unpack_from("=I", info, place)[0] for place in (_LAST_SENT, _LAST_RECEIVED))
             acked, came = struct.unpack_from("=QQ", info, _ACKED)
-            return Socket(*found, unread, unsent, sent, received, acked, came)
+            again = struct.unpack_from("=I", info, _RESENT)[0]
+            segments = struct.unpack_from("=I", info, _SEGMENTS)[0] if len(info) >= _SEGMENTS + 4 else 0
+            return Socket(*found, unread, unsent, sent, received, acked, came, again, segments)
         at += max((length + 3) & ~3, _ATTRIBUTE.size)
     return Socket(*found, unread, unsent)
 
@@ -138,3 +145,8 @@ def _address(family: int, raw: bytes) -> str:
     if raw.startswith(b"\0" * 10 + b"\xff\xff"):
         return socket.inet_ntop(socket.AF_INET, raw[12:])
     return socket.inet_ntop(family, raw)
+
+
+def place(each: Socket) -> str:
+    """The other end of a connection, as the script ``upstream`` names it."""
+    return f"[{each.peer}]:{each.peer_port}" if ":" in each.peer else f"{each.peer}:{each.peer_port}"

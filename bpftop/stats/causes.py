@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from bpftop import units
 from bpftop.model import Recent, State
 from bpftop.stats.case import SLOW_CPU_NS, Case
 from bpftop.stats.clause import Clause, Place, clause
-from bpftop.stats.guilt import share
+from bpftop.stats.guilt import guilty
 from bpftop.stats.levels import NOW_S, RISEN_TIMES
+from bpftop.stats.scarce import contrasts, short, short_upstream
 from bpftop.stats.stages import ACCEPT, READ, REQUEST, RESPONSE, UPSTREAM, Excess
 from bpftop.stats.workers import worker
 
@@ -29,10 +30,12 @@ TELLS: Mapping[str, tuple[str, ...]] = {
 
 def behind(case: Case, worst: Excess) -> list[Clause]:
     """What the stage waits for, as far as scripts run that tell: the nearest cause first."""
+    lacking = short(case)  # then calls and turns of the event loop last longer, whatever is in them
+    call = None if lacking else _call(case, worst)
     if worst.measure == REQUEST:
-        found = [upstream(case), _disk(case, worst), _call(case, worst)]
+        found = [upstream(case), _disk(case, worst), call]
     elif worst.measure in (READ, ACCEPT):
-        found = [worker(case), _disk(case, worst), _call(case, worst), _cpu(case)]
+        found = [None if lacking else worker(case), _disk(case, worst), call, _cpu(case)]
     else:
         found = []
     return [each for each in found if each is not None]
@@ -49,7 +52,10 @@ def upstream(case: Case) -> Clause | None:
         return None
     enough = case.most("upstream", row.client)
     own = (row.total_ns or 0) / max(found.now.total_ns or 0, 1)
-    if part < enough or max(own, share(row.slow, found.slow)) < enough:
+    proven = any(each.row.client == row.client for each in guilty(found.rows, found, case.said("upstream")))
+    if part < enough or not (own >= enough or proven):
+        return None
+    if short_upstream(case, row.client) and not contrasts(row, found):
         return None
     said = [("it waits for upstream ", False), (row.client, True), (f": p99 {units.duration(row.p99_ns)}", False)]
     evidence = (
@@ -125,7 +131,14 @@ def _of_all(case: Case) -> str:
 
 def offered(case: Case, worst: Excess) -> list[Clause]:
     """The first script that tells more about the stage and does not run; an offer, no finding."""
-    for name in TELLS.get(worst.measure, ()):
+    names = TELLS.get(worst.measure, ())
+    if short(case):
+        return [*_offer(case, ("scheduler",)), *_offer(case, [name for name in names if name != "scheduler"])]
+    return _offer(case, names)
+
+
+def _offer(case: Case, names: Iterable[str]) -> list[Clause]:
+    for name in names:
         script = case.script(name)
         if script is not None and script.state is State.OFF and not script.unfit:
             said = [("to know more: start ", False), (name, True)]

@@ -16,8 +16,10 @@ from bpftop.stats.case import MOST, Case
 from bpftop.stats.causes import behind, offered, upstream
 from bpftop.stats.clause import Clause, Place, clause
 from bpftop.stats.levels import FIRE
+from bpftop.stats.network import network
+from bpftop.stats.scarce import scarce
 from bpftop.stats.stages import REQUEST, Excess, excesses
-from bpftop.stats.stuck import open_words, starved, stuck
+from bpftop.stats.stuck import open_words, stuck
 from bpftop.stats.who import newcomers, who
 
 __all__ = ["Clause", "Place", "Verdict", "judge"]
@@ -47,8 +49,8 @@ def judge(snapshot: Snapshot, named: Collection[str] = ()) -> Verdict:
     found = excesses(snapshot.recent)
     fewer = _fewer(case)
     still = stuck(case, bool(found or fewer))
-    said = _trouble(case, found, still) if found else [*fewer, *still, *_scarce(case, fewer), *_tail(case)]
-    said += _busier(case) + (fewer if found else [])
+    said = _trouble(case, found, still) if found else [*fewer, *still, *_lack(case, fewer), *_tail(case)]
+    said += network(case) + _busier(case) + (fewer if found else [])
     lost = _lost(snapshot)
     if lost or said:
         return Verdict((*lost, *said), trouble=True, inconclusive=bool(lost))
@@ -69,13 +71,14 @@ def _trouble(case: Case, found: Sequence[Excess], still: Sequence[Clause]) -> li
     worst, *others = found
     said = [_symptom(case, worst), _where(worst, others), *still]
     causes = behind(case, worst)
-    said += _scarce(case, [] if any(each.key == "cpu " for each in causes) else said)
+    if not any(each.key == "cpu " for each in causes):  # the script ``scheduler`` says it better
+        said += scarce(case, upstreams=worst.measure == REQUEST)
     return [*said, *causes, *who(case, worst.measure), *offered(case, worst)]
 
 
-def _scarce(case: Case, trouble: Sequence[Clause]) -> list[Clause]:
-    """The lack of a CPU, where it can be the reason of something."""
-    return starved(case) if trouble else []
+def _lack(case: Case, fewer: Sequence[Clause]) -> list[Clause]:
+    """No CPU is worth a word where it can be the reason of something."""
+    return scarce(case, upstreams=True) if fewer else []
 
 
 def _symptom(case: Case, worst: Excess) -> Clause:

@@ -47,10 +47,15 @@ class Part:
 
 def guilty(rows: Iterable[ClientRow], recent: Recent, said: Sequence[str] = ()) -> list[Part]:
     """The keys behind the slow observations, the most slow first; those in ``said`` need less. Often nobody is."""
-    parts = [_part(row, recent) for row in rows if row.client != OTHERS]
-    if recent.slow < LEAST_ALL or len(parts) < 2:
+    parts = [Part(row, share(row.slow, recent.slow), share(row.count, recent.now.count)) for row in rows]
+    return proven([each for each in parts if each.row.client != OTHERS], recent.slow, said)
+
+
+def proven(parts: Sequence[Part], slow: int, said: Sequence[str] = ()) -> list[Part]:
+    """Those of whom so much is no chance; ``slow``: all slow observations."""
+    if slow < LEAST_ALL or len(parts) < 2:
         return []
-    found = [each for each in parts if _proven(each, recent.slow, each.row.client in said)]
+    found = [each for each in parts if _proven(each, slow, each.row.client in said)]
     found.sort(key=lambda each: -each.of_slow)
     found = [each for each in found[:MOST_KEYS] if each.of_slow >= BESIDE * found[0].of_slow]
     enough = STILL_EXCESS if any(each.row.client in said for each in found) else EXCESS
@@ -60,10 +65,6 @@ def guilty(rows: Iterable[ClientRow], recent: Recent, said: Sequence[str] = ()) 
 def share(slow: int | None, of: int) -> float:
     """Of the slow ones, at most all: counts by key are of a slightly other moment than those of all."""
     return min((slow or 0) / max(of, 1), 1.0)
-
-
-def _part(row: ClientRow, recent: Recent) -> Part:
-    return Part(row, share(row.slow, recent.slow), share(row.count, recent.now.count))
 
 
 def _proven(part: Part, slow: int, said: bool) -> bool:

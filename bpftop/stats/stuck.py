@@ -13,14 +13,15 @@ from bpftop.model import Held, Standstill, Waiting
 from bpftop.stats.case import MOST, Case
 from bpftop.stats.clause import Clause, Place, Words, clause
 from bpftop.stats.guilt import TIMES
+from bpftop.stats.scarce import short_upstream
 from bpftop.stats.stages import ACCEPT, REQUEST, UPSTREAM
 
 LEAST_OPEN = 3
 """So many answers are late before it is said of those that the server has read."""
 LATE_S = 5
+NO_WAIT_S = 10
+"""Nobody waits for a CPU so long: who has not answered since then is silent, also on a machine without CPUs."""
 LISTED = 4
-LIMIT_SHARE, WAIT_SHARE = 0.1, 0.2
-"""Of the time: from here on a limit of CPU, or the lack of one, is worth a word."""
 _WORDS = {
     "stopped": ("is stopped", "are stopped"),
     "in the kernel": ("hangs in the kernel", "hang in the kernel"),
@@ -117,12 +118,13 @@ def _whose(case: Case, now: Standstill) -> list[Clause]:
 
 def _upstreams(case: Case, now: Standstill) -> list[Clause]:
     """The upstream that has not answered: others that are silent, too, are in the evidence."""
-    if not now.upstreams:
+    silent = [each for each in now.upstreams if each.oldest_s >= NO_WAIT_S or not short_upstream(case, each.name)]
+    if not silent:
         return []
-    top = now.upstreams[0]
+    top = silent[0]
     said: list[Words] = [("upstream ", False), (top.name, True), (" does not answer", True)]
     evidence = f"{top.count:,} {_plural('request', top.count)} sent to it, oldest {_age(top.oldest_s)} ago"
-    others = ", ".join(f"{each.name} ({each.count:,})" for each in now.upstreams[1:LISTED])
+    others = ", ".join(f"{each.name} ({each.count:,})" for each in silent[1:LISTED])
     evidence += f"; also waited for: {others}" if others else ""
     place = Place("script", UPSTREAM, top.name, "upstream")
     if not case.runs("upstream"):
@@ -136,26 +138,3 @@ def _age(seconds: float) -> str:
 
 def _plural(word: str, n: int) -> str:
     return word if n == 1 else f"{word}s"
-
-
-def starved(case: Case) -> list[Clause]:
-    """No CPU for the target: a limit of its control group, or others on this machine."""
-    now = case.snapshot.standstill
-    if not now.span_s:
-        return []
-    span, wait = units.span(now.span_s), units.duration(now.cpu_wait_s * 1e9)
-    place = Place("script", "run_queue_latency", "", "scheduler")
-    if not case.runs("scheduler"):
-        place = Place("start", "", "", "scheduler")
-    if now.throttled_s >= LIMIT_SHARE * now.span_s:
-        said: list[Words] = [("its ", False), ("CPU limit", True), (" holds it back", False)]
-        held = units.duration(now.throttled_s * 1e9)
-        evidence = (
-            f"its control group was throttled for {held} in {span} (cpu.stat); ready and without a CPU for {wait}"
-        )
-        return [clause("limit", "", said, evidence, place)]
-    if now.cpu_wait_s >= WAIT_SHARE * now.span_s:
-        said = [("the machine is short of ", False), ("CPU", True), (f": it waited for one {wait} in {span}", False)]
-        evidence = "the target's threads were ready to run and did not, by the kernel's own account (schedstat)"
-        return [clause("cpu", "", said, evidence, place)]
-    return []

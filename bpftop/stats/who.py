@@ -10,6 +10,7 @@ from bpftop.stats.case import Case
 from bpftop.stats.clause import Clause, Place, Words, clause
 from bpftop.stats.guilt import Part, guilty, share
 from bpftop.stats.levels import BUSY_TIMES
+from bpftop.stats.scarce import contrasts, short
 from bpftop.stats.stages import REQUEST
 
 ROUTE = "route_latency"
@@ -26,7 +27,7 @@ def who(case: Case, name: str) -> list[Clause]:
     if recent is not None and name in case.snapshot.measures and case.measure(name).key == "client":
         found += _clients(case, name, recent)
     routes = case.recent.get(ROUTE)
-    if routes is not None and name == REQUEST:
+    if routes is not None and name == REQUEST and not short(case):  # those of most steps suffer most from that
         found += [
             _slow_ones("route", part, routes, "are", Place("script", ROUTE, part.row.client, "http"), i > 0)
             for i, part in enumerate(guilty(routes.rows, routes, case.said("route")))
@@ -37,6 +38,8 @@ def who(case: Case, name: str) -> list[Clause]:
 def _clients(case: Case, name: str, recent: Recent) -> list[Clause]:
     clients = guilty(recent.rows, recent, case.said("client"))
     networks = guilty(recent.networks, recent, case.said("network"))[:1]
+    if short(case):
+        clients, networks = ([each for each in found if contrasts(each.row, recent)] for found in (clients, networks))
     together = sum(each.of_slow for each in clients)
     if networks and networks[0].of_slow >= WIDER * together:
         place = Place("clients", name, networks[0].row.client)

@@ -1,114 +1,100 @@
-"""``python -m tests.incidents [WORDS ...] [--healthy SECONDS] [--write]``: run them, print what was said.
+"""``python -m tests.incidents [WORDS ...]``: run the incidents, print what was said; without words, all of it.
 
-No incident has the word ``none`` in its name: only the healthy time is run then, and the table of the page stays. A
-page with a longer healthy time keeps that.
+It takes half an hour. ``--results FILE --minutes 5`` does a piece and keeps it in the file; the next call goes on.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
-import re
 import sys
 import tempfile
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
-from bpftop import preflight
 from bpftop.stats.findings import judge
-from tests.incidents.incidents import INCIDENTS
-from tests.incidents.run import Health, Result, healthy, settle, suffer, text
-from tests.incidents.scene import MORE, Scene, scene
+from tests.incidents.book import Book, Trial, opened
+from tests.incidents.incidents import INCIDENTS, Incident
+from tests.incidents.page import PAGE, page
+from tests.incidents.run import healthy, settle, suffer, text
+from tests.incidents.scene import Scene, scene
 
-PAGE = Path(__file__).parents[2] / "docs" / "incidents.md"
-EACH_S = 60
-START_S = 60
-"""The load begins before the watches do; it must not end before them."""
-BUT = """ while nginx had its CPUs. Looks at moments when others took them away (by the kernel's
-own account of nginx's waiting; {:.0f} % of all looks) do not count"""
-_HEADING = (
-    "| incident | what happens | always | said | with scripts | said |",
-    "|---|---|--:|---|--:|---|",
-)
+TIMES, HOURS_S = 5, 3600
+CALM_S = 20
+"""Before the first incident, so that every level is known."""
+EACH_S, END_S = 40, 12
+"""What one incident may take with the calm before it, and the end of all."""
+WATCHED_S = 10.0
+"""The first time each is listened to for so long: does a clause waver?"""
 
 
 def main() -> int:
-    """0 when every cause was named in time and nothing else was."""
+    """0 when every cause was named in time each time and nothing else was."""
     parser = argparse.ArgumentParser(prog="python -m tests.incidents", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("names", nargs="*", help="only incidents with one of these words in their name")
-    parser.add_argument("--healthy", type=int, default=300, metavar="SECONDS", help="how long nothing happens first")
-    parser.add_argument("--write", action="store_true", help="write docs/incidents.md when all is as it must be")
+    parser.add_argument("--healthy", type=int, default=300, metavar="SECONDS", help="how long nothing happens, once")
+    parser.add_argument("--times", type=int, default=TIMES, help="how many times each incident happens")
+    parser.add_argument("--minutes", type=float, default=HOURS_S, help="begin nothing that would take longer")
+    parser.add_argument("--results", type=Path, metavar="FILE", help="go on with what this file has, and keep it there")
+    parser.add_argument(
+        "--write", action="store_true", help="write docs/incidents.md when all is done and as it must be"
+    )
     asked = parser.parse_args()
+    end = time.monotonic() + asked.minutes * 60
     chosen = [each for each in INCIDENTS if not asked.names or any(word in each.name for word in asked.names)]
-    with tempfile.TemporaryDirectory(prefix="bpftop-incident-") as name:
-        Path(name).chmod(0o755)
-        with scene(Path(name), START_S + asked.healthy + EACH_S * len(chosen)) as found:
-            health = healthy(found, asked.healthy)
-            print(f"healthy for {asked.healthy} s: {health.looks} looks, {health.starved} without CPUs", flush=True)
-            print(
-                *health.said[:9], *(f"without CPUs: {said}" for said in health.said_starved[:9]), sep="\n", flush=True
-            )
-            rows = [_row(found, each) for each in _tried(found, chosen)]
-    table = "\n".join(rows)
-    good = not health.said and "**" not in table
-    if asked.write and good:
-        PAGE.write_text(_page(rows, asked.healthy, health))
+    book = opened(asked.results)
+    try:
+        _go_on(book, chosen, asked.healthy, asked.times, end)
+    finally:
+        if asked.results is not None:
+            book.save(asked.results)
+    left = list(_left(book, chosen, asked.times))
+    print(f"healthy for {book.healthy_s} s; left: {', '.join(each.name for each in left) or 'nothing'}")
+    good = all(each.good for each in book.trials) and not any(each.said for each in book.healths)
+    if asked.write and good and not left and book.healthy_s >= asked.healthy:
+        PAGE.write_text(page(book))
+        print(f"{PAGE.name} is written")
     return 0 if good else 1
 
 
-def _tried(found: Scene, chosen: Sequence[object]) -> list[Result]:
-    results = []
-    for each in INCIDENTS:
-        if each in chosen:
-            settled = settle(found)
-            result = suffer(found, each)
+def _go_on(book: Book, chosen: list[Incident], healthy_s: int, times: int, end: float) -> None:
+    """What fits until ``end``: first the healthy time, then each incident in turn."""
+    with tempfile.TemporaryDirectory(prefix="bpftop-incident-") as name:
+        Path(name).chmod(0o755)
+        with scene(Path(name), int(min(end - time.monotonic(), HOURS_S)) + 60) as found:
+            wanted = healthy_s if book.healthy_s < healthy_s else CALM_S
+            if wanted > CALM_S and time.monotonic() + wanted + END_S > end:
+                wanted = CALM_S
+            health = healthy(found, wanted)
+            book.healths.append(health)
+            print(f"healthy for {wanted} s: {health.looks} looks, {health.starved} without CPUs", flush=True)
             print(
-                f"{each.name}: {result.seconds} (calm before: {settled or text(judge(found.snapshot(True)))})",
-                flush=True,
+                *health.said[:9], *(f"without CPUs: {said}" for said in health.said_starved[:9]), sep="\n", flush=True
             )
-            for scripts, said in result.said.items():
-                print(f"  {'with scripts' if scripts else 'always'}: {said}", flush=True)
-            results.append(result)
-    return results
+            for each in _left(book, chosen, times):
+                if time.monotonic() + EACH_S + END_S > end:
+                    return
+                book.trials.append(_tried(found, each, WATCHED_S if not book.of(each.name) else 0.0))
 
 
-def _row(found: Scene, result: Result) -> str:
-    incident = result.incident
-    cells = []
-    for scripts, wanted in ((False, incident.always(found)), (True, incident.scripts(found))):
-        seconds = result.seconds[scripts]
-        cells.append(f"{seconds:.1f} s" if seconds is not None else "**not in time**")
-        cells.append("; ".join(f"“{_general(found, words)}”" for words in wanted))
-    return f"| {incident.name} | {incident.what} | {' | '.join(cells)} |"
+def _left(book: Book, chosen: list[Incident], times: int) -> Iterator[Incident]:
+    """What is still to be done, each in turn: asked again after each."""
+    for turn in range(max(max(each.times for each in chosen), times)):
+        for each in chosen:
+            if len(book.of(each.name)) <= turn < max(times, each.times if times >= TIMES else 0):
+                yield each
 
 
-def _general(found: Scene, words: str) -> str:
-    """Without the numbers of this run."""
-    for pid in found.workers:
-        words = words.replace(str(pid), "PID")
-    for backend in found.backends:
-        words = words.replace(f":{backend.port}", ":PORT")
-    return words
-
-
-def _page(rows: Sequence[str], healthy_s: int, health: Health) -> str:
-    """The whole page; what this run has not tried is as it was."""
-    before = PAGE.read_text() if PAGE.exists() else ""
-    table = [line for line in before.splitlines() if line.startswith("|")] if not rows else [*_HEADING, *rows]
-    longest = max(healthy_s, *map(int, re.findall(r"was healthy for (\d+) s", before)), 0)
-    return (
-        Path(__file__)
-        .with_name("page.md")
-        .read_text()
-        .format(
-            scripts="`, `".join(MORE),
-            table="\n".join(table),
-            healthy=longest,
-            but=BUT.format(health.starved / max(health.looks, 1) * 100) if health.said_starved else "",
-            bpftrace=preflight.bpftrace_version(preflight.bpftrace_path()),
-            kernel=".".join(os.uname().release.split(".")[:2]),
-        )
-    )
+def _tried(found: Scene, incident: Incident, watched_s: float) -> Trial:
+    settled = settle(found)
+    before = "" if settled else f" (not calm before: {text(judge(found.snapshot(True)))})"
+    trial = suffer(found, incident, watched_s=watched_s)
+    trial.calm_before = settled
+    more = "".join(f" {name}: {value}" for name in ("wrong", "wavered") if (value := getattr(trial, name)))
+    print(f"{incident.name}: {trial.seconds}{' starved' * trial.starved}{more}{before}", flush=True)
+    for which, said in trial.said.items():
+        print(f"  {which}: {said}", flush=True)
+    return trial
 
 
 if __name__ == "__main__":

@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
+
+from tests.incidents.namespace import Namespace
 
 _V1, _V2 = Path("/sys/fs/cgroup/cpu"), Path("/sys/fs/cgroup")
 _PERIOD_US = 100_000
@@ -93,3 +97,54 @@ def _read_slowly(port: int, path: str, source: str, over: threading.Event) -> No
             asked.sendall(f"GET {path} HTTP/1.0\r\nHost: x\r\n\r\n".encode())
             while asked.recv(PIECE) and not over.wait(PAUSE_S):
                 pass
+
+
+@contextmanager
+def hogs(each_cpu: int) -> Iterator[None]:
+    """So many processes for each CPU that compute without a pause; they end with this process, and after a minute."""
+    code = "import time; end = time.monotonic() + 60\nwhile time.monotonic() < end: pass"
+    with ExitStack() as stack:
+        for _ in range(each_cpu * (os.cpu_count() or 1)):
+            hog = stack.enter_context(subprocess.Popen([sys.executable, "-c", code]))
+            stack.callback(hog.kill)
+        yield
+
+
+@contextmanager
+def lossy(space: Namespace, client: str, share: float) -> Iterator[None]:
+    """So many of the packets from and to a client get lost, at random, in the firewall of the namespace."""
+    rules = [
+        ["INPUT", way, client, "-p", "tcp", *f"-m statistic --mode random --probability {share}".split(), "-j", "DROP"]
+        for way in ("--source", "--destination")
+    ]
+    for rule in rules:
+        space.run("iptables", "--append", *rule)
+    try:
+        yield
+    finally:
+        for rule in rules:
+            space.run("iptables", "--delete", *rule)
+
+
+@contextmanager
+def busy(port: int, path: str, source: str) -> Iterator[None]:
+    """One connection that asks for the same again, as soon as it is answered."""
+    over = threading.Event()
+    thread = threading.Thread(target=_ask_on, args=(port, path, source, over), name="asks on")
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def _ask_on(port: int, path: str, source: str, over: threading.Event) -> None:
+    with socket.socket() as asked, suppress(OSError):
+        asked.settimeout(10)
+        asked.bind((source, 0))
+        asked.connect(("127.0.0.1", port))
+        while not over.is_set():
+            asked.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            if not asked.recv(PIECE):
+                return

@@ -9,12 +9,18 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 
-from tests.incidents.harm import limited, slow_readers, stopped
+from tests.incidents.harm import busy, hogs, limited, lossy, slow_readers, stopped
 from tests.incidents.scene import ABUSER, BACKLOG, CLOSED, KEPT, Scene
 from tests.load import load_in_background
 
 SLOW_S = 0.4
 READS_PER_S = 16
+HOGS = 4
+LOSS = 0.1
+BACKTRACKED = 28
+"""Letters; each more takes 1.6 times as long, and PCRE gives up at 30: then nginx answers 500 and closes."""
+BLAME = ("waits for upstream", "does not answer", "of the slow ones", "of the new ones", "reads late", "is busy")
+"""Somebody is said to be guilty."""
 LONGEST_S = 40
 
 
@@ -30,6 +36,12 @@ class Incident:
     """Words that the clauses must hold with the scripts that always run."""
     scripts: Callable[[Scene], tuple[str, ...]]
     """And with those that tell more."""
+    never: tuple[str, ...] = ()
+    """Words that none of them may say while it lasts."""
+    watched_s: float = 0.0
+    """How long it lasts at least, and is listened to."""
+    times: int = 0
+    """How many times it happens when all is run, if more than the others."""
 
 
 @contextmanager
@@ -111,6 +123,12 @@ def _slow_route(scene: Scene) -> Iterator[None]:
     with load_in_background(
         scene.port, 20 * LONGEST_S, connections=15, sources=KEPT, rate_per_s=20, paths=["/heavy/report"]
     ):
+        yield
+
+
+@contextmanager
+def _loss(scene: Scene) -> Iterator[None]:
+    with lossy(scene.space, ABUSER, LOSS), _extra(scene, "/some/file", 25):
         yield
 
 
@@ -198,5 +216,29 @@ INCIDENTS = (
         lambda scene: limited(scene.workers, 1000),
         lambda scene: ("its CPU limit holds it back",),
         lambda scene: ("its CPU limit holds it back",),
+    ),
+    Incident(
+        "CPU hogs",
+        f"{HOGS} processes for each CPU compute without a pause",
+        lambda scene: hogs(HOGS),
+        lambda scene: ("the machine is short of CPU",),
+        lambda scene: ("the machine is short of CPU",),
+        never=BLAME,
+        watched_s=12.0,
+        times=10,
+    ),
+    Incident(
+        "busy worker",
+        "a client asks again and again for what one worker computes at (a regular expression that backtracks)",
+        lambda scene: busy(scene.port, f"/match/?q={'a' * BACKTRACKED}b", ABUSER),
+        lambda scene: (f"worker {scene.busiest} is busy",),
+        lambda scene: (f"worker {scene.busiest} is busy",),
+    ),
+    Incident(
+        "lossy network",
+        f"{LOSS:.0%} of the packets from and to a client are dropped; it asks for 20 kB, 25 times a second",
+        _loss,
+        lambda scene: ("are sent again: the network loses some", f"of these to {ABUSER}"),
+        lambda scene: ("are sent again: the network loses some", f"of these to {ABUSER}"),
     ),
 )

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from dataclasses import dataclass, field
+from contextlib import ExitStack
 from pathlib import Path
 
 from bpftop.stats.findings import Verdict, judge
+from tests.incidents.book import Health, Trial
 from tests.incidents.incidents import Incident
-from tests.incidents.scene import Scene
+from tests.incidents.scene import Scene, cpu_seconds
 
 WITHIN_S = 10.0
 LOOK_S = 0.5
 QUIET_S = 2.0
 """After an incident: so long must nothing stand out before the next one begins."""
 
-
+WATCHES = ("always", "scripts")
 BEHIND_S = 12.0
 """What the verdict looks back at, and a little more."""
 STARVED_SHARE = 0.05
@@ -29,7 +30,7 @@ class CpuWait:
     def __init__(self, scene: Scene) -> None:
         of_workers = [each for pid in scene.workers for each in Path(f"/proc/{pid}/task").iterdir()]
         self._tasks = (*of_workers, Path(f"/proc/self/task/{scene.backends[0].thread_id}"))
-        self._seen: deque[tuple[float, int]] = deque()
+        self._seen = deque([(time.monotonic(), 0)])  # what they have waited since they began counts as of now
 
     def starved(self) -> bool:
         """Whether they waited for much of the last seconds: then everything is slow and nobody is guilty."""
@@ -45,18 +46,6 @@ def _run_delay_ns(task: Path) -> int:
     return int((task / "schedstat").read_text().split()[1])
 
 
-@dataclass
-class Health:
-    """What stood out while nothing happened."""
-
-    looks: int = 0
-    said: list[str] = field(default_factory=list)
-    """While nginx had its CPUs."""
-    starved: int = 0
-    """Looks at a time when others took them."""
-    said_starved: list[str] = field(default_factory=list)
-
-
 class Looks:
     """The verdicts of one watch, each with the memory of the one before."""
 
@@ -70,16 +59,6 @@ class Looks:
         return self._last
 
 
-@dataclass
-class Result:
-    """What became of one incident."""
-
-    incident: Incident
-    seconds: dict[bool, float | None] = field(default_factory=lambda: {False: None, True: None})
-    """Until all words were said, without and with scripts."""
-    said: dict[bool, str] = field(default_factory=dict)
-
-
 def text(verdict: Verdict) -> str:
     """The whole sentence."""
     return " · ".join(each.text for each in verdict.clauses)
@@ -87,7 +66,7 @@ def text(verdict: Verdict) -> str:
 
 def healthy(scene: Scene, seconds: float) -> Health:
     """What stood out in so many seconds in which nothing happens."""
-    looks, wait, found = [Looks(scene, False), Looks(scene, True)], CpuWait(scene), Health()
+    looks, wait, found = [Looks(scene, False), Looks(scene, True)], CpuWait(scene), Health(round(seconds))
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         starved = wait.starved()
@@ -99,23 +78,52 @@ def healthy(scene: Scene, seconds: float) -> Health:
     return found
 
 
-def suffer(scene: Scene, incident: Incident, within_s: float = WITHIN_S) -> Result:
-    """Let it happen until both watches have said what they must, then wait for the end of the trouble."""
-    result = Result(incident)
-    looks = {False: Looks(scene, False), True: Looks(scene, True)}
-    wanted = {False: incident.always(scene), True: incident.scripts(scene)}
-    with incident.happens(scene):
+def suffer(scene: Scene, incident: Incident, within_s: float = WITHIN_S, watched_s: float = 0.0) -> Trial:
+    """Let it happen until both watches have said what they must, and for as long as it is to be listened to."""
+    trial = Trial(incident.name, dict.fromkeys(WATCHES), watched_s=max(watched_s, incident.watched_s))
+    looks = {which: Looks(scene, which == "scripts") for which in WATCHES}
+    seen = {which: Wavering() for which in WATCHES}
+    wait = CpuWait(scene)
+    scene.cpu_before.update({pid: cpu_seconds(pid) for pid in scene.workers})
+    with ExitStack() as stack:
+        with scene.space.entered():
+            stack.enter_context(incident.happens(scene))
         began = time.monotonic()
-        while time.monotonic() < began + within_s and None in result.seconds.values():
+        while (past_s := time.monotonic() - began) < trial.watched_s or (
+            past_s < within_s and None in trial.seconds.values()
+        ):
             time.sleep(LOOK_S)
-            for scripts, each in looks.items():
+            trial.starved |= wait.starved()
+            for which, each in looks.items():
                 verdict = each.look()
-                said = text(verdict)
-                if verdict.trouble and result.seconds[scripts] is None:
-                    result.said[scripts] = said
-                    if all(words in said for words in wanted[scripts]):
-                        result.seconds[scripts] = time.monotonic() - began
-    return result
+                trial.wavered += seen[which].take(verdict)
+                _judged(trial, which, verdict, incident, scene, time.monotonic() - began)
+    return trial
+
+
+def _judged(trial: Trial, which: str, verdict: Verdict, incident: Incident, scene: Scene, past_s: float) -> None:
+    said = text(verdict)
+    trial.wrong += [said for words in incident.never if words in said]
+    if verdict.trouble and trial.seconds[which] is None:
+        wanted = (incident.scripts if which == "scripts" else incident.always)(scene)
+        trial.said[which], trial.wanted[which] = said, list(wanted)
+        if all(words in said for words in wanted):
+            trial.seconds[which] = round(past_s, 2)
+
+
+class Wavering:
+    """Which clauses go and come again."""
+
+    def __init__(self) -> None:
+        self._now: frozenset[str] = frozenset()
+        self._gone: set[str] = set()
+
+    def take(self, verdict: Verdict) -> list[str]:
+        """The next verdict; the clauses that have come again."""
+        again = sorted(self._gone & verdict.named)
+        self._gone = (self._gone | self._now) - verdict.named
+        self._now = verdict.named
+        return again
 
 
 def settle(scene: Scene, most_s: float = 40.0) -> bool:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bpftop.ensemble import merged
@@ -14,6 +15,7 @@ from bpftop.session import Session
 from bpftop.standstill.look import Looks
 from bpftop.target import resolve
 from tests.incidents.backends import Backend, running_backends
+from tests.incidents.namespace import Namespace, namespace
 from tests.incidents.slow_disk import SlowDisk, slow_disk
 from tests.kernel.watching import Nginx, free_port, running_nginx, source_for, started
 from tests.load import load_in_background
@@ -36,6 +38,7 @@ _SERVERS = """
     location /heavy/ {{ proxy_pass http://127.0.0.1:{heavy}/; }}
     location /match/ {{ if ($arg_q ~ "^(a|aa)+$") {{ return 403; }} return 200 "ok\n"; }}
     location /big/ {{ alias {big}/; }}
+    location /some/ {{ alias {some}/; }}
     location /disk/ {{ alias {disk}/; directio 512; output_buffers 2 4k; }}
   }}"""
 
@@ -51,6 +54,15 @@ class Scene:
     always: Session
     more: Session
     offers: tuple[ScriptStatus, ...]
+    space: Namespace
+    """The network namespace that all of it is in, but for the two watches."""
+    cpu_before: dict[int, float] = field(default_factory=dict)
+    """CPU seconds of each worker when the last incident began."""
+
+    @property
+    def busiest(self) -> int:
+        """The worker that has used the most CPU since the incident began."""
+        return max(self.workers, key=lambda pid: cpu_seconds(pid) - self.cpu_before.get(pid, 0.0))
 
     @property
     def workers(self) -> list[int]:
@@ -67,31 +79,44 @@ class Scene:
         return merged(always, [more], more.scripts)
 
 
+def cpu_seconds(pid: int) -> float:
+    """What a process has used so far (fields 14 and 15 of proc_pid_stat(5))."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 @contextmanager
 def scene(folder: Path, seconds: int) -> Iterator[Scene]:
     """All of it, loaded for at most so many seconds."""
     with ExitStack() as stack:
-        backends = stack.enter_context(running_backends(0.002, 0.002, 0.002, 0.3))
         disk = stack.enter_context(slow_disk(folder))
-        port = free_port()
-        big = folder / "big"
-        big.mkdir(mode=0o755)
-        (big / "file").write_bytes(b"x" * 1_000_000)
-        a, b, c, heavy = (each.port for each in backends)
-        servers = _SERVERS.format(port=port, backlog=BACKLOG, a=a, b=b, c=c, heavy=heavy, disk=disk.place, big=big)
-        nginx = stack.enter_context(running_nginx(folder, more=servers))
-        for sources, rate, close in ((KEPT, 120, False), (CLOSED, 60, True)):
-            load = load_in_background(
-                port, rate * seconds, connections=len(sources) * 4, close=close, sources=sources, rate_per_s=rate,
-                paths=PATHS, time_limit_s=seconds + 30,
-            )  # fmt: skip
-            stack.enter_context(load)
+        space = stack.enter_context(namespace())
+        with space.entered():
+            backends = stack.enter_context(running_backends(0.002, 0.002, 0.002, 0.3))
+            port = free_port()
+            nginx = stack.enter_context(running_nginx(folder, more=_servers(folder, port, backends, disk)))
+            for sources, rate, close in ((KEPT, 120, False), (CLOSED, 60, True)):
+                load = load_in_background(
+                    port, rate * seconds, connections=len(sources) * 4, close=close, sources=sources, rate_per_s=rate,
+                    paths=PATHS, time_limit_s=seconds + 30,
+                )  # fmt: skip
+                stack.enter_context(load)
         always, more = (stack.enter_context(_watching(nginx.pid, scripts)) for scripts in (DEFAULT, MORE))
         offers = tuple(
             ScriptStatus(name, catalog()[name].title, State.OFF, 0, "Enter starts it", catalog()[name].pane)
             for name in (*MORE, "scheduler", "tcp")
         )
-        yield Scene(nginx, port, backends, disk, always, more, offers)
+        yield Scene(nginx, port, backends, disk, always, more, offers, space)
+
+
+def _servers(folder: Path, port: int, backends: list[Backend], disk: SlowDisk) -> str:
+    """What the configuration of nginx holds besides."""
+    big, some = folder / "big", folder / "some"
+    for each, size in ((big, 1_000_000), (some, 20_000)):
+        each.mkdir(mode=0o755)
+        (each / "file").write_bytes(b"x" * size)
+    a, b, c, heavy = (each.port for each in backends)
+    return _SERVERS.format(port=port, backlog=BACKLOG, a=a, b=b, c=c, heavy=heavy, disk=disk.place, big=big, some=some)
 
 
 @contextmanager

@@ -8,14 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.incidents.book import Health
 from tests.incidents.incidents import INCIDENTS, Incident
-from tests.incidents.run import WITHIN_S, Health, healthy, settle, suffer
+from tests.incidents.run import WITHIN_S, healthy, settle, suffer
 from tests.incidents.scene import Scene, scene
 
 HEALTHY_S = 24
 """In this time every level becomes known."""
 LONGEST_S = 420
-LONG = {"all workers stopped", "slow route", "CPU limit"}
+LONG = {"all workers stopped", "stopped worker", "slow route", "slow reader", "CPU limit", "CPU hogs"}
 """Only in ``make incidents``: each takes half a minute."""
 STARVED_WITHIN_S = 30.0
 
@@ -41,7 +42,10 @@ def test_nothing_stands_out_while_all_is_well(calm: tuple[Scene, Health]) -> Non
 def test_the_cause_is_named_within_ten_seconds(calm: tuple[Scene, Health], incident: Incident) -> None:
     found, health = calm
     assert settle(found), "the trouble before does not end"
-    # Where others take the CPUs everything is slow, and it takes longer until one cause stands out.
-    result = suffer(found, incident, STARVED_WITHIN_S if health.starved else WITHIN_S)
-    wanted = (incident.always(found), incident.scripts(found))
-    assert None not in result.seconds.values(), (wanted, result.said)
+    # Where others take the CPUs everything is slow, and it takes longer until one cause stands out, if the machine is
+    # not what must be named instead.
+    trial = suffer(found, incident, STARVED_WITHIN_S if health.starved else WITHIN_S)
+    assert not trial.wrong
+    unnamed = [which for which, seconds in trial.seconds.items() if seconds is None]
+    machine = all("short of CPU" in trial.said.get(which, "") for which in unnamed)
+    assert not unnamed or (trial.starved and machine), (trial.wanted, trial.said)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shlex
 from pathlib import Path
 
 import pytest
 
 from tests.kernels.archives import entry
-from tests.kernels.guest import GuestRun, run_in_guest
+from tests.kernels.guest import GuestRun, python, run_in_guest
+from tests.kernels.limited import LIMITED, MARK
 from tests.kernels.packages import KernelUnavailable, kernel
 from tests.kernels.rows import MISSED, Row, command, rows_of
 from tests.kernels.table import page, table
@@ -23,7 +26,8 @@ def test_the_default_scripts_are_exact_on_5_10() -> None:
     for name in PROGRAMS:
         program(name)
     try:
-        run = run_in_guest(kernel("5.10"), command(["requests", "connections"]), timeout_s=500)
+        both = (shlex.join(words) for words in (command(["requests", "connections"]), python("tests.kernels.limited")))
+        run = run_in_guest(kernel("5.10"), ["sh", "-c", " && ".join(both)], timeout_s=500)
     except KernelUnavailable as error:
         if IN_CI:
             raise
@@ -35,6 +39,17 @@ def test_the_default_scripts_are_exact_on_5_10() -> None:
     }, f"{run.stdout}\n{run.stderr}"
     assert all(row.state == "exact" or row.state.startswith(MISSED) for row in rows.values()), run.stdout
     assert all(row.release.startswith("5.10.") for row in rows.values())
+    _names_the_limit_above(run)
+
+
+def _names_the_limit_above(run: GuestRun) -> None:
+    """Control groups of version 2 can be had in a guest only, where version 1 has the CPUs."""
+    [line] = [line for line in run.stdout.splitlines() if line.startswith(MARK)]
+    found = json.loads(line.removeprefix(MARK))
+    told = found["told"]["cpu"]
+    assert told["group"] == LIMITED, "its own group has no limit"
+    assert 0 < told["throttled_s"] * 1e6 <= found["throttled_us"]
+    assert told["throttled_s"] >= 0.1 * found["told"]["span_s"]
 
 
 def test_no_kernel_is_a_reason_and_never_a_pass(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

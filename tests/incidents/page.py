@@ -1,0 +1,57 @@
+"""docs/incidents.md, from what was tried."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from bpftop import preflight
+from tests.incidents.book import Book, Trial, times
+from tests.incidents.incidents import INCIDENTS
+from tests.incidents.scene import MORE
+
+PAGE = Path(__file__).parents[2] / "docs" / "incidents.md"
+HEADING = (
+    "| incident | what happens | times | always | said | with scripts | said |",
+    "|---|---|--:|--:|---|--:|---|",
+)
+BUT = """ while nginx had its CPUs. Looks at moments when others took them away (by the kernel's
+own account of nginx's waiting; {:.0f} % of all looks) do not count"""
+
+
+def page(book: Book) -> str:
+    """The whole page."""
+    longest = max(book.healths, key=lambda each: each.seconds)
+    watched = [each for each in book.trials if each.watched_s]
+    return (
+        Path(__file__)
+        .with_name("page.md")
+        .read_text()
+        .format(
+            scripts="`, `".join(MORE),
+            table="\n".join((*HEADING, *(_row(each.name, each.what, book.of(each.name)) for each in INCIDENTS))),
+            healthy=longest.seconds,
+            but=BUT.format(longest.starved / max(longest.looks, 1) * 100) if longest.said_starved else "",
+            starved=sum(each.starved for each in book.trials),
+            trials=len(book.trials),
+            watched=len(watched),
+            wavered=sum(bool(each.wavered) for each in watched),
+            bpftrace=preflight.bpftrace_version(preflight.bpftrace_path()),
+            kernel=".".join(os.uname().release.split(".")[:2]),
+        )
+    )
+
+
+def _row(name: str, what: str, trials: Sequence[Trial]) -> str:
+    cells = [name, what, str(len(trials))]
+    for which in ("always", "scripts"):
+        words = "; ".join(f"“{general(each)}”" for each in trials[-1].wanted.get(which, [])) if trials else ""
+        cells += [times(trials, which), words]
+    return f"| {' | '.join(cells)} |"
+
+
+def general(words: str) -> str:
+    """Without the numbers of one run: process ids have more digits than anything else."""
+    return re.sub(r"(?<=127\.0\.0\.1:)\d+", "PORT", re.sub(r"(?<![:.\d])\d{3,7}(?![.\d])", "PID", words))
