@@ -16,6 +16,7 @@ from textual import work
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.driver import Driver
+from textual.markup import escape
 from textual.screen import Screen
 from textual.theme import ThemeProvider
 from textual.timer import Timer
@@ -188,7 +189,8 @@ class Shell(App[int]):
             if binding.action not in seen and not binding.system and "palette" not in binding.action:
                 seen.add(binding.action)
                 act = partial(self.run_action, binding.action, active.node)
-                yield SystemCommand(binding.description, binding.tooltip, act)
+                key = escape(self.get_key_display(binding))
+                yield SystemCommand(binding.description, f"{binding.tooltip or binding.description}  ({key})", act)
         if not self._plain:
             yield SystemCommand("All themes", "choose a theme by name", self.action_change_theme)
 

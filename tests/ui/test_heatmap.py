@@ -118,3 +118,32 @@ def test_a_coarse_axis_of_long_times_counts_every_cell() -> None:
 def test_one_is_seen_beside_a_million() -> None:
     shades = levels(np.array([[0, 1, 10, 1_000, 1_000_000]]))
     assert shades[0].tolist() == [0, 1, 2, 5, 8]
+
+
+def test_again_and_again_goes_through_the_slow_cells_the_hottest_first() -> None:
+    seen: list[str] = []
+
+    async def steps(app: BpftopApp, pilot: Pilot[int]) -> None:
+        await pilot.press("3")
+        for key in ("n", "n", "N", "left", "n"):
+            await pilot.press(key)
+            await pilot.pause()
+            seen.append(next(row for row in text_of(app).splitlines() if "of the map" in row))
+
+    drive(twice_spiked(), steps, options=PLAIN)
+    assert [re.search(r"(\d+) requests", row)[1] for row in seen if "requests" in row][:3] == ["30", "10", "30"]  # type: ignore[index]
+    assert "30 requests" in seen[4]
+    assert "30 requests" not in seen[3]
+
+
+def twice_spiked() -> Snapshot:
+    """As ``spiked``, and ten requests of 400 ms 40 s ago."""
+    one = spiked()
+    (history,) = one.histories
+    position = [each.name for each in MEASURES].index("request_latency") * buckets.BUCKETS
+    more = np.array([position + int(buckets.bucket_of(1_000_000)), position + int(buckets.bucket_of(300_000_000))])
+    pieces = [
+        (more, np.array([400, 10])) if age == 40 else piece
+        for age, piece in zip(range(59, -1, -1), history.pieces, strict=True)
+    ]
+    return replace(one, histories=(replace(history, pieces=tuple(pieces)),))

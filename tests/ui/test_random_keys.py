@@ -25,7 +25,7 @@ from tests.ui.test_growing import Growing
 from tests.ui.test_run_screen import FakeRun
 
 KEYS: tuple[str, ...] = (
-    *"1234567890pbvVlcamsSnxry[]{}()+-<>/?thjkgGeER,.", "tab", "shift+tab", "up", "down", "left", "right", "home",
+    *"1234567890pbvVlcamsSnNwxry[]{}()+-<>/?:thjkgGeER,.", "tab", "shift+tab", "up", "down", "left", "right", "home",
     "end", "pageup", "pagedown", "enter", "escape", "space", "backspace", "shift+left", "shift+up", "ctrl+p", "f1",
 )  # fmt: skip
 """All keys of the panes, the help, the palette, the filter and the questions, but those that leave."""

@@ -421,7 +421,7 @@ def test_the_palette_has_the_bindings() -> None:
         seen.append(text_of(app))
 
     drive(builders.live(), steps)
-    assert "freeze the screen" in seen[0]
+    assert "freeze the screen; collecting goes on  (p)" in seen[0]
 
 
 def test_t_steps_through_themes() -> None:

@@ -45,7 +45,10 @@ class HeatMap(MeasurePane):
         "too. Esc takes that back."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("n", "hottest", "Hottest slow", tooltip="go to the cell with most observations above p99"),
+        Binding(
+            "n", "hottest(1)", "Hottest slow", tooltip="the cell with most observations above p99; again: the next"
+        ),
+        Binding("N", "hottest(-1)", "Hotter", show=False, tooltip="back to the next hotter one"),
         Binding("enter", "pin", "Pin", tooltip="all panes show only this piece of the map; again: all"),
         Binding("left,h", "go(-1, 0)", "Earlier", show=False, tooltip="one column earlier"),
         Binding("right", "go(1, 0)", "Later", show=False, tooltip="one column later"),
@@ -67,6 +70,8 @@ class HeatMap(MeasurePane):
         self._map: Map | None = None
         self._top = 0
         self._anchor: tuple[int, int] | None = None
+        self._by_heat = False
+        """The cursor was led to its cell by ``n``: from there it goes on."""
         self._corner: tuple[int, float] | None = None
         """The other corner of a selection, kept as the cursor is."""
         self._behind: tuple[object, Box | None, Behind] = (None, None, ([], []))
@@ -150,8 +155,8 @@ class HeatMap(MeasurePane):
             self._corner = self.cursor
         self.action_go(columns, rows, True)
 
-    def action_hottest(self) -> None:
-        """To the cell with most observations above the p99 of the whole map."""
+    def action_hottest(self, step: int) -> None:
+        """To the cell with most observations above the p99 of the whole map; from there to the next one."""
         drawn = self._map
         if drawn is None or not drawn.counts.sum():
             return
@@ -159,8 +164,14 @@ class HeatMap(MeasurePane):
         slow = int(np.searchsorted(np.cumsum(by_row), 0.99 * by_row.sum()))
         above = drawn.counts.copy()
         above[:, : slow + bool(by_row[slow + 1 :].any())] = 0  # the row of p99 itself when nothing is above it
-        column, row = np.unravel_index(int(above.argmax()), above.shape)
+        ranked = np.argsort(-above, axis=None, kind="stable")[: max(int(np.count_nonzero(above)), 1)]
+        at = self._place(drawn, self.cursor) if self._by_heat else None
+        cells = ranked.tolist()
+        here = at[0] * above.shape[1] + at[1] if at else -1
+        place = (cells.index(here) + step) % len(cells) if here in cells else 0
+        column, row = np.unravel_index(cells[place], above.shape)
         self._put(int(column), int(row))
+        self._by_heat = True
 
     def action_pin(self) -> None:
         """Show this piece of the map only, in all panes; where it is pinned already, all again."""
@@ -179,6 +190,7 @@ class HeatMap(MeasurePane):
     def _put(self, column: int, row: int) -> None:
         drawn = self._map
         assert drawn is not None
+        self._by_heat = False
         column = min(max(column, 0), drawn.counts.shape[0] - 1)
         row = min(max(row, 0), drawn.counts.shape[1] - 1)
         moment = int(drawn.columns.starts_unix_ns[column]) + drawn.columns.length_ns // 2
