@@ -16,12 +16,16 @@ from bpftop.recording.blocks import Block
 from bpftop.recording.codec import Damaged
 from bpftop.recording.reader import Recording, TrackFile
 from bpftop.stats.devices import device_name
+from bpftop.stats.episodes import Episode, Episodes
 from bpftop.stats.exclude import Excluded, Network
 from bpftop.stats.keys import KeyNames
 from bpftop.stats.series import KEPT_SLICES
 
 NEAR_NS = 120 * 10**9
 """So far ahead the frames between are simply played."""
+LOOKS = 600
+"""At most so many looks for what stood out: in an hour one each 6 s, and a state lasts longer."""
+LOOK_S = 10.0
 SPEEDS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 60.0)
 
 
@@ -52,6 +56,7 @@ class Replay:
         self._players = [_Player(recording, track) for track in recording.tracks.values() if track.blocks]
         self._clock = clock
         self._lock = threading.Lock()
+        self._excluded: Sequence[Network] = ()
         self._speed = speed
         self._paused = False
         self._start_ns = self._now_ns = _first_tick_ns(recording)
@@ -75,6 +80,7 @@ class Replay:
     def exclude(self, networks: Sequence[Network]) -> None:
         """From now on clients in these networks are in the totals and in no table."""
         with self._lock:
+            self._excluded = networks
             for player in self._players:
                 player.excluded = Excluded(networks)
                 player.reset()
@@ -126,6 +132,28 @@ class Replay:
                     yield self.snapshot(10.0).ticks
         except Damaged as error:
             self._cut(error)
+
+    def looks(self) -> Iterator[Snapshot]:
+        """Go from the beginning to the end, a second at a step, more in a long recording; the last ten seconds of each.
+
+        Leaves it paused.
+        """
+        self.pause(True)
+        start, end = self.position.start_ns, self.position.end_ns
+        for moment in range(start, end + 1, max((end - start) // LOOKS, 10**9)):
+            yield self.at(moment, LOOK_S)
+
+    def stood_out(self) -> Sequence[Episode]:
+        """What stood out in the whole recording, newest first. Reads it once more; this replay stays where it is."""
+        episodes = Episodes()
+        other = Replay(Recording(self._recording.place))
+        try:
+            other.exclude(self._excluded)
+            for snapshot in other.looks():
+                episodes.look(snapshot)
+        finally:
+            other.close()
+        return episodes.episodes
 
     def close(self) -> None:
         """Close the file."""

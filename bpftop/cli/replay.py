@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from bpftop.replay import Replay
 
 JITTER_S = 0.3
-LOOKS = 600
-"""At most so many looks for what stood out: in an hour one each 6 s, and a state lasts longer."""
-LOOK_S = 10.0
 
 
 def replay(options: argparse.Namespace) -> int:
@@ -78,20 +75,13 @@ def report(options: argparse.Namespace, out: Printer) -> Snapshot:
         if options.interval:
             _intervals(shown, options.interval, out)
         shown.pause(True)
-        _look_through(shown, out)
+        for snapshot in shown.looks():
+            out.look(snapshot)
         final = shown.at(shown.position.end_ns, None)
         out.final(final)
         if shown.note:
             raise Inconclusive(f"the recording is not whole: {shown.note}")
         return final
-
-
-def _look_through(shown: Replay, out: Printer) -> None:
-    """What stood out in the recording: a look each second, fewer in a long one."""
-    start, end = shown.position.start_ns, shown.position.end_ns
-    step = max((end - start) // LOOKS, 10**9)
-    for moment in range(start, end + 1, step):
-        out.look(shown.at(moment, LOOK_S))
 
 
 def _intervals(shown: Replay, step: float, out: Printer) -> None:

@@ -44,6 +44,7 @@ class Recording:
 
     def __init__(self, path: Path) -> None:
         self.path = safe(str(path))
+        self.place = path
         self._file: BinaryIO
         try:
             if not os.path.isfile(path):

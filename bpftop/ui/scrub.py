@@ -143,7 +143,8 @@ class Scrubbing(Framed, inherit_bindings=False):
 
     def action_stood_out(self) -> None:
         """List what stood out so far."""
-        self.app.push_screen(StoodOut(self.episodes.episodes), self._go_back)
+        whole = getattr(self.player, "stood_out", None)
+        self.app.push_screen(StoodOut(self.episodes.episodes, whole), self._go_back)
 
     def _go_back(self, unix_ns: int | None) -> None:
         """To the moment that was chosen, when it is still kept."""

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
-from textual import events
+from textual import events, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen
 
 from bpftop import units
+from bpftop.errors import BpftopError
 from bpftop.stats.clause import Clause, Place, clause
 from bpftop.stats.episodes import Episode
 from bpftop.ui.canvas import Canvas
@@ -38,23 +39,29 @@ class EpisodeList(Canvas, can_focus=True):
         Binding("end,G", "move(1000)", "Last", show=False),
     ]
 
-    def __init__(self, episodes: Sequence[Episode]) -> None:
+    def __init__(self, episodes: Sequence[Episode], busy: str) -> None:
         super().__init__()
-        self._episodes = episodes
+        self._episodes, self._busy = episodes, busy
         self._at = 0
         self._rows: list[int] = []
         """Of each line drawn, which episode it belongs to."""
 
+    def fill(self, episodes: Sequence[Episode], problem: str) -> None:
+        """Show these instead; the chosen one stays chosen by its place."""
+        self._episodes, self._busy = episodes, problem
+        self._at = min(self._at, max(len(episodes) - 1, 0))
+        self.redraw()
+
     @property
     def chosen(self) -> Episode | None:
         """The one under the cursor."""
-        return self._episodes[self._at] if self._episodes else None
+        return self._episodes[self._at] if self._episodes and not self._busy else None
 
     def lines(self, width: int, height: int) -> list[Line]:
         """As many as there is room for, the chosen one among them, and the keys."""
-        if not self._episodes:
+        if self._busy or not self._episodes:
             self._rows = []
-            return [*wrapped("Nothing has stood out since the start.", width), *_keys(width, False)]
+            return wrapped(safe(self._busy, _LONGEST) or "Nothing has stood out since the start.", width)
         room, first = height - 1, self._at
         blocks = [_lines(each, width, index == self._at) for index, each in enumerate(self._episodes)]
         used = len(blocks[first])
@@ -68,7 +75,7 @@ class EpisodeList(Canvas, can_focus=True):
                 break
             out += blocks[index][:room]
             self._rows += [index] * len(blocks[index])
-        return [*out, *_keys(width, True)]
+        return [*out, _keys()]
 
     def action_move(self, rows: int) -> None:
         """Choose another one."""
@@ -98,14 +105,29 @@ class StoodOut(Inked[int | None], ModalScreen[int | None]):
     Shell.-ascii StoodOut EpisodeList { border: ascii $primary; }
     """
 
-    def __init__(self, episodes: Sequence[Episode]) -> None:
+    def __init__(self, episodes: Sequence[Episode], whole: Callable[[], Sequence[Episode]] | None = None) -> None:
+        """``whole``: finds those of the whole recording that is played; it may take seconds."""
         super().__init__()
-        self._list = EpisodeList(episodes)
+        self._list = EpisodeList(episodes, "" if whole is None else "looking through the recording …")
+        self._whole = whole
 
     def compose(self) -> ComposeResult:
         """The list in a box."""
         self._list.border_title = "What stood out so far (Esc closes)"
         yield self._list
+
+    def on_mount(self) -> None:
+        """A recording is looked through in a thread."""
+        if self._whole is not None:
+            self._look_through(self._whole)
+
+    @work(thread=True, exclusive=True, group="look through", exit_on_error=True)
+    def _look_through(self, whole: Callable[[], Sequence[Episode]]) -> None:
+        try:
+            found, problem = whole(), ""
+        except BpftopError as error:
+            found, problem = (), error.message
+        self.app.call_from_thread(self._list.fill, found, problem)
 
     def action_choose(self) -> None:
         """Its worst moment."""
@@ -117,10 +139,8 @@ class StoodOut(Inked[int | None], ModalScreen[int | None]):
         self.dismiss(None)
 
 
-def _keys(width: int, some: bool) -> list[Line]:
-    if not some:
-        return []
-    return [line(Span("↑ ↓", "accent"), " choose  ", Span("Enter", "accent"), " its worst moment, in all panes")]
+def _keys() -> Line:
+    return line(Span("↑ ↓", "accent"), " choose  ", Span("Enter", "accent"), " its worst moment, in all panes")
 
 
 def _lines(episode: Episode, width: int, chosen: bool) -> list[Line]:

@@ -17,6 +17,7 @@ from bpftop.recording.writer import Recorder
 from bpftop.replay import Replay
 from bpftop.ui.app import BpftopApp
 from bpftop.ui.options import SnapshotSource, UiOptions
+from screenshots.make import INCIDENT
 from tests.recorded import ChanceRun
 from tests.ui.driving import text_of, until
 
@@ -95,3 +96,23 @@ def test_r_records_what_has_been_and_what_comes(tmp_path: Path) -> None:
         total = found.total(found.tracks[0])
         assert total is not None
         assert total.ticks == 35
+
+
+def test_what_stood_out_in_the_whole_recording_is_listed_and_gone_to() -> None:
+    with closing(Replay(Recording(INCIDENT))) as replay:
+        start = replay.position.start_ns
+
+        async def steps(app: BpftopApp, pilot: Pilot[int]) -> None:
+            replay.pause(True)
+            await pilot.press("w")
+            await app.workers.wait_for_complete()
+            shown = await until(app, pilot, "it waits for upstream 127.0.0.1:")
+            assert "What stood out so far" in shown
+            assert replay.position.now_ns < start + 60 * 10**9
+            await pilot.press("enter")
+            await until(app, pilot, " PAUSED ")
+            assert replay.position.now_ns > start
+            assert "request latency p99 30" in text_of(app)
+
+        drive(replay, steps, None)
+        assert replay.stood_out()[0].ended_ns > start
