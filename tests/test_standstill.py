@@ -177,6 +177,12 @@ def test_resends_are_counted_by_client_and_usual_is_known() -> None:
     found[0] = conn("10.0.0.7", 64, 120)
     assert resends.look(found, [80], 22.0) == Resent(10, 20, 0.0237, (Resender("10.0.0.7", 10, 20),), 2.0)
 
+    for second in range(24, 80, 2):
+        found[0] = conn("10.0.0.7", found[0].resent + 10, found[0].segments + 100)
+        last = resends.look(found, [80], second)
+        assert last.unusual(), "what is unusual never becomes usual"
+    assert last.usual == 0.0237
+
 
 def test_an_upstream_on_this_machine_and_how_long_it_has_no_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two processes on one CPU: each waits about half of the time. One of them has a listening socket."""

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
+
+LEAST_RESENT = 8
+"""Segments sent again in ten seconds, at least."""
+LOSSY, LOSSY_TIMES, ALWAYS_LOSSY = 0.01, 3.0, 0.05
+"""Of what is sent, and so many times the usual share; the last one where it is not known what is
+usual, or where that is so much."""
+FEW_LOST = 0.002
+"""Where less than this is usual, this counts as usual."""
+BURSTS, ALPHA = 3.0, 1e-3
+"""Chernoff's bound on the chance of such a share, with what comes in bursts counted as a third (bpftop.stats.guilt)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +111,31 @@ class Resent:
     sent: int = 0
     """All segments with data, those sent again included."""
     usual: float | None = None
-    """The share sent again in the minute before (the median of looks); None while that is not known."""
+    """The share sent again in calm seconds before; None while that is not known."""
     clients: tuple[Resender, ...] = ()
     """Those with the most segments sent again, a few."""
     span_s: float = 0.0
+
+    def unusual(self, enough: float = 1.0) -> bool:
+        """Whether it is far more than usual, and no chance; ``enough``: so much of that is (what was said, stays)."""
+        if self.segments < LEAST_RESENT * enough or not self.sent:
+            return False
+        share = min(self.segments / self.sent, 1.0)
+        if self.usual is None:
+            return share >= ALWAYS_LOSSY * enough and self.segments >= 2 * LEAST_RESENT * enough
+        if self.usual >= ALWAYS_LOSSY:
+            return share >= ALWAYS_LOSSY * enough
+        usual = max(self.usual, FEW_LOST)
+        proof = self.sent / BURSTS * relative_entropy(share, usual)
+        return share >= max(LOSSY, LOSSY_TIMES * usual) * enough and proof >= -math.log(ALPHA) * enough
+
+
+def relative_entropy(seen: float, expected: float) -> float:
+    """Of two coins; infinite when the second never falls so, 0 when the first falls no oftener."""
+    if seen <= expected or expected <= 0:
+        return 0.0
+    rest = (1 - seen) * math.log((1 - seen) / (1 - expected)) if seen < 1 else 0.0
+    return seen * math.log(seen / expected) + rest
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-import statistics
 from collections import Counter, deque
 from collections.abc import Iterable
 
 from bpftop.model import Resender, Resent
 from bpftop.standstill.sockets import LISTEN, Socket
 
-SPAN_S, USUAL_S = 10.0, 60.0
+SPAN_S = 10.0
 TOP = 8
+CALM_LOOKS = 40
+"""What is usual is learnt from so many looks."""
+CALM = 0.5
+"""A look is calm when not even so much of what is unusual was seen."""
+NEW_LEVEL_S = 600.0
+"""What has lasted so long is usual from then on."""
 
 
 class Resends:
@@ -20,7 +25,9 @@ class Resends:
         self._last: dict[tuple[int, str, int], tuple[int, int]] | None = None
         self._looks: deque[tuple[float, Counter[str], Counter[str], int, int]] = deque()
         """(when, segments sent again by client, all segments of these clients, both of all clients)."""
-        self._shares: deque[tuple[float, float]] = deque()
+        self._calm: deque[tuple[float, int, int]] = deque(maxlen=CALM_LOOKS)
+        """(when, segments sent again, all segments) of looks in which nothing was unusual."""
+        self._calm_s = 0.0
 
     def look(self, found: Iterable[Socket], ports: Iterable[int], now_s: float) -> Resent:
         """The last SPAN_S; empty while nothing is sent again."""
@@ -53,12 +60,27 @@ class Resends:
             again.update(some)
             theirs.update(sent)
             segments, all_sent = segments + n_again, all_sent + n_sent
-        while self._shares and self._shares[0][0] < now_s - USUAL_S:
-            self._shares.popleft()
-        earlier = [share for when, share in self._shares if when <= now_s - SPAN_S]
-        self._shares.append((now_s, segments / all_sent if all_sent else 0.0))
+        self._calm_s = self._calm_s or now_s
         if not segments:
+            self._learn(now_s, calm=True)
             return Resent()
-        usual = round(statistics.median_high(earlier), 5) if earlier else None
         clients = tuple(Resender(name, n, theirs[name]) for name, n in again.most_common(TOP))
-        return Resent(segments, all_sent, usual, clients, round(now_s - self._looks[0][0], 1))
+        found = Resent(segments, all_sent, self._usual(), clients, round(now_s - self._looks[0][0], 1))
+        self._learn(now_s, not found.unusual(CALM))
+        return found
+
+    def _usual(self) -> float | None:
+        """Of calm looks that are no longer in what is told of now."""
+        old = [each for each in self._calm if each[0] < self._looks[0][0]]
+        sent = sum(each[2] for each in old)
+        return round(sum(each[1] for each in old) / sent, 5) if sent else None
+
+    def _learn(self, now_s: float, calm: bool) -> None:
+        """What is unusual never becomes usual, until it has lasted for ten minutes."""
+        if not calm and now_s - self._calm_s < NEW_LEVEL_S:
+            return
+        if not calm:
+            self._calm.clear()
+        self._calm_s = now_s
+        _, _, _, again, sent = self._looks[-1]
+        self._calm.append((now_s, again, sent))

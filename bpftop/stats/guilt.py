@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from bpftop.model import ClientRow, Recent
+from bpftop.model.standstill import relative_entropy
 
 ALPHA, STILL_ALPHA = 1e-3, 0.3
 """The chance, so bounded, of naming somebody for nothing; once said, it needs less to stay said."""
@@ -70,14 +71,6 @@ def share(slow: int | None, of: int) -> float:
 def _proven(part: Part, slow: int, said: bool) -> bool:
     if (part.row.slow or 0) < LEAST_OWN or part.of_slow < (STILL_TIMES if said else TIMES) * part.of_all:
         return False
-    return slow / BURSTS * _entropy(part.of_slow, part.of_all) >= -math.log(
+    return slow / BURSTS * relative_entropy(part.of_slow, part.of_all) >= -math.log(
         (STILL_ALPHA if said else ALPHA) * part.of_all
     )
-
-
-def _entropy(seen: float, expected: float) -> float:
-    """Relative entropy of two coins; infinite when the second never falls so."""
-    if seen <= expected or expected <= 0:
-        return 0.0
-    rest = (1 - seen) * math.log((1 - seen) / (1 - expected)) if seen < 1 else 0.0
-    return seen * math.log(seen / expected) + rest

@@ -9,12 +9,6 @@ from bpftop.stats.clause import Clause, Place, Words, clause
 from bpftop.stats.guilt import Part, proven, share
 from bpftop.stats.stages import REQUEST
 
-LEAST = 8
-"""So many segments in ten seconds, at least."""
-SHARE, TIMES = 0.01, 3.0
-"""Of what is sent, and so many times the usual share."""
-ALWAYS = 0.05
-"""From here on it is said, though it is not known what is usual, or it always was so."""
 STILL = 0.5
 """Once said, so much of these is enough."""
 
@@ -22,7 +16,7 @@ STILL = 0.5
 def network(case: Case) -> list[Clause]:
     """What is sent again, and to whom."""
     now = case.snapshot.standstill.resent
-    if not _much(now, STILL if "resent " in case.named else 1.0):
+    if not now.unusual(STILL if "resent " in case.named else 1.0):
         return []
     again = units.percent(now.segments / now.sent)
     said: list[Words] = [(f"{again} of packets", True), (" to clients are sent again: ", False)]
@@ -31,13 +25,6 @@ def network(case: Case) -> list[Clause]:
     evidence += "connection" + ("" if now.usual is None else f"; usual here: {units.percent(now.usual)}")
     place = Place("script", "smoothed_rtt", "", "tcp") if case.runs("tcp") else Place("start", "", "", "tcp")
     return [clause("resent", "", said, evidence, place), *_to_whom(case, now)]
-
-
-def _much(now: Resent, factor: float) -> bool:
-    if now.segments < LEAST * factor or not now.sent:
-        return False
-    least = ALWAYS if now.usual is None else min(max(SHARE, TIMES * now.usual), ALWAYS)
-    return now.segments / now.sent >= least * factor
 
 
 def _to_whom(case: Case, now: Resent) -> list[Clause]:

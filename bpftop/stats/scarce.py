@@ -35,7 +35,7 @@ def scarce(case: Case, upstreams: bool) -> list[Clause]:
     for each in now.neighbours if upstreams else ():
         if _limited(case, each.cpu, each.name):
             return [_limit(case, each.cpu, each.name)]
-        if _waits(case, each.cpu, each.name):
+        if _waits(case, each.cpu):
             return [_short(case, each.cpu, each.name)]
     return []
 
@@ -54,7 +54,7 @@ def short_upstream(case: Case, name: str) -> bool:
         return False
     near = _neighbour(now.neighbours, name)
     if near is not None:
-        return _waits(case, near.cpu, name)
+        return _waits(case, near.cpu)
     return _is_loopback(name) and (now.pressure_s or 0.0) >= PRESSED * now.span_s
 
 
@@ -75,8 +75,8 @@ def _lacks(case: Case) -> bool:
     return max(now.cpu.longest_s / now.span_s, of_requests) >= _enough(case, "cpu ", SHORT, STILL_SHORT)
 
 
-def _waits(case: Case, cpu: CpuWait, name: str) -> bool:
-    return cpu.longest_s >= _enough(case, f"cpu {name}", SHORT, STILL_SHORT) * case.snapshot.standstill.scarce.span_s
+def _waits(case: Case, cpu: CpuWait) -> bool:
+    return cpu.longest_s >= _enough(case, "cpu ", SHORT, STILL_SHORT) * case.snapshot.standstill.scarce.span_s
 
 
 def _limited(case: Case, cpu: CpuWait, name: str) -> bool:
@@ -123,7 +123,7 @@ def _short(case: Case, cpu: CpuWait, upstream: str) -> Clause:
     if now.pressure_s is not None:
         share = units.percent(min(now.pressure_s / now.span_s, 1.0))
         evidence += f"; something on this machine waited for a CPU in {share} of the time (/proc/pressure/cpu)"
-    return clause("cpu", upstream, said, evidence, _place(case))
+    return clause("cpu", "", said, evidence, _place(case))
 
 
 def _place(case: Case) -> Place:
