@@ -28,6 +28,7 @@ LATE_MS = 300
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(look, "LATE_MS", LATE_MS)
     monkeypatch.setattr(processes, "BUSY_S", 0.3)
+    monkeypatch.setattr(processes, "LINGER_S", 0.3)
 
 
 @contextmanager
@@ -66,9 +67,13 @@ def test_a_stopped_process_is_held_until_it_goes_on() -> None:
         until(lambda: not seen.held([pid], time.monotonic()))
         os.kill(pid, signal.SIGSTOP)
         found: list[Held] = []
+        began = time.monotonic()
         until(lambda: bool(held(seen, pid, found)))
         assert (found[0].pid, found[0].state) == (pid, "stopped")
         os.kill(pid, signal.SIGCONT)
+        now = time.monotonic()
+        [still] = seen.held([pid], now)
+        assert (still.state, still.for_s <= now - began) == ("stopped", True), "it may stop and go on by turns"
         until(lambda: not seen.held([pid], time.monotonic()))
 
 

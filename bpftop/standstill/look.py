@@ -9,7 +9,7 @@ from contextlib import suppress
 
 from bpftop import procfs
 from bpftop.model import Backlog, Standstill, Target, Waiting
-from bpftop.standstill.processes import Processes
+from bpftop.standstill.processes import LINGER_S, Processes
 from bpftop.standstill.resends import Resends
 from bpftop.standstill.scarcity import Scarcity
 from bpftop.standstill.sockets import CLOSE_WAIT, LISTEN, OPEN, Socket, place, sockets_of
@@ -38,6 +38,7 @@ class Looks:
         self._scarcity, self._resends = Scarcity(), Resends()
         self._due = 0.0
         self._earlier: deque[tuple[float, int, int]] = deque()
+        self._backlogs: dict[int, tuple[float, Backlog]] = {}
         self._last = Standstill()
 
     def __call__(self, target: Target) -> Standstill:
@@ -78,10 +79,16 @@ class Looks:
             upstreams=_most((place(each), each.sent_ms) for each in asking if each.inode in owners),
             usual=usual if late else None,
             usual_unread=usual_unread if late else 0,
-            backlogs=tuple(_full(found, target.ports)),
+            backlogs=self._full(found, target.ports, now),
             scarce=scarce,
             resent=resent,
         )
+
+    def _full(self, found: Iterable[Socket], ports: Iterable[int], now: float) -> tuple[Backlog, ...]:
+        """The full accept queues, those that were full a moment ago too: they fill and empty by turns."""
+        self._backlogs |= {each.port: (now, each) for each in _full(found, ports)}
+        self._backlogs = {port: each for port, each in self._backlogs.items() if now - each[0] <= LINGER_S}
+        return tuple(each for _, each in sorted(self._backlogs.values(), key=lambda known: known[1].port))
 
     def _usual(self, now: float) -> tuple[int | None, int]:
         while self._earlier and self._earlier[0][0] < now - USUAL_S:

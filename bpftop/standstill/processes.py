@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -15,9 +16,10 @@ BUSY_S, BUSY_SHARE, STILL_BUSY_SHARE = 3.0, 0.9, 0.7
 """A process is busy when its first thread has not slept for so long, but for a tenth: it ran, or was ready to run."""
 RAN_SHARE = 0.2
 """Of that time it had a CPU: with less it is not busy, it is kept from working."""
+LINGER_S = 2.5
+"""A process that was stopped at one of the last looks."""
 IN_KERNEL_S = 3.0
 """Uninterruptible in every look for so long: not just the next block of a file."""
-_STATES = {"T": "stopped", "t": "stopped", "D": "in the kernel"}
 
 
 @dataclass
@@ -25,6 +27,8 @@ class _Seen:
     state: str
     since_s: float
     busy_since_s: float | None = None
+    stopped_from_s: float = -math.inf
+    stopped_to_s: float = -math.inf
     times: deque[tuple[float, float, float]] = field(default_factory=deque)
     """(when, seconds on a CPU, seconds ready for one) so far, of the last looks."""
 
@@ -61,9 +65,20 @@ class Processes:
         while len(seen.times) > 2 and now_s - seen.times[1][0] >= BUSY_S:
             seen.times.popleft()
         busy = _busy(seen)
-        if seen.state in "Tt" or (seen.state == "D" and for_s >= IN_KERNEL_S):
-            return Held(pid, comm, _STATES[seen.state], for_s, _wchan(self._proc, pid))
+        if _stops(seen, now_s):
+            return Held(pid, comm, "stopped", now_s - seen.stopped_from_s, _wchan(self._proc, pid))
+        if seen.state == "D" and for_s >= IN_KERNEL_S:
+            return Held(pid, comm, "in the kernel", for_s, _wchan(self._proc, pid))
         return Held(pid, comm, "busy", now_s - (seen.busy_since_s or now_s)) if busy else None
+
+
+def _stops(seen: _Seen, now_s: float) -> bool:
+    """Whether it is stopped, or was until a moment ago: what stops and goes on by turns stands still, too."""
+    if seen.state in "Tt":
+        if now_s - seen.stopped_to_s > LINGER_S:
+            seen.stopped_from_s = now_s
+        seen.stopped_to_s = now_s
+    return now_s - seen.stopped_to_s <= LINGER_S
 
 
 def _busy(seen: _Seen) -> bool:
