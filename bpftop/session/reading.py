@@ -27,6 +27,7 @@ from bpftop.model import (
     Text,
     TracerStatus,
 )
+from bpftop.session.late import Lateness
 from bpftop.stats.keys import KeyNames
 from bpftop.stats.tick import Slice, TickData
 from bpftop.tracer.assemble import Assembler
@@ -71,6 +72,7 @@ class Reading:
         self._meter = meter
         self._budget = budget
         self._assembler = Assembler()
+        self._lateness = Lateness()
         self._lock = threading.Lock()
         self._state = State.ATTACHING
         self._detail = self._hint = ""
@@ -116,7 +118,7 @@ class Reading:
                 code = self._source.wait(LADDER_S)
             with self._lock:
                 self._exit_code = code
-                self._ingest(self._assembler.finish(boot_ns()))
+                self._end_of_run()
             if self._stopping.is_set():
                 self._state = State.STOPPED
             again = not self._stopping.is_set() and self._again()
@@ -124,6 +126,12 @@ class Reading:
                 self._tell(None)
             if not again:
                 return
+
+    def _end_of_run(self) -> None:
+        """Take the maps that bpftrace prints at its end. The lock is held."""
+        last = self._lateness.take(self._assembler.finish(boot_ns()), self._started_ns)
+        if last is not None:
+            self._ingest(last)
 
     def _again(self) -> bool:
         """After the end of a run that nobody asked to end: start another, unless it makes no sense."""
@@ -196,6 +204,8 @@ class Reading:
         with self._lock:
             tick = self._assembler.take(message)
             if tick is not None:
+                tick = self._lateness.take(tick, self._started_ns)
+            if tick is not None:
                 if not self._stopping.is_set():
                     self._state, self._detail = State.LIVE, ""
                 part = self._ingest(tick)
@@ -256,7 +266,11 @@ class Reading:
             self._stderr.append(line[:400])
 
     def _idle(self) -> bool:
-        silent = boot_ns() - self._heard_ns > _STALLED_AFTER_NS
+        events = _events(self._source.stdout)
+        waits = bool(events & select.POLLIN)
+        if not waits:
+            self._lateness.nothing_waits()
+        silent = not waits and boot_ns() - self._heard_ns > _STALLED_AFTER_NS
         if self._state is State.LIVE and silent:
             self._state, self._detail = State.STALLED, "no sign of life from bpftrace"
         if self._backed_off_s is not None:
@@ -266,7 +280,7 @@ class Reading:
         with self._lock:
             self._tell(None)
         # Something that it started may hold its pipes open, and then their end never comes.
-        return not silent or _readable(self._source.stdout) or self._source.wait(0) is None
+        return not silent or bool(events) or self._source.wait(0) is None
 
     def _status(self) -> Status:
         return Status(
@@ -300,10 +314,11 @@ class Reading:
         )
 
 
-def _readable(descriptor: int) -> bool:
+def _events(descriptor: int) -> int:
+    """What poll(2) says of a pipe now: POLLIN, POLLHUP or nothing."""
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
-    return bool(poll.poll(0))
+    return sum(events for _, events in poll.poll(0))
 
 
 def _followed(target: Target, pids: tuple[int, ...]) -> tuple[Process, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,6 +49,31 @@ class TickData:
     """What bpftrace says it lost since the last tick: events, and now and then something else that it sent itself."""
     final: bool = False
     """The dump at the end of a run: nothing follows."""
+
+    def at(self, boot_ns: int) -> TickData:
+        """The same at another moment."""
+        return replace(self, boot_ns=boot_ns)
+
+
+def together(first: TickData, second: TickData) -> TickData:
+    """Two ticks as one that ends with the second."""
+    newer = second if len(second.counts_keys) else first
+    return replace(
+        second,
+        counts_keys=newer.counts_keys,
+        counts=newer.counts,
+        client_keys=np.concatenate([first.client_keys, second.client_keys]),
+        client_counts=np.concatenate([first.client_counts, second.client_counts]),
+        addresses={**first.addresses, **second.addresses},
+        names={**first.names, **second.names},
+        sent=second.sent or first.sent,
+        untracked=max(first.untracked, second.untracked),
+        target_pids=first.target_pids if second.target_pids is None else second.target_pids,
+        target_ports=first.target_ports if second.target_ports is None else second.target_ports,
+        records=first.records + second.records,
+        rejected=first.rejected + second.rejected,
+        lost=first.lost + second.lost,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import array
 import contextlib
 import os
 import pickle
+import signal
 import socket
 import threading
 import time
@@ -18,6 +19,9 @@ from bpftop.supervision.requests import written
 
 _ANSWER_S = 60.0
 """Finding the target among thousands of processes takes long, on a busy host longer."""
+_COSTS_S = 2.0
+"""For what the reading of bpftrace waits for; who did not answer in that time gets less the next time."""
+_COSTS_AGAIN_S = 0.05
 _POLL_S = 0.01
 
 
@@ -30,13 +34,30 @@ class Link:
         self._number = 0
         self._pids: dict[int, int] = {}
         self._early = False
+        self._costs_s = _COSTS_S
+        self._supervisor = os.getppid()
         connection.settimeout(_ANSWER_S)
 
-    def ask(self, word: str, argument: str | int = "") -> tuple[Any, list[int]]:
-        """The answer and its descriptors. Raises BpftopError: the supervisor's, or that it is gone."""
-        with self._lock:
+    def ask(self, word: str, argument: str | int = "", patience_s: float = _ANSWER_S) -> tuple[Any, list[int]]:
+        """The answer and its descriptors. Raises BpftopError: the supervisor's, or that it is gone or silent."""
+        if not self._lock.acquire(timeout=patience_s):
+            raise _gone(TimeoutError("others wait for an answer, too"))
+        try:
+            self._connection.settimeout(patience_s)
+            self._wake()
             self._send(word, argument)
             return self._received()
+        finally:
+            self._connection.settimeout(_ANSWER_S)
+            self._lock.release()
+
+    def _wake(self) -> None:
+        """It stops when we are stopped, as a shell expects, and only a shell would let it go on: we go on, so does it.
+
+        kill(2): this signal may be sent to any process of the same session.
+        """
+        with contextlib.suppress(OSError):
+            os.kill(self._supervisor, signal.SIGCONT)
 
     def _send(self, word: str, argument: str | int = "") -> None:
         self._number += 1
@@ -95,19 +116,21 @@ class Link:
         self._pids[pid] = run
         return facts, SupervisedSource(self, run, pid, pipes, rights)
 
-    def costs(self, pid: int) -> tuple[int, int, int]:
-        """As ``bpftop.tracer.overhead.program_costs``."""
+    def costs(self, pid: int) -> tuple[int, int, int] | None:
+        """As ``bpftop.tracer.overhead.program_costs``; None when the supervisor does not answer soon."""
         try:
-            value, _ = self.ask("costs", self._pids.get(pid, 0))
+            value, _ = self.ask("costs", self._pids.get(pid, 0), self._costs_s)
         except BpftopError:
-            return 0, 0, 0
+            self._costs_s = _COSTS_AGAIN_S
+            return None
+        self._costs_s = _COSTS_S
         run_ns, runs, missed = value
         return run_ns, runs, missed
 
     def statistics(self) -> int:
         """As ``bpftop.tracer.overhead.enable_statistics``."""
         try:
-            _, descriptors = self.ask("statistics")
+            _, descriptors = self.ask("statistics", "", self._costs_s)
         except BpftopError:
             return -1
         return descriptors[0] if descriptors else -1

@@ -31,8 +31,10 @@ _SYSCALL = {"x86_64": 321, "aarch64": 280, "riscv64": 280, "s390x": 351, "ppc64l
 EVERY_TICKS = 10
 KEPT = 5
 """Measurements that are averaged."""
-Costs: TypeAlias = Callable[[int], tuple[int, int, int]]
-"""From a process id to run time (ns), runs and missed runs."""
+_SHORTEST_S = 0.5
+"""After a pause many ticks come at once: what took less is no measurement of a second."""
+Costs: TypeAlias = Callable[[int], tuple[int, int, int] | None]
+"""From a process id to run time (ns), runs and missed runs; None: nobody answers, a measurement goes on."""
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -74,7 +76,10 @@ class OverheadMeter:
         due = self._ticks < EVERY_TICKS or self._ticks % EVERY_TICKS == 0
         self._ticks += 1
         self._pid, self.measured = pid, None
-        run_ns, runs, missed = self._costs(pid)
+        found = self._costs(pid)
+        if found is None:
+            return
+        run_ns, runs, missed = found
         if self._stats_fd >= 0:
             self._finish(run_ns, runs)
         elif due:
@@ -83,9 +88,10 @@ class OverheadMeter:
 
     def _begin(self) -> None:
         """Measure from now on."""
-        run_ns, runs, missed = self._costs(self._pid)
-        self._start_at(run_ns, runs)
-        self.overhead = replace(self.overhead, missed=missed)
+        found = self._costs(self._pid)
+        if found is not None:
+            self._start_at(*found[:2])
+            self.overhead = replace(self.overhead, missed=found[2])
 
     def _start_at(self, run_ns: int, runs: int) -> None:
         self._stats_fd = self._enable()
@@ -95,6 +101,8 @@ class OverheadMeter:
     def _finish(self, run_ns: int, runs: int) -> None:
         begun_ns, begun_runs, begun = self._start
         elapsed = time.monotonic() - begun
+        if 0 < elapsed < _SHORTEST_S:
+            return
         hits = runs - begun_runs
         if hits >= 0 and elapsed > 0:
             self._measured.append((run_ns - begun_ns, hits, elapsed))

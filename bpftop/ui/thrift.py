@@ -5,8 +5,12 @@ Rich resets all attributes after every span and names them all again for the nex
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import functools
 import re
+import termios
+import tty
 
 from textual.drivers.linux_driver import LinuxDriver
 
@@ -29,6 +33,34 @@ class ThriftyDriver(LinuxDriver):
     def send(self, data: str) -> None:
         """Send what is short already (bpftop.ui.direct)."""
         super().write(data)
+
+    def _sigcont_application(self, *_: object) -> None:
+        """After a stop by SIGSTOP the terminal's modes are set again, and no more.
+
+        Textual 8 starts its application mode a second time then: a second thread reads keys beside the first, raw modes
+        are kept as those to restore, and at the end it waits for ever. After its own stop (SIGTSTP) that is right.
+        """
+        if self._must_signal_resume:
+            super()._sigcont_application()
+        else:
+            with contextlib.suppress(RuntimeError):  # it does not run yet, or no more
+                asyncio.get_running_loop().call_soon_threadsafe(self._go_on)
+
+    def _go_on(self) -> None:
+        if self._writer_thread is None:
+            return
+        with contextlib.suppress(termios.error):
+            modes = termios.tcgetattr(self.fileno)
+            modes[tty.LFLAG], modes[tty.IFLAG] = (
+                self._patch_lflag(modes[tty.LFLAG]),
+                self._patch_iflag(modes[tty.IFLAG]),
+            )
+            termios.tcsetattr(self.fileno, termios.TCSANOW, modes)
+        self.write("\x1b[?1049h\x1b[?25l\x1b[?1004h")
+        self._enable_mouse_support()
+        self._enable_bracketed_paste()
+        self.flush()
+        self._app.refresh(layout=True)
 
 
 def shortened(data: str) -> str:
