@@ -11,8 +11,10 @@ from hypothesis import settings
 
 from bpftop.errors import HostError
 from bpftop.preflight import mount_tracefs, problems
+from tests.fuzz.examples import TIMES
 
-settings.register_profile("shared machine", deadline=None)  # no test asserts an absolute time, hypothesis's neither
+# No test asserts an absolute time, hypothesis's neither.
+settings.register_profile("shared machine", max_examples=100 * TIMES, deadline=None)
 settings.load_profile("shared machine")
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true", "yes"}
 

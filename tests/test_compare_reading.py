@@ -22,9 +22,10 @@ from bpftop.errors import FileError
 from bpftop.export import to_json, write_snapshot
 from bpftop.model import Accounting, Overhead, SlowRequest, Summary
 from tests.compared import HEADER, skewed, written
+from tests.fuzz.examples import examples
 from tests.snapshots import UNIX_NS, busy, measure, snapshot
 
-files = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+files = settings(examples(60), suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def read(path: Path, data: bytes | str) -> Run:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
@@ -27,6 +27,7 @@ from bpftop.stats.clients import (
     slow_count,
 )
 from bpftop.stats.series import KEPT_SLICES, WINDOWS_S, GlobalSeries
+from tests.fuzz.examples import examples
 
 MEASURES = 3
 OBSERVATIONS = st.lists(
@@ -106,7 +107,7 @@ class SeriesMachine(RuleBasedStateMachine):
             assert np.isnan(trend.rate_per_s[i]) if span == 0 else trend.rate_per_s[i] == pytest.approx(n / span)
 
 
-SeriesMachine.TestCase.settings = settings(max_examples=25, stateful_step_count=20, deadline=None)
+SeriesMachine.TestCase.settings = examples(25, 20)
 TestSeries = SeriesMachine.TestCase
 
 

@@ -21,7 +21,11 @@ from tests.fuzz import blind, lines
 from tests.fuzz.targets import FOLDER, TARGETS
 
 FINDS = Path(__file__).parent / "finds"
-PROPERTIES = [f"tests/test_{name}.py" for name in ("fuzz_models", "stats_series", "recording", "compare_reading")]
+PROPERTIES = [
+    f"tests/test_{name}.py"
+    for name in ("fuzz_models", "stats_series", "stats_store", "tracer_decode", "anyscript_decode", "anyscript_store",
+                 "scripts_macros", "scripts_compose", "recording", "compare_reading", "userspace", "export_csv")
+]  # fmt: skip
 SLOWEST_S = 30
 """An input that takes longer is a find, too."""
 
@@ -105,7 +109,8 @@ def _keep(name: str, data: bytes) -> None:
 
 def _properties(seed: int, times: int) -> int:
     environment = {**os.environ, "BPFTOP_FUZZ_TIMES": str(times)}
-    command = [sys.executable, "-m", "pytest", "-q", f"--hypothesis-seed={seed}", "--timeout", "7200", *PROPERTIES]
+    command = [sys.executable, "-m", "pytest", "-q", "-m", "hypothesis", f"--hypothesis-seed={seed}"]
+    command += ["--timeout", "7200", *PROPERTIES]
     return int(subprocess.run(command, env=environment).returncode != 0)
 
 
