@@ -239,6 +239,7 @@ def _accounts(all_: Sequence[Accounting]) -> Accounting:
         lost=sum(each.lost for each in all_),
         rejected=sum(each.rejected for each in all_),
         untracked=sum(each.untracked for each in all_),
+        unseen_ns=max(each.unseen_ns for each in all_),
     )
 
 

@@ -50,6 +50,12 @@ def lossy(lost: int) -> Snapshot:
     return replace(snapshot({"request_latency": found}, accounting=account), recent_accounting=account)
 
 
+def unseen(missing: int) -> Snapshot:
+    """The same run of 12 s without a loss, but bpftrace was started again: so many ms between its two runs."""
+    account = Accounting(PRODUCED, PRODUCED, unseen_ns=missing * 10**6)
+    return replace(lossy(0), accounting=account, recent_accounting=account)
+
+
 def samples(lost: int, folder: Path) -> Path:
     """As bpftrace itself prints them."""
     path = folder / "samples.csv"
@@ -163,10 +169,26 @@ PLACES: dict[str, Callable[[Snapshot, Path], str]] = {
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_a_little_loss_passes_and_more_than_the_limit_is_inconclusive(place: str, tmp_path: Path) -> None:
-    assert PLACES[place](lossy(FEW), tmp_path) == ""
+@pytest.mark.parametrize(("run", "many", "said"), [(lossy, MANY, SAID), (unseen, 13, "bpftrace was started again")])
+def test_a_little_loss_passes_and_more_than_the_limit_is_inconclusive(
+    run: Callable[[int], Snapshot], many: int, said: str, place: str, tmp_path: Path
+) -> None:
+    assert PLACES[place](run(FEW), tmp_path) == ""
     (tmp_path / "many").mkdir()
-    assert SAID in PLACES[place](lossy(MANY), tmp_path / "many")
+    assert said in PLACES[place](run(many), tmp_path / "many")
+
+
+def test_time_in_which_nothing_was_seen_counts_against_the_whole_run_not_its_window(tmp_path: Path) -> None:
+    shot = unseen(2000)
+    assert losses(shot).problems == (
+        "nothing was seen for 2.0 of 12.0 s, because bpftrace was started again: more than 0.1 %",
+    )
+    hour = replace(shot, started_unix_ns=shot.unix_ns - 3600 * 10**9)
+    assert losses(hour).problems == ()
+    assert losses(hour).notes == ("nothing was seen for 2.0 of 3,600.0 s, because bpftrace was started again",)
+    (tmp_path / "report.json").write_text(json.dumps(to_json(hour)))
+    assert read_run(tmp_path / "report.json").notes == losses(hour).notes
+    assert "2.00 s between two runs of bpftrace" in to_text(hour)
 
 
 def test_the_overview_never_says_that_all_is_well_of_what_it_has_not_seen() -> None:

@@ -14,7 +14,7 @@ import pytest
 from bpftop import session as session_package
 from bpftop.clock import boot_ns
 from bpftop.errors import HostError
-from bpftop.model import Process, Snapshot, State, Target, TargetKind
+from bpftop.model import Process, Snapshot, State, Target, TargetKind, losses
 from bpftop.session import Session, reading, rescan
 from bpftop.tracer.simulate import SimulatedSource, simulated_target
 from bpftop.tracer.supervisor import BpftraceSource
@@ -304,6 +304,9 @@ def test_a_crash_after_being_live_restarts_three_times_and_no_count_is_lost_or_n
     assert shown_at_end.tracer.restarts == 3
     assert shown_at_end.tracer.exit_code == 255
     assert seen == sorted(seen), "counts never fall"
+    assert shown_at_end.accounting.unseen_ns > 0, "between the last tick of one and the first of the next"
+    assert losses(shown_at_end).unseen_s < shown_at_end.window.span_s
+    assert "bpftrace was started again" in losses(shown_at_end).problems[0]
     assert shown_at_end.measures["request_latency"].summary.count == 11 + 10 + 9 + 8
     assert shown_at_end.ticks == 8
 
@@ -316,6 +319,7 @@ def test_the_rest_of_the_snapshot_lives_on_while_it_waits_to_restart(tmp_path: P
         assert shown.measures["request_latency"].summary.count == 4
         assert shown.target.pids == (11,)
     assert state(session) is State.STOPPED, "stopped while it waited"
+    assert losses(session.snapshot(None)).problems, "what came after its end was not seen"
     assert len(fake.runs) == 1
 
 

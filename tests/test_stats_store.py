@@ -149,7 +149,7 @@ def test_the_accounts_add_up_at_every_tick_and_are_exact_at_the_end(seed: int, l
     store = Store(MEASURES, STREAMS, 65_536)
     truth = Counter[str]()
     accounts = Accounting()
-    now_ns = 77 * SECOND
+    now_ns, unseen_ns = 77 * SECOND, 0
     for _ in range(chance.randrange(1, 4)):
         store.started(now_ns)
         child = ModelChild(chance, now_ns, late_s)
@@ -164,9 +164,9 @@ def test_the_accounts_add_up_at_every_tick_and_are_exact_at_the_end(seed: int, l
         truth += child.truth
         now_ns = child.now_ns + 3 * SECOND
         accounts = store.accounting
-        assert accounts == Accounting(
-            truth.total(), truth["shown"], truth["suppressed"], truth["lost"], truth["rejected"]
-        )
+        known = (truth.total(), truth["shown"], truth["suppressed"], truth["lost"], truth["rejected"])
+        assert accounts == Accounting(*known, unseen_ns=unseen_ns)
+        unseen_ns += 3 * SECOND if store.ticks else 0
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -290,6 +290,17 @@ def test_counters_of_a_new_run_are_added_to_those_before() -> None:
     assert store.measures(None)["request_latency"].summary.count == 19
     assert store.ticks == 2
     assert store.span_s(10) == pytest.approx(1 + 1 + 0.5), "the gap between the runs is not in a window"
+    assert store.accounting.unseen_ns == 3 * SECOND
+
+
+def test_figures_end_with_the_last_tick_when_the_counts_at_the_end_did_not_come() -> None:
+    store = Store(MEASURES, STREAMS, 65_536)
+    store.started(SECOND)
+    store.ingest(tick(2, {(1, 500): 8}, {}))
+    store.ingest(TickData(int(2.9 * SECOND), final=True))
+    assert store.span_s(None) == 1
+    store.started(5 * SECOND)
+    assert store.accounting.unseen_ns == 3 * SECOND
 
 
 def test_keys_of_nothing_we_know_change_nothing() -> None:

@@ -47,8 +47,10 @@ class Accounting:
             _quantity(told, name, where) for name in ("produced", "lost", "rejected", "untracked", "missed")
         )
         # Losses are since the start and the window may be shorter; so is what was produced since the start.
-        hits = _quantity(told, "overhead_hits_per_s", where) * _quantity(told, "window_s", where)
-        found = Losses(lost + rejected, produced, untracked, observed, missed, hits)
+        window_s, run_s = _quantity(told, "window_s", where), _quantity(told, "run_s", where)
+        hits = _quantity(told, "overhead_hits_per_s", where) * window_s
+        unseen_s = _quantity(told, "unseen_s", where)
+        found = Losses(lost + rejected, produced, untracked, observed, missed, hits, unseen_s, max(run_s, window_s))
         return cls(found.notes, found.problems)
 
 

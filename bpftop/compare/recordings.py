@@ -63,6 +63,7 @@ def _told(sums: list[Sum]) -> dict[str, object]:
     accounts, costs = [each.part.accounting for each in sums], [each.status.overhead for each in sums]
     names = ("produced", "lost", "rejected", "untracked")
     told: dict[str, object] = {name: max(0, sum(getattr(each, name) for each in accounts)) for name in names}
+    told["unseen_s"] = max(0, *(each.unseen_ns for each in accounts)) / 1e9
     told["missed"] = sum(each.missed for each in costs)
     told["overhead_hits_per_s"] = sum(each.hits_per_s or 0.0 for each in costs)
     told["window_s"] = max((each.part.boot_ns - each.first_ns) / 1e9 for each in sums)

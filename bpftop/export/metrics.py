@@ -117,10 +117,12 @@ def _own(snapshot: Snapshot, rising: Rising, target: Labels) -> Iterator[Family]
     yield Family("events", "counter", "Single slow requests and connections, by what became of them.", "", accounts)
     full = rising.highest("untracked", a.untracked)
     yield one("untracked_connections", "counter", "Connections that found the kernel's table full.", full)
+    unseen = rising.highest("unseen", a.unseen_ns / 1e9)
+    yield one("unseen", "counter", "Time between two runs of bpftrace: nothing was counted.", unseen, "seconds")
     if snapshot.missed is not None:
         missed = rising.added("missed", snapshot.missed)
         yield one("probe_misses", "counter", "Hits for which the kernel ran no probe: they are in no figure.", missed)
-    told = "Largest share of events, connections or probe hits that is in no figure; above 0.001 figures prove nothing."
+    told = "Largest share of events, connections, probe hits or time in no figure; above 0.001 figures prove nothing."
     yield one("loss_ratio", "gauge", told, losses(snapshot).share)
     if o.cpu_percent is not None:
         yield one("probe_cpu_ratio", "gauge", "Share of one CPU that the probes take.", o.cpu_percent / 100)

@@ -13,7 +13,7 @@ def csv_header() -> Sequence[Cell]:
     return (
         *("timestamp_ns", "duration_s", "measure", "count", "rate_per_s"),
         *("p50_ns", "p90_ns", "p95_ns", "p99_ns", "p999_ns", "max_ns"),
-        *("produced", "lost", "rejected", "untracked", "over_budget"),
+        *("produced", "lost", "rejected", "untracked", "unseen_s", "over_budget"),
         *("total_ns", "share_of_wall", "kind", "key"),
     )
 
@@ -22,7 +22,8 @@ def csv_rows(snapshot: Snapshot) -> Iterator[Sequence[Cell]]:
     """A row for each measure and counter, with an empty key, and behind it one for each of its keys."""
     a = snapshot.accounting
     start: tuple[Cell, ...] = (snapshot.unix_ns, float(snapshot.window.span_s))
-    accounts: tuple[Cell, ...] = (a.produced, a.lost, a.rejected, a.untracked, "; ".join(snapshot.over_budget))
+    lost = (a.produced, a.lost, a.rejected, a.untracked, a.unseen_ns / 1e9)
+    accounts: tuple[Cell, ...] = (*lost, "; ".join(snapshot.over_budget))
     for name, shown in snapshot.measures.items():
         s = shown.summary
         quantiles = (s.p50_ns, s.p90_ns, s.p95_ns, s.p99_ns, s.p999_ns, s.max_ns)

@@ -9,7 +9,7 @@ from typing import Any
 
 from bpftop.export.report_slow import slowest_json
 from bpftop.export.report_stood_out import stood_out_json
-from bpftop.model import ClientRow, CounterSnapshot, MeasureSnapshot, Snapshot, losses
+from bpftop.model import ClientRow, CounterSnapshot, MeasureSnapshot, Snapshot, losses, run_s
 from bpftop.stats.episodes import Episode
 from bpftop.text import safe
 
@@ -40,6 +40,8 @@ def to_json(snapshot: Snapshot, episodes: Sequence[Episode] | None = None) -> di
             "lost": a.lost,
             "rejected": a.rejected,
             "untracked": a.untracked,
+            "unseen_s": round(a.unseen_ns / 1e9, 3),
+            "run_s": round(run_s(snapshot), 3),
         },
         "loss_share": _share(losses(snapshot).share),
         "inconclusive": list(losses(snapshot).problems),

@@ -10,7 +10,7 @@ from pathlib import Path
 from bpftop.errors import FileError
 from bpftop.export.files import NameTaken, create_all
 from bpftop.export.table import Cell, share, to_csv
-from bpftop.model import Snapshot, losses
+from bpftop.model import Snapshot, losses, run_s
 
 _TRIES = 100
 
@@ -110,6 +110,7 @@ def accounting(snapshot: Snapshot) -> Iterator[Sequence[Cell]]:
     yield "quantity", "value"
     yield from (("produced", a.produced), ("shown", a.shown), ("suppressed", a.suppressed), ("lost", a.lost))
     yield from (("rejected", a.rejected), ("untracked", a.untracked))
+    yield from (("unseen_s", round(a.unseen_ns / 1e9, 3)), ("run_s", round(run_s(snapshot), 3)))
     yield from (("overhead_ns_per_hit", o.ns_per_hit), ("overhead_hits_per_s", o.hits_per_s))
     yield from (("overhead_cpu_percent", o.cpu_percent), ("missed", snapshot.missed))
     yield "loss_share", round(losses(snapshot).share, 9)

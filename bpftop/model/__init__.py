@@ -18,7 +18,7 @@ from bpftop.model.figures import (
     Summary,
     Trend,
 )
-from bpftop.model.losses import Losses, losses, recent_losses, too_much
+from bpftop.model.losses import Losses, losses, recent_losses, run_s, too_much
 from bpftop.model.messages import Attached, Heartbeat, Lost, MapPrint, Message, Record, Rejected, Text, Tick, TickEnd
 from bpftop.model.scripts import KEY_KINDS, Cost, EventStream, Measure, Program, Script
 from bpftop.model.snapshot import Accounting, Overhead, Recent, SlowRequest, Snapshot, Window
@@ -77,5 +77,6 @@ __all__ = [
     "Window",
     "losses",
     "recent_losses",
+    "run_s",
     "too_much",
 ]

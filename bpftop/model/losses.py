@@ -6,7 +6,7 @@ only place that knows the limit; whoever judges asks here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from bpftop.model.snapshot import Accounting, Snapshot
 
@@ -35,32 +35,37 @@ class Losses:
     """Hits for which the kernel ran no probe."""
     hits: float = 0
     """Hits for which it ran one."""
-    restarts: int = 0
-    """How often bpftrace ended by itself and was started again."""
+    unseen_s: float = 0
+    """Time between two runs of bpftrace, in which nothing was counted."""
+    span_s: float = 0
+    """Of how much time that is."""
 
     @property
     def _parts(self) -> tuple[tuple[float, float, str], ...]:
         """What is missing, of how much, and how it is said."""
         hits = max(self.hits, self.produced) + self.missed
         return (
-            (self.lost, self.produced, "{} of {} events were lost"),
+            (self.lost, self.produced, "{:,.0f} of {:,.0f} events were lost"),
             (self.untracked, max(self.observed, self.produced),
-             "{} connections found the kernel's table full, beside {} requests"),
-            (self.missed, hits, "{} of {} hits of the probes were missed by the kernel"),
+             "{:,.0f} connections found the kernel's table full, beside {:,.0f} requests"),
+            (self.missed, hits, "{:,.0f} of {:,.0f} hits of the probes were missed by the kernel"),
+            (self.unseen_s, max(self.span_s, self.unseen_s),
+             "nothing was seen for {:,.1f} of {:,.1f} s, because bpftrace was started again"),
         )  # fmt: skip
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What is missing and too little to matter, a sentence each."""
-        return tuple(_said(*part) for part in self._parts if part[0] and not too_much(*part[:2]))
+        return tuple(
+            said.format(part, whole) for part, whole, said in self._parts if part and not too_much(part, whole)
+        )
 
     @property
     def problems(self) -> tuple[str, ...]:
         """What makes every verdict inconclusive, a sentence each."""
-        times = "once" if self.restarts == 1 else f"{self.restarts} times"
-        cut = f"bpftrace ended by itself {times}, and until the next one ran nothing was counted"
-        found = tuple(f"{_said(*part)}: {INCONCLUSIVE}" for part in self._parts if too_much(*part[:2]))
-        return (*found, cut) if self.restarts else found
+        return tuple(
+            f"{said.format(part, whole)}: {INCONCLUSIVE}" for part, whole, said in self._parts if too_much(part, whole)
+        )
 
     @property
     def share(self) -> float:
@@ -68,16 +73,15 @@ class Losses:
         return max(min(part / whole, 1.0) if whole else float(part > 0) for part, whole, _ in self._parts)
 
 
-def _said(missing: float, whole: float, text: str) -> str:
-    return text.format(f"{missing:,.0f}", f"{whole:,.0f}")
-
-
 def losses(snapshot: Snapshot) -> Losses:
     """What is missing in the figures of a snapshot, since the start: the accounts have no window."""
-    span_s = max((snapshot.unix_ns - snapshot.started_unix_ns) / 1e9, snapshot.window.span_s)
     observed = sum(each.summary.count for each in snapshot.measures.values())
-    found = _of(snapshot, snapshot.accounting, snapshot.overhead.missed, span_s, observed)
-    return replace(found, restarts=snapshot.tracer.restarts)
+    return _of(snapshot, snapshot.accounting, snapshot.overhead.missed, run_s(snapshot), observed)
+
+
+def run_s(snapshot: Snapshot) -> float:
+    """The seconds since the start, which the accounts are of, whatever the window."""
+    return max((snapshot.unix_ns - snapshot.started_unix_ns) / 1e9, snapshot.window.span_s)
 
 
 def recent_losses(snapshot: Snapshot) -> Losses:
@@ -90,5 +94,6 @@ def recent_losses(snapshot: Snapshot) -> Losses:
 def _of(snapshot: Snapshot, account: Accounting, missed: int, span_s: float, observed: int) -> Losses:
     hits = (snapshot.overhead.hits_per_s or 0.0) * span_s
     return Losses(
-        account.lost + account.rejected, account.produced, account.untracked, observed, missed, hits
+        account.lost + account.rejected, account.produced, account.untracked, observed, missed, hits,
+        account.unseen_ns / 1e9, span_s,
     )  # fmt: skip

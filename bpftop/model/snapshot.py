@@ -77,6 +77,8 @@ class Accounting:
     """Arrived and not readable."""
     untracked: int = 0
     """Connections that found the kernel's table full: their requests are in no figure."""
+    unseen_ns: int = 0
+    """Between two runs of bpftrace, from the last counts of one to the first of the next: nothing was seen."""
 
 
 @dataclass(frozen=True, slots=True)

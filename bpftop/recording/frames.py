@@ -22,7 +22,9 @@ from bpftop.stats.tick import Keys, Named, Slice
 TIMES, COUNTS, CLIENTS, EVENTS, WORDS = 1, 2, 3, 4, 5
 MAX_FRAMES = 4096
 _PART, _FINAL, _OVERFLOWED = 1, 2, 4
-_ACCOUNTS = 6
+_ACCOUNTS = 7
+_FIRST_ACCOUNTS = 6
+"""The first recordings did not know of time in which nothing was seen."""
 _LATEST = 1 << 62
 """ns since 1970: the year 2116."""
 _MOST = 1 << 60
@@ -85,7 +87,11 @@ def decode(payload: bytes, measures: int) -> list[Frame]:
     """The frames of a block, for that many measures. Raises Damaged."""
     sections = unseal(payload)
     columns = list(unpack(sections.get(TIMES, b"")))
-    if len(columns) != 4 + _ACCOUNTS or len(columns[0]) > MAX_FRAMES or len({len(each) for each in columns}) != 1:
+    if (
+        len(columns) not in (4 + _FIRST_ACCOUNTS, 4 + _ACCOUNTS)
+        or len(columns[0]) > MAX_FRAMES
+        or len({len(each) for each in columns}) != 1
+    ):
         raise Damaged("a block has no times")
     size = len(columns[0])
     flags, unix, boot, spans = (

@@ -111,4 +111,5 @@ def difference(now: Accounting, base: Accounting) -> Accounting:
         now.lost - base.lost,
         now.rejected - base.rejected,
         now.untracked - base.untracked,
+        now.unseen_ns - base.unseen_ns,
     )

@@ -40,6 +40,7 @@ from bpftop.tracer.supervisor import harmless, map_keys
 
 _STALLED_AFTER_NS = 2_500_000_000
 _TICK_NS = 1_000_000_000
+_LATE_NS = 300_000_000
 _RESTARTS = 3
 LADDER_S = 1.0
 STEPS = ("stop", "terminate", "kill")
@@ -80,6 +81,8 @@ class Reading:
         self._exit_code: int | None = None
         self._restarts = 0
         self._runs = 1
+        self._fresh = True
+        """The run has not reported yet."""
         self._probes = 0
         self._lost_reported = 0
         self._stopping = threading.Event()
@@ -151,6 +154,9 @@ class Reading:
             self._state = State.ATTACHING
             if self._stopping.wait(2**self._restarts):
                 self._state = State.STOPPED
+                with self._lock:
+                    self._fresh = True
+                    self._ingest(TickData(boot_ns(), final=True))  # nothing was seen since the last one ended
                 return False
             self._restarts += 1
         assert self._renew is not None
@@ -165,7 +171,7 @@ class Reading:
         with self._lock:
             self._runs += 1
             self._started_ns = self._heard_ns = boot_ns()
-            self._store.started(self._started_ns)
+            self._fresh = True
             self._assembler = Assembler()
             self._state = State.ATTACHING
         return True
@@ -229,11 +235,13 @@ class Reading:
             self._source.stop()
 
     def _ingest(self, tick: TickData) -> Slice:
-        if self._store.ticks == 0:
+        if self._fresh:
             # The kernel's first tick comes one period after the attach: compiling and attaching is not measured time.
-            self._store.started(max(self._started_ns, tick.boot_ns - _TICK_NS))
+            seen_ns = 0 if tick.final and not len(tick.counts_keys) else _TICK_NS
+            self._store.started(max(self._started_ns, tick.boot_ns - seen_ns))
+            self._fresh = False
         self._figures.status = self._status()
-        part = self._figures.ingest(tick)
+        part = self._figures.ingest(replace(tick, late=boot_ns() - tick.boot_ns > _LATE_NS))
         self._look_at_the_clock()
         pids, ports = tick.target_pids, tick.target_ports
         if pids is not None:

@@ -71,4 +71,5 @@ def accounts_between(before: Accounting, after: Accounting) -> Accounting:
         lost=max(after.lost - before.lost, 0),
         rejected=max(after.rejected - before.rejected, 0),
         untracked=max(after.untracked - before.untracked, 0),
+        unseen_ns=max(after.unseen_ns - before.unseen_ns, 0),
     )

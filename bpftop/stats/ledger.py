@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from bpftop.model import Accounting, Counts
 from bpftop.stats.tick import TickData
 
@@ -15,8 +17,10 @@ class Ledger:
     When all that was sent by a tick is here, or known to be lost, the tick is settled at once. Otherwise its ``@sent``
     counts events that are on their way, and it is settled one tick late: an event that was sent before the previous
     tick and has not arrived by now may be lost. bpftrace reads the map when it gets to it, on a busy host late, so that
-    the map counts events that are younger than its tick. Until the dump at the end settles all, a loss is therefore one
-    that bpftrace told of, or one that the young ones cannot explain.
+    the map counts events that are younger than its tick, and before 0.18 it has a buffer for each CPU, so that with a
+    slow reader two ticks can come before events that are older than both. Until the dump at the end settles all, a loss
+    is therefore one that bpftrace told of, or one that the young ones cannot explain in a tick that came in time and
+    brought no event.
     """
 
     def __init__(self, measure_of_stream: list[int]) -> None:
@@ -31,6 +35,10 @@ class Ledger:
         self._young: list[int] = []
         self._previous = (0, 0, 0)
         self._untracked = 0
+
+    def gap(self, unseen_ns: int) -> None:
+        """Nothing was seen for so long."""
+        self.accounting = replace(self.accounting, unseen_ns=self.accounting.unseen_ns + max(unseen_ns, 0))
 
     def settle(self, tick: TickData, arrived: list[int], totals: Counts) -> None:
         """Take a tick and the boot times of its readable events; ``totals`` (measures,): counts since the start."""
@@ -54,15 +62,21 @@ class Ledger:
         before = self._before
         shown = before.shown + self._arrived - len(self._young)
         open_ = max(0, sent - (shown - before.shown) - self._rejected)  # sent, and neither old and here nor unreadable
-        lost_now = open_ if tick.final else min(open_, max(self._told, open_ - len(self._young)))
+        untold = 0 if arrived or tick.late else open_ - len(self._young)
+        lost_now = open_ if tick.final else min(open_, max(self._told, untold))
         lost = before.lost + lost_now if tick.final else max(self.accounting.lost, before.lost + lost_now)
-        shown += min(len(self._young), max(0, open_ - lost_now))
+        here = max(0, open_ - (lost - before.lost))
+        young = min(len(self._young), here)
+        coming = here - young  # in no part yet
+        shown += young
         rejected = before.rejected + self._rejected
+        suppressed = max(0, produced - coming - shown - lost - rejected)
         self.accounting = Accounting(
-            produced=max(produced, shown + lost + rejected),
+            produced=shown + suppressed + lost + rejected,
             shown=shown,
-            suppressed=max(0, produced - shown - lost - rejected),
+            suppressed=suppressed,
             lost=lost,
             rejected=rejected,
             untracked=before.untracked + self._untracked,
+            unseen_ns=self.accounting.unseen_ns,
         )

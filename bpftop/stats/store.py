@@ -94,12 +94,16 @@ class Store:
     def started(self, boot_ns: int) -> None:
         """A run of bpftrace begins: its counters are at 0, its first slice starts now."""
         self._series.source_restarted()
+        if self.ticks:
+            self._ledger.gap(boot_ns - self._last_ns)
         self._ledger.restarted()
         self._last_ns = boot_ns
         self._first_ns = self._first_ns or boot_ns
 
     def ingest(self, tick: TickData) -> Slice:
         """Take one tick; what it added."""
+        if tick.final and not len(tick.counts_keys) and self._series.begun:
+            tick = replace(tick, boot_ns=self._last_ns)  # its last counts did not come: the figures end before
         self.ticks += not tick.final
         span_ns = max(0, tick.boot_ns - self._last_ns) if self._last_ns else 10**9
         self._first_ns = self._first_ns or tick.boot_ns

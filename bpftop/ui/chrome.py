@@ -109,6 +109,8 @@ def accounting(snapshot: Snapshot, width: int) -> Line:
         left.append(Span(f" · rejected {account.rejected:,}", "bad"))
     if account.untracked:
         left.append(Span(f" · untracked {account.untracked:,}", "bad"))
+    if account.unseen_ns:
+        left.append(Span(f" · unseen {units.duration(account.unseen_ns)}", "bad"))
     if overhead.missed:
         left.append(Span(f" · missed {overhead.missed:,}", "warn"))
     stopped = [safe(script.name, 20) for script in snapshot.scripts if script.budget]

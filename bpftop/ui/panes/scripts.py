@@ -144,6 +144,8 @@ def tracer_lines(snapshot: Snapshot, width: int) -> list[Line]:
         clauses.append([Span(f"Linux {safe(snapshot.kernel, 40)}")])
     if tracer.restarts:
         clauses.append([Span(f"restarted {tracer.restarts} times", "warn")])
+    if unseen_ns := snapshot.accounting.unseen_ns:
+        clauses.append([Span(f"nothing was seen for {units.duration(unseen_ns)} between two runs", "bad")])
     if tracer.exit_code is not None:
         clauses.append([Span(f"exit code {tracer.exit_code}", "bad")])
     if tracer.detail:
