@@ -46,6 +46,10 @@ def _changeable(path: Path) -> HostError:
     return HostError(said, f"sudo install -m 755 {shlex.quote(str(path))} /usr/local/bin/bpftrace")
 
 
+_ANSWERS_S = 60
+"""A hundred megabytes of libraries, read for the first time on a busy host, have taken more than ten seconds."""
+
+
 def bpftrace_version(path: Path) -> str:
     """``0.17.0``; empty when the program does not say."""
     try:
@@ -58,7 +62,11 @@ def bpftrace_version(path: Path) -> str:
 def _version(path: Path, _modified_ns: int) -> str:
     try:
         run = subprocess.run(
-            [path, "--version"], capture_output=True, timeout=10, check=False, env={"PATH": os.defpath, "LANG": "C"}
+            [path, "--version"],
+            capture_output=True,
+            timeout=_ANSWERS_S,
+            check=False,
+            env={"PATH": os.defpath, "LANG": "C"},
         )
     except (OSError, subprocess.SubprocessError):
         return ""

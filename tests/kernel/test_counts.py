@@ -15,7 +15,7 @@ from bpftop.session import Session
 from bpftop.stats.past import between
 from bpftop.target import resolve
 from bpftop.ui.subject import NETWORK, Subject
-from tests.kernel.watching import Nginx, counts_by_client, final, source_for, watching
+from tests.kernel.watching import Nginx, counts_by_client, final, settled, source_for, watching
 from tests.load import delay_server, loopback_addresses, run_load, socket_loop
 
 SCRIPTS = ("requests", "connections")
@@ -69,17 +69,17 @@ def test_every_request_is_counted_once_for_its_client(
         assert load.complete
         assert load.responses == requests
         per_client = {address: count.responses for address, count in load.sources.items()}
+        snapshot = settled(session, events=True)
         for name in ("request_latency", "response_time"):
-            measure = final(session, name)
+            measure = snapshot.measures[name]
             assert measure.summary.count == requests
             assert counts_by_client(measure) == per_client
             assert measure.histogram.counts.sum() == requests
-        connections = final(session, "connection_duration")
+        connections = snapshot.measures["connection_duration"]
         assert connections.summary.count == load.connections
         assert counts_by_client(connections) == {a: c.connections for a, c in load.sources.items()}
-        assert final(session, "accept_queue_latency").summary.count == load.connections
-        assert final(session, "read_queue_latency").summary.count == requests
-        snapshot = session.snapshot(None)
+        assert snapshot.measures["accept_queue_latency"].summary.count == load.connections
+        assert snapshot.measures["read_queue_latency"].summary.count == requests
     _assert_books(snapshot)
     _assert_parts(snapshot, per_client)
     assert snapshot.accounting.produced == requests + load.connections

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bpftop.model import MeasureSnapshot, Snapshot
-from tests.kernel.watching import Nginx, assert_between, counts_by_client, final, watching
+from tests.kernel.watching import Nginx, assert_between, counts_by_client, settled, watching
 from tests.load import load_in_background
 from tests.load.told import told
 
@@ -27,8 +27,8 @@ def test_every_turn_and_the_longest_call_in_it(tmp_path: Path) -> None:
         watching(str(loop.pid), ("eventloop",)) as live,
     ):
         assert loop.tell() == {"done": 1}
-        stall, wait = final(live, "loop_stall"), final(live, "loop_wait")
-        snapshot = live.snapshot(None)
+        snapshot = settled(live, events=True)
+        stall, wait = snapshot.measures["loop_stall"], snapshot.measures["loop_wait"]
         assert loop.tell() == {"written": 1}
     truth = np.fromfile(truth_file, np.int64).reshape(-1, 5)
     of_epoll, of_poll = threads = [truth[truth[:, THREAD] == thread] for thread in dict.fromkeys(truth[:, THREAD])]

@@ -20,7 +20,7 @@ from bpftop.export.snapshot_csv import slow_requests
 from bpftop.export.table import to_csv
 from bpftop.model import Snapshot
 from bpftop.session import Session
-from tests.kernel.watching import final, free_port, running_nginx, watching
+from tests.kernel.watching import free_port, running_nginx, settled, watching
 from tests.load import loopback_addresses, run_load
 from tests.load.routes_server import SLOW_S
 
@@ -171,8 +171,8 @@ def test_every_request_is_counted_under_its_route_whatever_the_system_call() -> 
         with closing(Client(ports["msg"])) as client:
             assert client.ask(request("GET /slow")) == 200
             truth.add("GET /slow")
-        measure = final(session, "route_latency")
-        snapshot = session.snapshot(None)
+        snapshot = settled(session, events=True)
+        measure = snapshot.measures["route_latency"]
         assert {row.client: row.count for row in measure.clients} == truth.routes
         assert measure.summary.count == truth.routes.total()
         assert rows(session, "route_errors_4xx") == +truth.errors_4xx
@@ -225,8 +225,8 @@ def test_nginx_routes_are_exact_at_full_speed_and_times_are_those_of_the_request
         load = run_load(port, each * len(paths), connections=16, paths=paths, sources=sources)
         assert load.complete
         flood(port)
-        measure = final(session, "route_latency")
-        snapshot = session.snapshot(None)
+        snapshot = settled(session, events=True)
+        measure = snapshot.measures["route_latency"]
         errors = {code: rows(session, f"route_errors_{code}xx") for code in (4, 5)}
     assert sum(row.count for row in measure.clients) == measure.summary.count
     counts = {row.client: row.count for row in measure.clients if row.client != "others" and row.count > 2}

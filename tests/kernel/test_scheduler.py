@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bpftop.model import MeasureSnapshot
 from tests.kernel.missed import missed_runs, tracers
-from tests.kernel.watching import final, watching
+from tests.kernel.watching import settled, watching
 from tests.load.told import told
 
 SWITCH_NS = 5_000
@@ -108,13 +108,13 @@ def _see() -> Seen:
             assert work.tell("0") == {"done": 0}  # from here on no thread is in a wait from before the start
             begin_ns = time.monotonic_ns()
             before = _quiet(work.pid, tids)
-            first = {name: final(live, name) for name in WAITS}
+            first = dict(settled(live).measures)
             missed = -missed_runs(own)
             rival.start(str(TURNS))
             assert work.tell(str(TURNS)) == {"done": TURNS}
             done_ns = time.monotonic_ns()
             after = _quiet(work.pid, tids)
-            measured = {name: final(live, name) for name in WAITS}
+            measured = dict(settled(live).measures)
             missed += missed_runs(own)
             at_least = missed_runs(own)
             assert live.wait_tick()

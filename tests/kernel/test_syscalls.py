@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from bpftop.model import MeasureSnapshot
 from bpftop.syscalls import syscall_name
-from tests.kernel.watching import Nginx, assert_between, counts_by_client, final, wait_for, watching
+from tests.kernel.watching import Nginx, assert_between, counts_by_client, final, settled, wait_for, watching
 from tests.load import run_load
 from tests.load.told import told
 
@@ -30,8 +30,8 @@ def test_every_call_is_counted_and_timed(tmp_path: Path) -> None:
         watching(str(calls.pid), ("syscalls",)) as live,
     ):
         assert calls.tell() == {"done": 1}
-        measured = {name: final(live, name) for name in ("syscall_latency", "waiting_latency")}
-        span_ns = live.snapshot(None).window.span_s * 1e9
+        snapshot = settled(live)
+        measured, span_ns = snapshot.measures, snapshot.window.span_s * 1e9
         assert calls.tell() == {"written": 1}
     truth = np.fromfile(truth_file, np.int64).reshape(-1, 4)
     # Besides: every signal returns by a call of its own, and the answer "done" is one write.

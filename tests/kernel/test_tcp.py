@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bpftop.session import Session
-from tests.kernel.watching import assert_between, assert_counts, final, watching
+from tests.kernel.watching import assert_between, assert_counts, settled, watching
 from tests.load.ends import CLIENT, CLIENT6, SERVER, SERVER6, End, Packet, slow_link
 
 DELAY_S = 0.01
@@ -93,12 +93,13 @@ def round_trips_and_lost_packets() -> None:
             sends += _exchange(server, client, *before, times=4)[0]
             sends += _exchange(server, client, *syn_ack_lost, times=1)[0]
 
-            rtt = final(session, "smoothed_rtt")
+            measures = settled(session).measures
+            rtt = measures["smoothed_rtt"]
             rtts_ns = np.sort(np.array([send["rtts_us"] for send in sends], np.int64) * 1000)  # equal, nearly always
             assert_between(rtt.histogram, np.sort(rtts_ns[:, 0]), np.sort(rtts_ns[:, 1] + 999))
             assert_counts(rtt, {CLIENT: 41, CLIENT6: 10})
-            assert_between(final(session, "send_latency").histogram, np.zeros(51, np.int64), _spans(sends))
-            received = final(session, "receive_latency")  # those of blocking sockets are left out
+            assert_between(measures["send_latency"].histogram, np.zeros(51, np.int64), _spans(sends))
+            received = measures["receive_latency"]  # those of blocking sockets are left out
             assert_between(received.histogram, np.zeros(36, np.int64), _spans(reads))
             truth = server.network_count("RetransSegs") - old
             assert truth >= link.lost > 6
@@ -131,7 +132,8 @@ def connects_resets_and_slow_receivers() -> None:
         slow = _slow_receiver(server, client)
         _sent_after_close(server, client)
 
-        latency = final(session, "connect_latency")
+        measures = settled(session).measures
+        latency = measures["connect_latency"]
         assert all(connect["error"] for connect in refused)
         low = np.full(6, 2 * DELAY_S * 1e9, np.int64)
         assert_between(latency.histogram, low, _spans(connects))
@@ -144,7 +146,7 @@ def connects_resets_and_slow_receivers() -> None:
         assert link.seen[1, "RST"] == 3 + len(refused)
         assert _counter(session, "resets_sent") == (4, {CLIENT: 2, CLIENT6: 2})
         assert link.seen[0, "RST"] == 4
-        send = final(session, "send_latency")
+        send = measures["send_latency"]
         assert send.summary.count == 1
         assert send.summary.max_ns is not None
         assert 0.8 * slow <= send.summary.max_ns <= 1.02 * slow

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from bpftop.stats.buckets import bucket_of
-from tests.kernel.watching import assert_between, final, watching
+from tests.kernel.watching import assert_between, final, settled, watching
 from tests.load import delay_server, load_in_background, run_load
 
 
@@ -25,8 +25,8 @@ def test_request_latency_against_known_delays(delay: str) -> None:
     with delay_server(delay, seed=7) as server, watching(f":{server.port}") as session:
         load = run_load(server.port, 1500, connections=16, trace=True)
         assert load.complete
-        request_latency = final(session, "request_latency")
-        read_queue = final(session, "read_queue_latency")
+        measures = settled(session).measures
+        request_latency, read_queue = measures["request_latency"], measures["read_queue_latency"]
         truth = server.truth()
         assert_between(request_latency.histogram, *truth.bounds_ns("request_latency", load.trace))
         assert_between(read_queue.histogram, *truth.bounds_ns("read_queue_latency", load.trace), soft_share=0.1)
@@ -45,9 +45,9 @@ def test_response_time_ends_with_the_last_byte() -> None:
         load = run_load(running.port, 200, connections=4, trace=True)
         assert load.complete
         truth_low, truth_high = running.truth().bounds_ns("response_time", load.trace)
-        response = final(session, "response_time")
+        measures = settled(session).measures
+        response, first = measures["response_time"], measures["request_latency"]
         assert_between(response.histogram, truth_low, truth_high)
-        first = final(session, "request_latency")
         assert response.summary.p50_ns is not None
         assert first.summary.p50_ns is not None
         assert response.summary.p50_ns - first.summary.p50_ns > 14_000_000
@@ -76,7 +76,8 @@ def test_a_stopped_server_shows_in_the_read_queue() -> None:
             result = load.result()
             stopper.join()
         assert result.complete
-        measure = final(session, "read_queue_latency")
+        snapshot = settled(session, events=True)
+        measure = snapshot.measures["read_queue_latency"]
         low, high = server.truth().bounds_ns("read_queue_latency", result.trace)
         assert_between(measure.histogram, low, high, soft_share=0.1)
         assert measure.summary.max_ns is not None
@@ -84,8 +85,7 @@ def test_a_stopped_server_shows_in_the_read_queue() -> None:
         waited = int(measure.histogram.counts[measure.histogram.low_ns > 100_000_000].sum())
         assert np.count_nonzero(low > 103_000_000) <= waited <= np.count_nonzero(high > 98_000_000)
         assert waited > 100  # 200 connections ran into two seconds of standstill
-        slowest = session.snapshot(None).slow
-        assert any(event.fields.get("read_queue_ns", 0) > 1_000_000_000 for event in slowest)
+        assert any(event.fields.get("read_queue_ns", 0) > 1_000_000_000 for event in snapshot.slow)
 
 
 def _stop_for(pid: int, seconds: float) -> None:
@@ -123,7 +123,8 @@ def test_a_queue_time_begins_with_the_first_data_since_a_read_and_ends_with_the_
             read(1, came(b"gh"))
             assert server.recv(9) == b"h"  # nothing came since the read before
             server.sendall(b"2")
-        queue = final(session, "read_queue_latency")
+        measures = settled(session).measures
+        queue = measures["read_queue_latency"]
         low, high = (np.sort(np.array(side, np.int64)) for side in zip(*bounds, strict=True))
         assert_between(queue.histogram, low, high)
-        assert final(session, "request_latency").summary.count == 2
+        assert measures["request_latency"].summary.count == 2

@@ -22,6 +22,7 @@ from tests.kernel.watching import (
     final,
     free_port,
     running_nginx,
+    settled,
     wait_for,
     watching,
 )
@@ -79,7 +80,7 @@ def nginx_and_its_upstreams(folder: Path, requests: int) -> None:
         load = run_load(port, requests, connections=12, paths=paths, trace=True)
         assert load.complete
         assert not load.not_2xx, (folder / "error.log").read_text()[-1000:]
-        latency = final(session, "upstream_latency")
+        latency = settled(session, events=True).measures["upstream_latency"]
         asked = [kept.truth().requests, closed.truth().requests]
         truth = np.concatenate(asked)
         shown = str(closed_path)[-55:]  # with the NUL behind it these are the last 56 bytes
@@ -201,13 +202,14 @@ def what_is_an_upstream_and_what_is_not(folder: Path) -> None:
             for pair in (*old, abstract, mapped):
                 target.do("close", id=pair[0])
 
-            latency = final(session, "upstream_latency")
+            measures = settled(session).measures
+            latency, response = measures["upstream_latency"], measures["upstream_response_time"]
             tcp_peer = next(name for name in counts_by_client(latency) if name.startswith(f"{old_tcp}:"))
             counts = {f"127.0.0.1:{server.port}": 200, f"unix:{path}": 40, f"unix:{old_path}": 5, tcp_peer: 5}
             counts |= {"unix:@/abstract": 2, f"127.0.0.7:{mapped_to['port']}": 1}
             assert_counts(latency, counts)
             assert_between(latency.histogram, *_bounds(asked.latency))
-            assert_counts(response := final(session, "upstream_response_time"), counts)
+            assert_counts(response, counts)
             assert_between(response.histogram, *_bounds(asked.response))
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bpftop.userspace import Place, functions, usdt
-from tests.kernel.watching import assert_between, attached, counts_by_client, final
+from tests.kernel.watching import assert_between, attached, counts_by_client, settled
 from tests.load.build import program
 from tests.load.told import talking
 
@@ -38,8 +38,9 @@ def test_markers_and_functions_are_counted_and_timed_as_the_program_did() -> Non
         with attached(watched.pid, *scripts) as session:
             serve(other, 20)  # the same file in another process is not the target
             truth = serve(watched, REQUESTS)
-            marked, called = final(session, "usdt_latency"), final(session, "function_latency")
-            counters = session.snapshot(None).counters
+            snapshot = settled(session)
+            marked, called = snapshot.measures["usdt_latency"], snapshot.measures["function_latency"]
+            counters = snapshot.counters
     assert marked.summary.count == called.summary.count == REQUESTS == len(truth)
     assert counts_by_client(called) == {"serve": REQUESTS}
     assert counters["usdt_starts"].count == counters["function_calls"].count == REQUESTS

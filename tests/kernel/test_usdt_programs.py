@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from bpftop.userspace import Place, functions, usdt
-from tests.kernel.watching import attached, counts_by_client, final
+from tests.kernel.watching import attached, counts_by_client, final, settled
 from tests.load.build import program
 from tests.load.told import ask, talking
 
@@ -28,9 +28,9 @@ def test_every_call_of_a_recursion_and_of_each_thread_counts_and_a_leap_out_is_n
         script = functions([f"{path}:{name}" for name in ("climb", "leap", "turn")], Place((child.pid,))).script
         with attached(child.pid, script) as session:
             truth = json.loads(ask(child, "20"))
-            called = final(session, "function_latency")
-            begun = session.snapshot(None).counters["function_calls"]
-            slow = session.snapshot(None).slow
+            snapshot = settled(session, events=True)
+            called, begun = snapshot.measures["function_latency"], snapshot.counters["function_calls"]
+            slow = snapshot.slow
         assert child.poll() is None
     assert (truth["climb"], truth["leap"], truth["leap_returned"], truth["turn"]) == (200, 200, 100, 8000)
     returned = {"climb": truth["climb"], "leap": truth["leap_returned"], "turn": truth["turn"]}

@@ -22,7 +22,7 @@ def main() -> int:
     """0 when no script failed on any kernel, 1 when one did or a kernel could not be booted."""
     parser = argparse.ArgumentParser(prog="python -m tests.kernels", description=__doc__)
     parser.add_argument("labels", nargs="*", metavar="LABEL", help=", ".join(SUITES))
-    parser.add_argument("--scripts", default="", metavar="NAME,NAME", help="only these")
+    parser.add_argument("--scripts", default="", metavar="NAME,NAME", help="only these; doctor: the doctor")
     parser.add_argument("--write", action="store_true", help=f"write {PAGE.name}; takes all kernels and scripts")
     args = parser.parse_args()
     if args.write and (args.labels or args.scripts):

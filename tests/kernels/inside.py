@@ -17,6 +17,7 @@ from bpftop.scripts import catalog, compose
 from bpftop.tracer.supervisor import BpftraceSource
 from bpftop.tracer.trial import attach
 from tests.kernel import watching
+from tests.kernels import doctor
 from tests.kernels.rows import MISSED, Row
 from tests.kernels.truths import OTHERS_SHARE, TRUTHS, Counted
 
@@ -42,13 +43,18 @@ def tried(scripts: Sequence[Script]) -> Iterator[Row]:
 
 
 def _outcome(scripts: Sequence[Script], attempt: Callable[[], tuple[str, str]]) -> list[Row]:
+    state, detail = _tried(attempt)
+    return [_row(script, state, detail) for script in scripts]
+
+
+def _tried(attempt: Callable[[], tuple[str, str]]) -> tuple[str, str]:
+    """State and detail."""
     try:
-        state, detail = attempt()
+        return attempt()
     except BaseException as error:  # pytest.fail, which the helpers of the kernel tests use, is no Exception
         told = traceback.TracebackException.from_exception(error, capture_locals=True)  # nobody rewrites assert here
         print(*told.format(), sep="", file=sys.stderr)
-        state, detail = "failed", f"{type(error).__name__}: {error}"[:400]
-    return [_row(script, state, detail) for script in scripts]
+        return "failed", f"{type(error).__name__}: {error}"[:400]
 
 
 def _exact(truth: Callable[[Sequence[Script]], Counted], scripts: Sequence[Script]) -> tuple[str, str]:
@@ -70,10 +76,13 @@ def _row(script: Script, state: str, detail: str) -> Row:
 
 
 def main(names: Sequence[str]) -> int:
-    """Print the rows of the named scripts, or of all."""
+    """Print the rows of the named scripts, or of all and of the doctor."""
     watching.OTHERS_SHARE, watching.PREFERRED = OTHERS_SHARE, True
     for row in tried([script for name, script in catalog().items() if not names or name in names]):
         print(row.line(), flush=True)
+    if not names or doctor.NAME in names:
+        state, detail = _tried(lambda: (doctor.AGREES, doctor.examined(list(catalog().values()))))
+        print(Row("", os.uname().release, doctor.NAME, "", state, detail).line(), flush=True)
     return 0
 
 

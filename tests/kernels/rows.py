@@ -22,14 +22,15 @@ class Row:
     script: str
     variant: str
     state: str
-    """``exact``, ``all but N`` (MISSED), ``unavailable``, ``failed``, or ``attached``: it has no workload here."""
+    """``exact``, ``all but N`` (MISSED), ``unavailable``, ``failed``, ``attached`` (it has no workload here), or
+    ``agrees``: the doctor."""
     detail: str
     """What was counted, or why not: one sentence."""
 
     @property
     def failed(self) -> bool:
         """It should have run and did not, or counted wrong."""
-        return self.state not in ("exact", "attached", "unavailable") and not self.state.startswith(MISSED)
+        return self.state not in ("exact", "attached", "unavailable", "agrees") and not self.state.startswith(MISSED)
 
     def line(self) -> str:
         """As one line of JSON."""

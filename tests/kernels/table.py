@@ -55,7 +55,9 @@ def _notes(rows: Sequence[Row]) -> str:
     """Why something cannot run, in bpftop's own words, and what was counted where it can."""
     lines = [f"{number}. {reason}" for number, reason in enumerate(_reasons(rows), 1)]
     counted = dict.fromkeys(
-        (row.script, row.detail) for row in rows if not row.failed and row.state not in ("attached", "unavailable")
+        (row.script, row.detail)
+        for row in rows
+        if not row.failed and row.state not in ("attached", "unavailable", "agrees")
     )
     by_workload: dict[str, list[str]] = {}
     for script, detail in counted:
