@@ -9,7 +9,6 @@ import argparse
 import os
 import re
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,16 +20,15 @@ from bpftop.cli.growing import grown
 from bpftop.cli.host import narrate
 from bpftop.cli.live import given_target, live
 from bpftop.cli.report import (
-    INTERRUPTED,
     JITTER_S,
     LATE_S,
     POLL_S,
     Teller,
-    ctrl_c,
     judge,
     raise_if_failed,
     wait_until_live,
 )
+from bpftop.cli.stop import INTERRUPTED, Stop, ctrl_c
 from bpftop.errors import FileError, UsageError
 
 if TYPE_CHECKING:
@@ -133,7 +131,7 @@ def _sink(options: argparse.Namespace) -> Iterator[Sink]:
             yield events
 
 
-def _follow(session: Session | Ensemble, sink: Sink, duration: float | None, stop: threading.Event) -> None:
+def _follow(session: Session | Ensemble, sink: Sink, duration: float | None, stop: Stop) -> None:
     """Write until the time is over, the user has enough or nothing comes any more."""
     shown, last, since = 0.0, -1, time.monotonic()
     say, over = _progress(), Teller()

@@ -7,13 +7,8 @@ from __future__ import annotations
 
 import argparse
 import math
-import signal
 import sys
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from types import FrameType
 from typing import TYPE_CHECKING
 
 from bpftop.cli.choice import beside
@@ -21,6 +16,7 @@ from bpftop.cli.growing import grown
 from bpftop.cli.host import narrate
 from bpftop.cli.live import given_target, live
 from bpftop.cli.printing import WHOLE, Printer
+from bpftop.cli.stop import INTERRUPTED, Stop, ctrl_c
 from bpftop.errors import HostError, Inconclusive, UsageError
 
 if TYPE_CHECKING:
@@ -36,9 +32,7 @@ START_S = 180.0
 LATE_S = 5.0
 """A tick that comes later than this is not waited for."""
 MIN_INTERVAL_S, MAX_INTERVAL_S = 1.0, 300.0
-TWICE_S = 0.5
 _WHY = "sudo bpftop doctor --try"
-INTERRUPTED = 128 + signal.SIGINT
 
 
 def report(options: argparse.Namespace) -> int:
@@ -104,7 +98,7 @@ def _say_waiting(why: str) -> None:
     narrate(f"{why}; waiting for it")
 
 
-def _measure(session: Session | Ensemble, options: argparse.Namespace, stop: threading.Event, out: Printer) -> bool:
+def _measure(session: Session | Ensemble, options: argparse.Namespace, stop: Stop, out: Printer) -> bool:
     """Wait until the time is over or the user has enough, and print each interval on the way; False when it was cut."""
     step: float = options.interval or options.duration
     printed, over = 0, Teller()
@@ -121,7 +115,7 @@ def _measure(session: Session | Ensemble, options: argparse.Namespace, stop: thr
     return True
 
 
-def wait_until_live(session: Session | Ensemble, stop: threading.Event) -> bool:
+def wait_until_live(session: Session | Ensemble, stop: Stop) -> bool:
     """True with the first tick; False when the user stopped waiting. Raises HostError when bpftrace fails or hangs."""
     from bpftop.model import State
 
@@ -155,7 +149,7 @@ class Teller:
                 narrate(f"{sentence} (--budget SHARE or off)")
 
 
-def _wait_for(session: Session | Ensemble, seconds: float, stop: threading.Event, over: Teller, out: Printer) -> int:
+def _wait_for(session: Session | Ensemble, seconds: float, stop: Stop, over: Teller, out: Printer) -> int:
     """The number of ticks when that many seconds have been reported; 0 when the user stopped or no more ticks come."""
     last, since = -1, time.monotonic()
     while not stop.is_set():
@@ -196,27 +190,3 @@ def judge(snapshot: Snapshot) -> None:
         raise Inconclusive(f"nothing came to {snapshot.target.name} in {units.span(snapshot.window.span_s)}")
     if problems := losses(snapshot).problems:
         raise Inconclusive("; ".join(problems))
-
-
-@contextmanager
-def ctrl_c() -> Iterator[threading.Event]:
-    """The first ctrl+c ends the measurement, the second the program.
-
-    What follows within half a second is the same one: the terminal tells this process and its supervisor, which hands
-    it on.
-    """
-    stop = threading.Event()
-    first = 0.0
-
-    def on_interrupt(_number: int, _frame: FrameType | None) -> None:
-        nonlocal first
-        if stop.is_set() and time.monotonic() - first > TWICE_S:
-            raise KeyboardInterrupt
-        first = first or time.monotonic()
-        stop.set()
-
-    before = signal.signal(signal.SIGINT, on_interrupt)
-    try:
-        yield stop
-    finally:
-        signal.signal(signal.SIGINT, before)

@@ -10,7 +10,6 @@ import json
 import os
 import shlex
 import sys
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING
 from bpftop import people
 from bpftop.cli.host import host_of, narrate, prepare
 from bpftop.cli.look import save_directory, screen_options
-from bpftop.cli.report import INTERRUPTED, ctrl_c
+from bpftop.cli.stop import INTERRUPTED, Stop, ctrl_c
 from bpftop.errors import HostError, Inconclusive, ScriptError, UsageError
 from bpftop.preflight import bpftrace_path, bpftrace_version
 
@@ -131,7 +130,7 @@ def _print(program: ScriptRun, options: argparse.Namespace) -> int:
     return INTERRUPTED if stop.is_set() and options.duration else 0
 
 
-def _follow(program: ScriptRun, options: argparse.Namespace, stop: threading.Event, out: _Printer) -> None:
+def _follow(program: ScriptRun, options: argparse.Namespace, stop: Stop, out: _Printer) -> None:
     """Print what comes until the run is over; ask it to end when it is time."""
     asked, intervals = 0.0, 0
     while not program.wait(POLL_S):

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 from bpftop.cli.growing import grown
 from bpftop.cli.host import narrate
 from bpftop.cli.live import given_target, live
-from bpftop.cli.report import INTERRUPTED, Teller, ctrl_c, raise_if_failed
+from bpftop.cli.report import Teller, raise_if_failed
+from bpftop.cli.stop import INTERRUPTED, Stop, ctrl_c
 from bpftop.errors import UsageError
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ class Exporter:
 
 
 def _until(
-    stop: threading.Event, session: Session | Ensemble, exporter: Exporter, sender: OtlpSender | None, interval_s: float
+    stop: Stop, session: Session | Ensemble, exporter: Exporter, sender: OtlpSender | None, interval_s: float
 ) -> None:
     """Look after it until somebody stops it; send now and then."""
     over = Teller()
