@@ -17,9 +17,10 @@ import pytest
 from numpy.typing import NDArray
 
 from bpftop import preflight
+from bpftop.clock import boot_ns
 from bpftop.model import Histogram, MeasureSnapshot, Script, Snapshot, Target
 from bpftop.scripts import catalog, compose
-from bpftop.session import Session, boot_ns
+from bpftop.session import Session
 from bpftop.target import resolve
 from bpftop.tracer.supervisor import BpftraceSource
 from tests.kernel.missed import tracers
