@@ -1,8 +1,9 @@
 """What the screen costs at 120x40, each figure beside its aim and beside other programs in the same run.
 
-``python benchmarks/ui.py [--seconds N] [--write]``, as root, with nginx, bpftrace and pyte. bpftop watches a real nginx
-with ten clients and at most 200 requests a second. The yardsticks (yardsticks.py) are installed into ~/.cache when pip
-can have them, and left out with a word otherwise.
+``python benchmarks/ui.py [PART ...] [--seconds N] [--write]``, as root, with nginx, bpftrace and pyte. bpftop watches a
+real nginx with ten clients and at most 200 requests a second. The yardsticks (yardsticks.py) are installed into ~/.cache
+when pip can have them, and left out with a word otherwise. What a part has measured is kept there until it is measured
+again, so that a machine which is quiet for some minutes only is enough: each comparison is within one part.
 """
 
 from __future__ import annotations
@@ -14,19 +15,23 @@ import re
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median, quantiles
-from typing import NamedTuple
+from typing import NamedTuple, TypedDict
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from terminal import ROOT, SIZE, Measured, Terminal
 from watched import busy, calls, nginx
-from yardsticks import DOLPHIE, EMPTY, yardsticks
+from yardsticks import CACHE, DOLPHIE, ECHO, EMPTY, yardsticks
 
 WARM_S, IDLE_S, PRESSES, ROUNDS = 15.0, 12.0, 60, 7
+PARTS = ["programs", "first", "keys", "frames"]
 OURS = "bpftop, overview, once a second"
 STATE = re.compile(rb"ATTACHING|LIVE")
+WHOLE = re.compile(rb"own cost")
+"""In a row that only the whole screen has."""
 COUNTED = re.compile(r"([\d.]+) ?([kM]?) system calls/s")
 
 
@@ -52,22 +57,52 @@ def bpftop(*words: str) -> list[str]:
     return [str(Path(sys.executable).with_name("bpftop")), "watch", *words]
 
 
-def first_frames() -> tuple[float, float]:
-    """Median seconds to the first frame with words in it: of bpftop and of an empty Textual app, turn by turn."""
-    ours, empty = [], []
+class First(NamedTuple):
+    """Median seconds from the start, turn by turn."""
+
+    frame: float
+    """Of bpftop, to the first frame with words in it."""
+    whole: float
+    """Of bpftop, to the whole screen, drawn by Textual."""
+    empty: float
+    """Of an empty Textual app, to its words."""
+
+
+def first_frames() -> First:
+    """How long one waits for something to look at."""
+    ours, whole, empty = [], [], []
     with nginx() as port:
         for _ in range(ROUNDS):
             with Terminal(bpftop(f":{port}")) as terminal:
                 ours.append(terminal.first(STATE))
+                whole.append(terminal.first(WHOLE))
             with Terminal([sys.executable, "-c", EMPTY]) as terminal:
                 empty.append(terminal.first(re.compile(b"an empty app")))
-    return median(ours), median(empty)
+    return First(median(ours), median(whole), median(empty))
 
 
-def keys() -> tuple[list[float], float]:
-    """Seconds from each key to its redraw, and millions of system calls a second that bpftop says it counts."""
-    took = []
-    with busy(60.0) as pid, Terminal(bpftop(str(pid), "--scripts", "syscalls")) as terminal:
+class Keys(NamedTuple):
+    """Seconds from keys to redraws: p95, and the median."""
+
+    p95: float
+    median: float
+    empty_p95: float
+    """Of an empty Textual app that answers a key with one word, under the same load."""
+    empty_median: float
+    millions: float
+    """System calls a second that bpftop says it counts."""
+
+
+def keys() -> Keys:
+    """How soon a key is answered while all system calls of a dd are counted: by bpftop, and by nearly nothing."""
+    took, echoed = [], []
+    words = [sys.executable, "-c", ECHO]
+    with (
+        busy(80.0) as pid,
+        Terminal(bpftop(str(pid), "--scripts", "syscalls")) as terminal,
+        Terminal(words) as nothing,
+    ):
+        nothing.first(re.compile(b"none"))
         terminal.first(re.compile(b"LIVE"))
         terminal.read(8.0)
         before, began = calls(pid), time.monotonic()
@@ -75,6 +110,8 @@ def keys() -> tuple[list[float], float]:
             key, answer = (b"1", b"p99 over time") if index % 2 else (b"2", b"bars linear")
             took.append(terminal.press(key, re.compile(answer)))
             terminal.read(0.15 + random.random() * 0.2)
+            echoed.append(nothing.press(key, re.compile(b"key " + key)))
+            nothing.read(0.01)
         made = (calls(pid) - before) / (time.monotonic() - began)
         found = COUNTED.search(_screen(bytes(terminal.output)))
     if found is None:
@@ -82,7 +119,7 @@ def keys() -> tuple[list[float], float]:
     said = float(found[1]) * {"": 1, "k": 1e3, "M": 1e6}[found[2]]
     if abs(said / made - 1) > 0.2:
         raise RuntimeError(f"bpftop counts {said:.0f}/s, the kernel says {made:.0f}/s")
-    return took, said / 1e6
+    return Keys(quantiles(took, n=20)[-1], median(took), quantiles(echoed, n=20)[-1], median(echoed), said / 1e6)
 
 
 def _screen(output: bytes) -> str:
@@ -130,31 +167,62 @@ def programs(seconds: float) -> dict[str, Measured]:
 UNCHANGED = "bpftop, no request comes"
 
 
-def aims(seconds: float) -> tuple[list[Aim], dict[str, Measured], dict[str, float]]:
-    """Every figure with its aim, what each program cost, and the frame of each pane in ms."""
-    rows = programs(seconds)
+class Parts(TypedDict, total=False):
+    """What has been measured, by its part."""
+
+    programs: dict[str, Measured]
+    first: First
+    keys: Keys
+    frames: dict[str, float]
+
+
+def measured(parts: Sequence[str], seconds: float) -> Parts:
+    """Measure these parts, keep them, and return all that are kept."""
+    file = CACHE / "ui.json"
+    kept: Parts = json.loads(file.read_text()) if file.exists() else {}
+    ways: dict[str, Callable[[], object]] = {
+        "programs": lambda: programs(seconds), "first": first_frames, "keys": keys, "frames": frames
+    }  # fmt: skip
+    for part in parts:
+        kept[part] = ways[part]()  # type: ignore[literal-required]
+        CACHE.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(kept))
+    if lacking := [part for part in PARTS if part not in kept]:
+        raise SystemExit(f"not measured yet: {' '.join(lacking)}")
+    kept["programs"] = {name: Measured(*row) for name, row in kept["programs"].items()}
+    kept["first"], kept["keys"] = First(*kept["first"]), Keys(*kept["keys"])
+    return kept
+
+
+def aims(parts: Parts) -> list[Aim]:
+    """Every figure with its aim."""
+    rows, first, pressed, pane_ms = parts["programs"], parts["first"], parts["keys"], parts["frames"]
     ours, idle = rows[OURS], rows[UNCHANGED]
-    first_s, empty_s = first_frames()
-    took, millions = keys()
-    pane_ms = frames()
     slowest = max(pane_ms, key=lambda each: pane_ms[each])
     found = [Aim("CPU at 1 Hz, of a core", ours.cpu, 1.2, "%")]
     if DOLPHIE in rows:
         found.append(Aim("the same, of dolphie's", ours.cpu / rows[DOLPHIE].cpu, 0.1, "of it"))
+    beside = (
+        f"{pressed.millions:.2f} M events/s counted; median {pressed.median * 1000:.0f} ms; an app with one word: "
+        f"{pressed.empty_p95 * 1000:.0f} and {pressed.empty_median * 1000:.0f} ms"
+    )
+    whole = (
+        f"{first.frame * 1000:.0f} and {first.empty * 1000:.0f} ms; the whole screen {first.whole / first.empty:.1f}"
+    )
     found += [
         Aim("to the terminal", ours.bytes_per_s / 1024, 6, "KB/s"),
         Aim("to the terminal while nothing changes", idle.bytes_per_s / 1024, 1, "KB/s"),
         Aim("CPU of one frame, the dearest pane", pane_ms[slowest], 5, "ms", slowest),
-        Aim("key to redraw, p95", quantiles(took, n=20)[-1] * 1000, 50, "ms", f"{millions:.2f} M events/s counted"),
-        Aim("first frame, of an empty Textual app's", first_s / empty_s, 1.3, "of it",
-            f"{first_s * 1000:.0f} and {empty_s * 1000:.0f} ms"),
+        Aim("key to redraw, p95", pressed.p95 * 1000, 50, "ms", beside),
+        Aim("first frame, of an empty Textual app's", first.frame / first.empty, 1.3, "of it", whole),
         Aim("PSS", ours.pss_mb, 55, "MB"),
     ]  # fmt: skip
-    return found, rows, pane_ms
+    return found
 
 
-def told(found: list[Aim], rows: dict[str, Measured], pane_ms: dict[str, float]) -> str:
+def told(parts: Parts) -> str:
     """The tables."""
+    found, rows, pane_ms = aims(parts), parts["programs"], parts["frames"]
     lines = ["| | aim | measured | met | |", "|---|---|---|---|---|", *(each.row for each in found), ""]
     lines += ["| | CPU of a core | to the terminal | PSS | bpftop's CPU is |", "|---|---|---|---|---|"]
     for name, each in rows.items():
@@ -169,10 +237,12 @@ def told(found: list[Aim], rows: dict[str, Measured], pane_ms: dict[str, float])
 def main() -> None:
     """Measure one after the other and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], default=PARTS, help="what to measure; default: all")
+    parser.add_argument("--told", action="store_true", help="measure nothing, tell what is kept")
     parser.add_argument("--seconds", type=float, default=20.0, help="how long each one is looked at")
     parser.add_argument("--write", action="store_true", help="write the tables into benchmarks/README.md")
     options = parser.parse_args()
-    tables = told(*aims(options.seconds))
+    tables = told(measured([] if options.told else options.parts, options.seconds))
     print(tables)
     if options.write:
         place = ROOT / "benchmarks/README.md"

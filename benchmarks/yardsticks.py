@@ -22,6 +22,14 @@ class Empty(App):
     def compose(self): yield Static("an empty app")
 Empty().run()
 """
+ECHO = """
+from textual.app import App
+from textual.widgets import Static
+class Echo(App):
+    def compose(self): yield Static("none")
+    def on_key(self, event): self.query_one(Static).update(f"key {event.key}", layout=False)
+Echo().run()
+"""
 EMPTY_WITH_NUMPY = f"import numpy\n{EMPTY}"
 COUNTER = """
 from textual.app import App

@@ -20,6 +20,8 @@ _PIPE = 1 << 20
 _POLL_S = 0.25
 _GATHER_S, _LITTLE = 0.03, 32 << 10
 """bpftrace writes every map and event of its own; while little comes, what comes within so long is read at once."""
+_LATER_GATHER_S, _YOUNG_S = 0.12, 5.0
+"""After the first seconds nobody waits for the next event: each look costs as much as reading ten lines."""
 T = TypeVar("T")
 
 
@@ -48,6 +50,7 @@ def pump_lines(
         selector.register(source.stdout, selectors.EVENT_READ, out)
         selector.register(source.stderr, selectors.EVENT_READ, err)
         looked, size = -_POLL_S, 0
+        old = time.monotonic() + _YOUNG_S
         while selector.get_map():
             if (now := time.monotonic()) - looked >= _POLL_S / 2:
                 looked = now
@@ -55,7 +58,7 @@ def pump_lines(
                     break
             ready = selector.select(_POLL_S)
             if ready and size < _LITTLE:
-                time.sleep(_GATHER_S)
+                time.sleep(_GATHER_S if now < old else _LATER_GATHER_S)
             size = 0
             for key, _ in ready:
                 chunk = os.read(key.fd, _CHUNK)

@@ -40,6 +40,8 @@ class BpftopApp(Shell):
     ) -> None:
         super().__init__(options)
         self._session, self._save, self._recorder = session, save, recorder
+        self.player = session if isinstance(session, Player) else None
+        """The session, when it plays a recording. Asked once: it looks for every name of the protocol."""
         self._stopped: frozenset[str] = frozenset()
         """The scripts that were stopped by the budget and have been told."""
         self._eager = True
@@ -90,11 +92,6 @@ class BpftopApp(Shell):
     def snapshot(self, window_s: float | None, until_unix_ns: int | None = None) -> Snapshot:
         """The figures of now, or of a moment of the last ten minutes."""
         return self._session.snapshot(window_s, until_unix_ns)
-
-    @property
-    def player(self) -> Player | None:
-        """The session, when it plays a recording."""
-        return self._session if isinstance(self._session, Player) else None
 
     @property
     def can_record(self) -> bool:
