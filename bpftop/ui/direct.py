@@ -42,31 +42,28 @@ class Cells(NamedTuple):
 
 
 _looks: list[Look] = []
-_codes: dict[Look, str] = {}
+_codes: dict[tuple[Role, Role], str] = {}
 
 
 def code_of(fill: Role, role: Role) -> str:
     """The character that stands for a look: rows of looks are compared and cut as texts are."""
-    look = Look(fill, role)
-    code = _codes.get(look)
+    code = _codes.get((fill, role))
     if code is None:
-        code = _codes[look] = chr(len(_looks))
-        _looks.append(look)
+        code = _codes[fill, role] = chr(len(_looks))
+        _looks.append(Look(fill, role))
     return code
 
 
 def cells(row: Line, width: int, clean: Callable[[str], str]) -> Cells | None:
     """A row of the screen cell by cell; None when a character of it takes two cells, or none."""
-    text: list[str] = []
-    looks: list[str] = []
-    for span in row.spans:
-        said = clean(span.text)
-        text.append(said)
-        looks.append(code_of(span.fill or row.fill, span.role) * len(said))
-    whole = "".join(text)
+    whole = clean(row.text)
     if cell_len(whole) != len(whole):
         return None
-    return Cells(whole.ljust(width)[:width], "".join(looks).ljust(width, code_of(row.fill, ""))[:width])
+    ground = row.fill
+    looks = "".join([code_of(fill or ground, role) * len(text) for text, role, fill in row.spans])
+    if len(looks) != len(whole):  # something was not fit to be shown
+        return None
+    return Cells(whole.ljust(width)[:width], looks.ljust(width, code_of(ground, ""))[:width])
 
 
 class Pen:

@@ -106,8 +106,11 @@ def fit(row: Line, width: int) -> Line:
 
 def pad(text: str, width: int, *, left: bool = False) -> str:
     """The text in exactly ``width`` cells, right-aligned unless ``left``."""
-    text = cut(text, width)
-    blank = " " * (width - cell_len(text))
+    size = cell_len(text)
+    if size > width:
+        text = cut(text, width)
+        size = cell_len(text)
+    blank = " " * (width - size)
     return text + blank if left else blank + text
 
 

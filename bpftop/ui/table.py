@@ -124,8 +124,12 @@ def _cells(columns: Sequence[Column[Row]], sizes: Sequence[int], row: Row, gap: 
 
 def _aligned(span: Span, size: int, left: bool) -> Span:
     """A number that does not fit is never cut (a wrong number): it is replaced by an ellipsis."""
-    if left or cell_len(span.text) <= size:
-        return Span(pad(span.text, size, left=left), span.role)
+    taken = cell_len(span.text)
+    if taken <= size:
+        blank = " " * (size - taken)
+        return Span(span.text + blank if left else blank + span.text, span.role)
+    if left:
+        return Span(pad(span.text, size, left=True), span.role)
     return Span(pad("…", size), span.role) if span.text[:1].isdigit() else Span(cut(span.text, size), span.role)
 
 
@@ -145,10 +149,8 @@ def sparkline(values: NDArray[np.float64], width: int, level: float | None = Non
         low = min(low, float(np.log10(level)))
     scale = max(float(logs[usable].max()) - low, 0.3)
     marks = "▁▂▃▄▅▆▇"
-    cells = (
-        marks[min(int((each - low) / scale * 6.99), 6)] if good else " "
-        for each, good in zip(logs, usable, strict=True)
-    )
+    heights = np.minimum((logs - low) / scale * 6.99, 6).astype(np.int64)
+    cells = [marks[height] if good else " " for height, good in zip(heights.tolist(), usable.tolist(), strict=True)]
     return "".join(cells).rjust(width)
 
 
