@@ -36,6 +36,8 @@ class Canvas(NamedKeys, Widget):
         self._pen: Pen | None = None
         self._placed: dict[int, tuple[Line, Cells | None]] = {}
         """The rows that were sent last, cell by cell."""
+        self._coming: tuple[int, int] | None = None
+        """The size that it will have when it is shown."""
 
     def lines(self, width: int, height: int) -> list[Line]:
         """What to show in an area of this size: at most ``height`` lines."""
@@ -46,9 +48,13 @@ class Canvas(NamedKeys, Widget):
         width, height = self.size
         if not width or not height or not self.is_attached:
             self._drawn = []
+            if self._coming is not None and self.is_attached:
+                self._drawn_width = self._coming[0]
+                self._drawn = self._fitted(*self._coming)
+                self._styles_cache.clear()
             return
-        rows = [fit(row, width) if row.cells > width else row for row in self.lines(width, height)[:height]]
-        rows += [EMPTY] * (height - len(rows))
+        self._coming = None
+        rows = self._fitted(width, height)
         before, self._drawn = self._drawn, rows
         if len(before) != height or self._drawn_width != width:
             self._drawn_width = width
@@ -63,6 +69,14 @@ class Canvas(NamedKeys, Widget):
         if changed and not self._send(changed, width):
             parts = ((y, *part) for y, old, new in changed for part in differing(old, new, width))
             self.refresh(*(Region(start, y, end - start, 1) for y, start, end in parts))
+
+    def _fitted(self, width: int, height: int) -> list[Line]:
+        rows = [fit(row, width) if row.cells > width else row for row in self.lines(width, height)[:height]]
+        return rows + [EMPTY] * (height - len(rows))
+
+    def expect(self, width: int, height: int) -> None:
+        """It is about to be shown in this size: what it draws until then is what is seen first, not a blank."""
+        self._coming = (width, height) if width > 0 and height > 0 and not self.size.area else None
 
     def _send(self, changed: list[tuple[int, Line, Line]], width: int) -> bool:
         """Write the cells that differ past Textual; False when that cannot be (see ``bpftop.ui.direct``)."""

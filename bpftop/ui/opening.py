@@ -66,8 +66,9 @@ class Opening(Scrubbing, inherit_bindings=False):
 
     def _turn(self) -> None:
         """Show what is to be in front now."""
-        pane = self.in_front
-        self.query_one(ContentSwitcher).current = pane.id
+        pane, switcher = self.in_front, self.query_one(ContentSwitcher)
+        pane.expect(*(switcher.size - (pane.styles.gutter.width, pane.styles.gutter.height)))
+        switcher.current = pane.id
         pane.focus()
         self.show_pane()
 
