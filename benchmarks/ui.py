@@ -1,9 +1,9 @@
 """What the screen costs at 120x40, each figure beside its aim and beside other programs in the same run.
 
-``python benchmarks/ui.py [PART ...] [--seconds N] [--write]``, as root, with nginx, bpftrace and pyte. bpftop watches a
-real nginx with ten clients and at most 200 requests a second. The yardsticks (yardsticks.py) are installed into ~/.cache
-when pip can have them, and left out with a word otherwise. What a part has measured is kept there until it is measured
-again, so that a machine which is quiet for some minutes only is enough: each comparison is within one part.
+``python benchmarks/ui.py [PART ...] [--seconds N] [--write]``, as root, with nginx, bpftrace and pyte. bpftop watches
+a real nginx with ten clients and at most 200 requests a second. The yardsticks (yardsticks.py) are installed into
+~/.cache when pip can have them, and left out with a word otherwise. What a part has measured is kept there until it is
+measured again, so that a machine which is quiet for some minutes is enough: each comparison is within one part.
 """
 
 from __future__ import annotations
