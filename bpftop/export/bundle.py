@@ -137,7 +137,7 @@ def _accounts(snapshot: Snapshot) -> Iterator[str]:
     yield (
         f"Events since the start: {a.produced:,} counted = {a.shown:,} shown + {a.suppressed:,} suppressed "
         f"+ {a.lost:,} lost + {a.rejected:,} rejected; {a.untracked:,} connections untracked; "
-        f"{units.duration(a.unseen_ns)} unseen between two runs of bpftrace; "
+        f"{units.duration(a.unseen_ns)} without counts from bpftrace; "
         f"missed: {'unknown' if missed is None else f'{missed:,}'}."
     )
     yield from (f"- {_cell(sentence)}" for sentence in snapshot.over_budget)

@@ -118,7 +118,7 @@ def _own(snapshot: Snapshot, rising: Rising, target: Labels) -> Iterator[Family]
     full = rising.highest("untracked", a.untracked)
     yield one("untracked_connections", "counter", "Connections that found the kernel's table full.", full)
     unseen = rising.highest("unseen", a.unseen_ns / 1e9)
-    yield one("unseen", "counter", "Time between two runs of bpftrace: nothing was counted.", unseen, "seconds")
+    yield one("unseen", "counter", "Time of which no counts came from bpftrace.", unseen, "seconds")
     if snapshot.missed is not None:
         missed = rising.added("missed", snapshot.missed)
         yield one("probe_misses", "counter", "Hits for which the kernel ran no probe: they are in no figure.", missed)

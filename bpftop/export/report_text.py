@@ -133,7 +133,7 @@ def _accounting(snapshot: Snapshot) -> Iterator[str]:
     if a.untracked:
         yield f"         {units.count(a.untracked)} connections found the kernel's table full: they are in no figure"
     if a.unseen_ns:
-        yield f"         {units.duration(a.unseen_ns)} between two runs of bpftrace in which nothing was seen"
+        yield f"         {units.duration(a.unseen_ns)} of which no counts came from bpftrace"
     for problem in losses(snapshot).problems:
         said = textwrap.wrap(f"inconclusive: {safe(problem, 200)}", WIDTH - 9)
         yield from (f"         {each}" for each in said)

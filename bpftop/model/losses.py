@@ -36,7 +36,7 @@ class Losses:
     hits: float = 0
     """Hits for which it ran one."""
     unseen_s: float = 0
-    """Time between two runs of bpftrace, in which nothing was counted."""
+    """Time that no counts are of: between two runs of bpftrace, or what a slow reader left unread at its end."""
     span_s: float = 0
     """Of how much time that is."""
 
@@ -50,7 +50,7 @@ class Losses:
              "{:,.0f} connections found the kernel's table full, beside {:,.0f} requests"),
             (self.missed, hits, "{:,.0f} of {:,.0f} hits of the probes were missed by the kernel"),
             (self.unseen_s, max(self.span_s, self.unseen_s),
-             "nothing was seen for {:,.1f} of {:,.1f} s, because bpftrace was started again"),
+             "no counts came from bpftrace for {:,.1f} of {:,.1f} s"),
         )  # fmt: skip
 
     @property

@@ -78,7 +78,8 @@ class Accounting:
     untracked: int = 0
     """Connections that found the kernel's table full: their requests are in no figure."""
     unseen_ns: int = 0
-    """Between two runs of bpftrace, from the last counts of one to the first of the next: nothing was seen."""
+    """Time that no counts are of: from the last ones of a bpftrace to the first of the next, or to the end when it had
+    so much before them that they did not come any more."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,7 +77,7 @@ class Session(Reading):
 
     def stop(self) -> None:
         """End the source within 3 s: SIGINT, then SIGTERM, then SIGKILL. The last counts are in the next snapshot."""
-        self._stopping.set()
+        self._ask_to_end()
         for step in STEPS:
             if not self._thread.is_alive():
                 break

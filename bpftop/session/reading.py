@@ -83,6 +83,8 @@ class Reading:
         self._runs = 1
         self._fresh = True
         """The run has not reported yet."""
+        self._asked_ns = 0
+        """When it was asked to end (boot time)."""
         self._probes = 0
         self._lost_reported = 0
         self._stopping = threading.Event()
@@ -221,16 +223,29 @@ class Reading:
             if self._source.pid is not None and self._budget.take(self._meter, observed):
                 self._back_off()
 
+    def _unread_ns(self, tick: TickData) -> int:
+        """How long before we ended it the run had reported for the last time, when that was more than a tick too long
+        and its counts do not come any more: they stood behind what was not read."""
+        if not tick.final or len(tick.counts_keys) or not self._asked_ns:
+            return 0
+        silent_ns = self._asked_ns - self._store.last_ns
+        return silent_ns if silent_ns > 2 * _TICK_NS else 0
+
     def _asked_to_end(self) -> bool:
         """Whether the run ends, or soon will, because this session wants it to."""
         return self._stopping.is_set() or self._next_target is not None
+
+    def _ask_to_end(self) -> None:
+        if not self._stopping.is_set():
+            self._asked_ns = boot_ns()
+        self._stopping.set()
 
     def _back_off(self) -> None:
         """End bpftrace: it costs more than it may. Its figures stay as they are."""
         if not self._stopping.is_set():
             span_s = self._store.span_s(None)
             self._detail = f"stopped after {units.span(span_s)}: {self._budget.told}"
-            self._stopping.set()
+            self._ask_to_end()
             self._backed_off_s = time.monotonic()
             self._source.stop()
 
@@ -241,7 +256,8 @@ class Reading:
             self._store.started(max(self._started_ns, tick.boot_ns - seen_ns))
             self._fresh = False
         self._figures.status = self._status()
-        part = self._figures.ingest(replace(tick, late=boot_ns() - tick.boot_ns > _LATE_NS))
+        late = boot_ns() - tick.boot_ns > _LATE_NS
+        part = self._figures.ingest(replace(tick, late=late, unseen_ns=self._unread_ns(tick)))
         self._look_at_the_clock()
         pids, ports = tick.target_pids, tick.target_ports
         if pids is not None:

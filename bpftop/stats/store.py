@@ -88,6 +88,11 @@ class Store:
         self._rings = [EventRing(len(stream.fields)) for stream in self._streams]
         self._first_ns = self._last_ns = boot_ns
 
+    @property
+    def last_ns(self) -> int:
+        """Boot time up to which the figures go."""
+        return self._last_ns
+
     def _position(self, measure: str) -> int:
         return next(i for i, m in enumerate(self._measures) if m.name == measure)
 
@@ -102,8 +107,9 @@ class Store:
 
     def ingest(self, tick: TickData) -> Slice:
         """Take one tick; what it added."""
-        if tick.final and not len(tick.counts_keys) and self._series.begun:
+        if tick.unseen_ns or (tick.final and not len(tick.counts_keys) and self._series.begun):
             tick = replace(tick, boot_ns=self._last_ns)  # its last counts did not come: the figures end before
+        self._ledger.gap(tick.unseen_ns)
         self.ticks += not tick.final
         span_ns = max(0, tick.boot_ns - self._last_ns) if self._last_ns else 10**9
         self._first_ns = self._first_ns or tick.boot_ns

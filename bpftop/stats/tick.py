@@ -47,6 +47,8 @@ class TickData:
     """Records that arrived and could not be read, since the last tick."""
     lost: int = 0
     """What bpftrace says it lost since the last tick: events, and now and then something else that it sent itself."""
+    unseen_ns: int = 0
+    """So much time passed before the run was ended, and its counts did not come any more."""
     late: bool = False
     """It was read long after its time."""
     final: bool = False

@@ -29,7 +29,7 @@ LOAD_S = 2.0
 LEAST = 2000
 MAX_REQUESTS = 40_000
 """Of a cell whose rate is as much as goes."""
-SETTLE_S = {"full": 5.0, "slow": 30.0, "stalled": 10.0}
+SETTLE_S = {"full": 10.0, "slow": 60.0, "stalled": 10.0}
 
 
 @dataclass(frozen=True, slots=True)

@@ -145,7 +145,7 @@ def tracer_lines(snapshot: Snapshot, width: int) -> list[Line]:
     if tracer.restarts:
         clauses.append([Span(f"restarted {tracer.restarts} times", "warn")])
     if unseen_ns := snapshot.accounting.unseen_ns:
-        clauses.append([Span(f"nothing was seen for {units.duration(unseen_ns)} between two runs", "bad")])
+        clauses.append([Span(f"no counts of {units.duration(unseen_ns)}", "bad")])
     if tracer.exit_code is not None:
         clauses.append([Span(f"exit code {tracer.exit_code}", "bad")])
     if tracer.detail:
