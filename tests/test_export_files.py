@@ -6,10 +6,8 @@ import errno
 import os
 import pwd
 import stat
-import subprocess
 import tempfile
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,37 +15,11 @@ import pytest
 from bpftop.errors import FileError
 from bpftop.export import files, write_snapshot
 from bpftop.export.files import NameTaken, create_all
+from tests.obstacles import NOBODY, every_plant, folder, plant, read_only, root, small_disk, victim
 from tests.processes import as_nobody
 from tests.snapshots import snapshot
 
-NOBODY = 65534
-root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
-
-
-@pytest.fixture
-def victim(tmp_path: Path) -> Path:
-    path = tmp_path / "victim"
-    path.write_text("precious")
-    return path
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    path = tmp_path / "here"
-    path.mkdir()
-    return path
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 64 KiB."""
-    path = tmp_path / "small"
-    path.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(path)], check=True)
-    try:
-        yield path
-    finally:
-        subprocess.run(["umount", str(path)], check=True)
+__all__ = ["folder", "small_disk", "victim"]
 
 
 def test_files_are_made_whole(folder: Path) -> None:
@@ -59,21 +31,10 @@ def test_files_are_made_whole(folder: Path) -> None:
     assert sorted(os.listdir(folder)) == ["a.csv", "b.csv"]
 
 
-@pytest.mark.parametrize("plant", ["file", "symlink", "dangling", "hardlink", "fifo", "directory"])
-def test_nothing_planted_is_followed_or_overwritten(folder: Path, victim: Path, plant: str) -> None:
+@every_plant
+def test_nothing_planted_is_followed_or_overwritten(folder: Path, victim: Path, kind: str) -> None:
     path = folder / "b.csv"
-    if plant == "file":
-        path.write_text("precious")
-    elif plant == "symlink":
-        path.symlink_to(victim)
-    elif plant == "dangling":
-        path.symlink_to(folder / "nowhere")
-    elif plant == "hardlink":
-        os.link(victim, path)
-    elif plant == "fifo":
-        os.mkfifo(path)
-    else:
-        path.mkdir()
+    plant(path, kind, victim)
     before = os.lstat(path)
     with pytest.raises(NameTaken, match="exists already"):
         create_all(folder, {"a.csv": "new", "b.csv": "new"})
@@ -149,7 +110,7 @@ def test_a_full_disk_keeps_the_old_file(small_disk: Path) -> None:
 
 @root
 def test_a_read_only_file_system_is_said(small_disk: Path) -> None:
-    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    read_only(small_disk)
     with pytest.raises(FileError, match="Read-only file system"):
         create_all(small_disk, {"a.csv": "x"})
 

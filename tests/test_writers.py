@@ -8,9 +8,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
-import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,13 +23,11 @@ from bpftop.export.anyscript_tables import write_run
 from bpftop.export.bundle import write_bundle
 from bpftop.pytest_plugin import kept
 from bpftop.recording.blocks import Scanned, scan
+from tests.obstacles import NOBODY, every_plant, folder, plant, read_only, root, small_disk, victim
 from tests.processes import as_nobody
 from tests.recorded import StoryRun
 from tests.snapshots import snapshot
 from tests.ui import runs
-
-NOBODY = 65534
-root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
 
 def _recorded(folder: Path) -> None:
@@ -91,6 +88,7 @@ WRITERS = {
     "--prometheus-textfile": Writer(lambda folder: files.replace(folder / "a.prom", "x 1\n" * 3000), 0o644, "replaces"),
     "--bpftop-save": Writer(_saved, 0o644, "replaces"),
 }
+__all__ = ["folder", "small_disk", "victim"]
 EVERY = pytest.mark.parametrize("name", WRITERS)
 
 
@@ -122,25 +120,6 @@ def said(name: str, folder: Path) -> str:
     return why
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    path = tmp_path / "here"
-    path.mkdir()
-    return path
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 8 KiB."""
-    path = tmp_path / "small"
-    path.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8k", "tmpfs", str(path)], check=True)
-    try:
-        yield path
-    finally:
-        subprocess.run(["umount", str(path)], check=True)
-
-
 @EVERY
 def test_what_is_made_is_readable_by_whom_it_should_be_and_nothing_else_is_there(name: str, folder: Path) -> None:
     assert said(name, folder) == ""
@@ -150,14 +129,15 @@ def test_what_is_made_is_readable_by_whom_it_should_be_and_nothing_else_is_there
 
 
 @EVERY
-@pytest.mark.parametrize("plant", ["file", "symlink", "dangling", "hardlink", "fifo", "directory"])
-def test_nothing_planted_is_followed_or_overwritten(name: str, plant: str, folder: Path, tmp_path: Path) -> None:
-    writer, other, victim = WRITERS[name], tmp_path / "other", tmp_path / "victim"
+@every_plant
+def test_nothing_planted_is_followed_or_overwritten(
+    name: str, kind: str, folder: Path, victim: Path, tmp_path: Path
+) -> None:
+    writer, other = WRITERS[name], tmp_path / "other"
     other.mkdir()
-    victim.write_text("precious")
     assert said(name, other) == ""
     for one in made(other):
-        _plant(folder / one, plant, victim)
+        plant(folder / one, kind, victim)
     before = tree(folder)
     why = said(name, folder)
     after = tree(folder)
@@ -168,7 +148,7 @@ def test_nothing_planted_is_followed_or_overwritten(name: str, plant: str, folde
         assert why == ""
         assert {path: after[path] for path in before} == before, "what was planted is as it was"
         assert len(made(folder)) == 2 * len(made(other))
-    elif plant == "directory":
+    elif kind == "directory":
         assert "was not written" in why
         assert after == before
     else:
@@ -176,21 +156,6 @@ def test_nothing_planted_is_followed_or_overwritten(name: str, plant: str, folde
         assert tree(other) == after, "the name is that of a whole new file"
     assert victim.read_text() == "precious"
     assert not (tmp_path / "nowhere").exists()
-
-
-def _plant(path: Path, plant: str, victim: Path) -> None:
-    if plant == "file":
-        path.write_text("precious")
-    elif plant == "symlink":
-        path.symlink_to(victim)
-    elif plant == "dangling":
-        path.symlink_to(victim.parent / "nowhere")
-    elif plant == "hardlink":
-        os.link(victim, path)
-    elif plant == "fifo":
-        os.mkfifo(path)
-    else:
-        path.mkdir()
 
 
 @EVERY
@@ -243,7 +208,7 @@ def test_a_disk_that_fails_at_the_end_is_said(name: str, folder: Path, monkeypat
 @root
 @EVERY
 def test_a_read_only_file_system_is_said(name: str, small_disk: Path) -> None:
-    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    read_only(small_disk)
     assert "Read-only file system" in said(name, small_disk)
     assert made(small_disk) == []
 
@@ -279,11 +244,11 @@ def test_every_writer_of_the_package_is_in_the_table() -> None:
         "cli/recording.py", "cli/sinks.py", "cli/printing.py", "pytest_plugin/kept.py",
         "ui/shell.py",  # a crash report: tempfile makes it for its owner only
         "latency_collector/collector.py",  # the same
-        "supervision/supervisor.py", "tracer/supervisor.py",  # in memory
+        "supervision/apart.py", "supervision/supervisor.py", "tracer/supervisor.py",  # in memory
         "demo/child.py",  # its own name, in /proc
         "scripts/costs.py", "scripts/page.py",  # `make docs`, `make bench`: in the checkout
     }  # fmt: skip
-    words = ("write_text(", "write_bytes(", "O_CREAT", '"wb"', '"w"', "open_new(", "create_all(", "os.memfd_create",
+    words = ("write_text(", "write_bytes(", "O_CREAT", ', "wb"', ', "w"', "open_new(", "create_all(", "os.memfd_create",
              "NamedTemporaryFile", "files import replace")  # fmt: skip
     package = Path(files.__file__).parents[1]
     found = {

@@ -23,10 +23,9 @@ from bpftop.model import (
 from bpftop.stats import buckets
 from bpftop.stats.clients import ClientSeries, bare, client_rows, slow_bucket, slow_count
 from bpftop.stats.distinct import distinct
-from bpftop.stats.events import Described, EventRing
 from bpftop.stats.exclude import Excluded
-from bpftop.stats.joined import HTTP, JOINED, joined
 from bpftop.stats.keys import KeyNames
+from bpftop.stats.lane import EventsLane
 from bpftop.stats.ledger import Ledger
 from bpftop.stats.levels import NOW_S, Levels
 from bpftop.stats.quantiles import histogram, summarize
@@ -51,7 +50,6 @@ class Store:
         names: KeyNames | None = None,
     ) -> None:
         self._measures = measures
-        self._streams = streams
         self._map_keys = map_keys
         self._series = GlobalSeries(len(measures))
         self._clients = ClientSeries()
@@ -65,10 +63,7 @@ class Store:
             sort: np.array([i for i, m in enumerate(measures, 1) if m.key in keys], np.uint64)
             for sort, keys in (("processes", ("pid", "tid")), ("devices", ("device",)))
         }
-        self._route_at = [s.fields.index("route") if "route" in s.fields else None for s in streams]
-        self._rings = [EventRing(len(stream.fields)) for stream in streams]
-        self._described = Described(self._names)
-        self._by_line = any(stream.name == HTTP for stream in streams)
+        self.events = EventsLane(streams, {measure.name: measure for measure in measures}, self._names)
         self._ledger = Ledger([self._position(stream.measure) for stream in streams])
         self._forgotten = np.zeros(len(measures), np.int64)
         """What every measure counted before a reset."""
@@ -85,7 +80,7 @@ class Store:
         self._series.forget()
         self._clients = ClientSeries()
         self._levels = Levels([measure.name for measure in self._measures])
-        self._rings = [EventRing(len(stream.fields)) for stream in self._streams]
+        self.events.forget()
         self._first_ns = self._last_ns = boot_ns
 
     @property
@@ -128,11 +123,11 @@ class Store:
         keys = self._names.routes.grouped(tick.client_keys, self._by_route)
         keys = self.excluded.folded(keys, self._by_client)
         kept = self._clients.add(keys, tick.client_counts, len(tick.client_keys) >= self._map_keys * 0.97)
-        arrived = self._declared(tick.records)
-        records = self._take_records(arrived)
+        arrived = self.events.declared(tick.records)
+        records = self.events.take(arrived, self.excluded)
         names = replace(
             names,
-            lines=self._lines(records),
+            lines=self.events.lines(records),
             processes=self._resolved("processes", kept[0]),
             devices=self._resolved("devices", kept[0]),
         )
@@ -158,7 +153,7 @@ class Store:
         self.excluded.learn(part.names.addresses)
         keys = self.excluded.folded(part.client_keys, self._by_client)
         self._clients.add(keys, part.client_counts, part.overflowed)
-        self._take_records(self._declared(part.records))
+        self.events.take(self.events.declared(part.records), self.excluded)
         self._ledger.accounting = part.accounting
 
     def take_earlier(self, part: Slice, first_ns: int, last_seen_ns: int, ticks: int) -> None:
@@ -171,7 +166,7 @@ class Store:
         self._series.add_earlier(part.places, part.counts)
         self._clients.add_earlier(part.client_keys, part.client_counts, part.overflowed)
         self._names.adopt(part.names)
-        self._take_records(self._declared(part.records))
+        self.events.take(self.events.declared(part.records), self.excluded)
         self._ledger.accounting = part.accounting
 
     def names(self) -> Named:
@@ -195,15 +190,6 @@ class Store:
         codes = distinct(keys[mine] >> np.uint64(wire.CLIENT_SHIFT))[0].tolist()
         return self._names.resolve(sort, [code for code in codes if code != wire.OTHERS])
 
-    def _lines(self, records: tuple[tuple[int, tuple[int, ...]], ...]) -> dict[int, str]:
-        """The first lines of the requests among these events."""
-        found: dict[int, str] = {}
-        for stream, numbers in records:
-            place = self._route_at[stream - 1]
-            if place is not None and (line := self._names.routes.line(numbers[place])):
-                found[numbers[place]] = line
-        return found
-
     def _cumulative(self, tick: TickData) -> Counts | None:
         if not len(tick.counts_keys):
             return None
@@ -213,24 +199,6 @@ class Store:
         dense = np.zeros((len(self._measures), buckets.BUCKETS), np.int64)
         np.add.at(dense, (measure[known], bucket[known]), tick.counts[known])
         return dense
-
-    def _take_records(
-        self, records: tuple[tuple[int, tuple[int, ...]], ...]
-    ) -> tuple[tuple[int, tuple[int, ...]], ...]:
-        """Put the records into their rings, but those of excluded clients; returns them."""
-        return tuple(
-            (stream, numbers)
-            for stream, numbers in records
-            if not self.excluded.drops(self._streams[stream - 1], numbers) and self._rings[stream - 1].append(numbers)
-        )
-
-    def _declared(self, records: tuple[tuple[int, tuple[int, ...]], ...]) -> tuple[tuple[int, tuple[int, ...]], ...]:
-        """Those that are as their streams declare."""
-        return tuple(
-            (stream, numbers)
-            for stream, numbers in records
-            if 1 <= stream <= len(self._rings) and self._rings[stream - 1].fits(numbers)
-        )
 
     @property
     def accounting(self) -> Accounting:
@@ -298,7 +266,6 @@ class Store:
         """
         skip = self._series.later(until_ns)
         ends, spans, pieces = self._series.slices(skip)
-        events = tuple(ring.kept() for ring in self._rings)
         return History(
             measures=tuple(m.name for m in self._measures),
             unix_ns=tuple(boot_ns + unix_offset_ns for boot_ns in ends),
@@ -306,8 +273,8 @@ class Store:
             spans_s=spans,
             keyed=self._clients.window(length_s, skip),
             keyed_pieces=self._clients.slices(skip),
-            streams=self._streams,
-            events=tuple(rows[rows[:, 0] <= until_ns] for rows in events) if until_ns is not None else events,
+            streams=self.events.streams,
+            events=self.events.kept(until_ns),
             unix_offset_ns=unix_offset_ns,
             names=self._names,
         )
@@ -319,17 +286,4 @@ class Store:
         end_ns = self._end_ns(until_ns)
         since = 0 if length_s is None else end_ns - int(self.span_s(length_s, until_ns) * 1e9)
         until = None if end_ns == self._last_ns else end_ns
-        picked = [ring.slowest(since, most, until) for ring in self._rings]
-        twice = [place for place, stream in enumerate(self._streams) if stream.name in JOINED]
-        if len(twice) > 1:  # one script's slowest need not be the other's: both halves of each row
-            moments = np.concatenate([picked[place][:, 0] for place in twice])
-            picked = [self._rings[at].at(moments) if at in twice else rows for at, rows in enumerate(picked)]
-        found = [
-            event
-            for stream, rows in zip(self._streams, picked, strict=True)
-            for event in self._described.rows(stream, self._measure_of(stream), rows, unix_offset_ns)
-        ]
-        return tuple(sorted(joined(found) if self._by_line else found, key=lambda event: -event.latency_ns))
-
-    def _measure_of(self, stream: EventStream) -> Measure:
-        return self._measures[self._position(stream.measure)]
+        return self.events.slow(since, until, most, unix_offset_ns)

@@ -12,7 +12,7 @@ from bpftop.model import Record, Rejected
 from bpftop.tracer.decode import LineSplitter
 from tests.fuzz import corpus
 from tests.fuzz.mutate import mutated, renumbered
-from tests.fuzz.targets import Run, Watch
+from tests.fuzz.ways import Run, Watch
 
 ROUND = 20_000
 """Lines of one run of bpftrace; then another begins, and its books are closed."""
@@ -85,7 +85,7 @@ def _round(seed: int, chance: random.Random, books: Books, lines: int, end: floa
     books.oversize += splitter.oversize
     watch.check()
     other.check()
-    shown = sum(ring.taken for ring in watch.store._rings)
+    shown = sum(ring.taken for ring in watch.store.events.rings)
     books.shown += shown
     books.misfits += watch.store.accounting.rejected - watch.refused
     assert books.records - before >= shown

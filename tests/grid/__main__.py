@@ -1,4 +1,4 @@
-"""``python -m tests.grid [--bpftraces SUITES] [--rates 1000,10000,0] [--write]``: the books in every cell."""
+"""``python -m tests.grid [--bpftraces SUITES] [--rates 1000,0] [--at-once N] [--write]``: the books in every cell."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ import os
 import sys
 import tempfile
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from bpftop import preflight
 from tests.bpftraces.versions import Version, of_suite
-from tests.grid.cells import Outcome, all_cells, tried
+from tests.grid.cells import Cell, Outcome, all_cells, tried
 from tests.kernel.watching import running_nginx
 
 PAGE = Path(__file__).parents[2] / "docs" / "accounting.md"
@@ -24,21 +25,29 @@ def main() -> int:
     parser.add_argument("--bpftraces", default="", metavar="SUITES", help="of Debian besides: trixie,sid")
     parser.add_argument("--rates", default="1000,10000,0", metavar="RATES", help="requests/s; 0: as much as goes")
     parser.add_argument("--write", action="store_true", help=f"write {PAGE.name}")
+    parser.add_argument("--at-once", type=int, default=1, metavar="N", help="bpftraces beside each other")
     args = parser.parse_args()
     preflight.mount_tracefs()
     versions: list[Version | None] = [None, *map(of_suite, filter(None, args.bpftraces.split(",")))]
-    outcomes: list[Outcome] = []
-    with tempfile.TemporaryDirectory() as folder, running_nginx(Path(folder)) as nginx:
-        for version in versions:
-            for cell in all_cells([int(rate) for rate in args.rates.split(",")], os.cpu_count() or 1):
-                outcomes.append(tried(cell, version, nginx.port))
-                print(row(outcomes[-1]), "; ".join(outcomes[-1].wrong), file=sys.stderr, flush=True)
+    cells = all_cells([int(rate) for rate in args.rates.split(",")], os.cpu_count() or 1)
+    with ThreadPoolExecutor(args.at_once) as pool:
+        outcomes = [each for found in pool.map(lambda version: _all(version, cells), versions) for each in found]
     if args.write:
         PAGE.write_text(page(outcomes))
         print(f"wrote {PAGE}", file=sys.stderr)
     else:
         print(table(outcomes))
     return 1 if any(outcome.wrong for outcome in outcomes) else 0
+
+
+def _all(version: Version | None, cells: Sequence[Cell]) -> list[Outcome]:
+    """All cells of one bpftrace, on an nginx of its own."""
+    outcomes = []
+    with tempfile.TemporaryDirectory() as folder, running_nginx(Path(folder)) as nginx:
+        for cell in cells:
+            outcomes.append(tried(cell, version, nginx.port))
+            print(row(outcomes[-1]), "; ".join(outcomes[-1].wrong), file=sys.stderr, flush=True)
+    return outcomes
 
 
 def row(outcome: Outcome) -> str:
