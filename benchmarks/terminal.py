@@ -86,11 +86,11 @@ class Terminal:
 
     def press(self, key: bytes, answer: re.Pattern[bytes]) -> float:
         """Seconds from a key to a redraw with this text. Raises RuntimeError when none comes."""
+        began = time.monotonic()  # the program may have answered before the write returns
         self.type(key)
-        took = self.read(3.0, answer)
-        if took is None:
+        if self.read(3.0, answer) is None:
             raise RuntimeError(f"no {answer.pattern!r} after {key!r}")
-        return took
+        return time.monotonic() - began
 
     def measured(self, seconds: float) -> Measured:
         """What it costs for so long. Raises RuntimeError when it has ended."""

@@ -86,8 +86,13 @@ def track_of(payload: bytes) -> Track:
         told.declared_of(words["declared"]),
         told.origin_of(words["origin"]),
         told.names_of(words["names"]),
-        Accounting(*(base[name].whole(0, 1 << 62) for name in Accounting.__dataclass_fields__)),
+        # An account that the recorder did not know yet is not there.
+        Accounting(*(base[name].maybe(_account) or 0 for name in Accounting.__dataclass_fields__)),
     )
+
+
+def _account(said: Told) -> int:
+    return said.whole(0, 1 << 62)
 
 
 def _words(payload: bytes) -> Told:
