@@ -97,6 +97,12 @@ def table(
     return lines
 
 
+def row_words(columns: Sequence[Column[Row]], row: Row) -> str:
+    """``Client 10.0.0.1, Count 12``: a row in words, all its columns but drawings and those without a heading."""
+    cells = ((each.title, each.cell(row)) for each in columns if each.draw is None and each.title)
+    return ", ".join(f"{title} {getattr(cell, 'text', cell)}".strip() for title, cell in cells)
+
+
 def _heading(columns: Sequence[Column[Row]], sizes: Sequence[int], gap: int) -> Line:
     spans: list[Span] = []
     for index, (column, size) in enumerate(zip(columns, sizes, strict=True)):

@@ -245,8 +245,8 @@ def with_calls(of: Snapshot, n: int = 9_000) -> Snapshot:
     times = {"writev": 9_000, "recvfrom": 1_200, "fsync": 21_000_000, "openat": 2_100}
     rows = tuple(
         ClientRow(name, int(n * share), n * share / 60, times[name], times[name] * 4, times[name] * 9,
-                  int(n * share * times[name]))
-        for name, share in shares.items()
+                  int(n * share * times[name]), code=code)
+        for code, (name, share) in enumerate(shares.items(), 1)
     ) if n else ()  # fmt: skip
     failures = tuple(
         ClientRow(name, count, count / 60, None, None, None) for name, count in (("openat", 30), ("read", 2))

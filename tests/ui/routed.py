@@ -20,7 +20,7 @@ HOSTILE = 'GET /\x1b[31m"=cmd|\u202e'
 
 
 def row(name: str, count: int, p99_ns: int) -> ClientRow:
-    return ClientRow(name, count, count / 60, p99_ns // 4, p99_ns, p99_ns * 2, count * p99_ns // 4)
+    return ClientRow(name, count, count / 60, p99_ns // 4, p99_ns, p99_ns * 2, count * p99_ns // 4, code=count)
 
 
 def counter(name: str, **counts: int) -> CounterSnapshot:

@@ -14,7 +14,7 @@ from bpftop.ui.options import UiOptions
 from bpftop.ui.panes.clients import Clients
 from tests.stored import ADDRESSES, OFFSET, SECOND
 from tests.ui import builders
-from tests.ui.driving import drive, screen_text, text_of
+from tests.ui.driving import drive, screen_text, text_of, until
 from tests.ui.shots import CALM, SHOT, SLOW_S
 
 PLAIN = UiOptions(refresh_s=60.0, no_color=True)
@@ -230,3 +230,22 @@ def test_a_client_alone_has_its_own_baseline() -> None:
     row = next(line for line in calm.splitlines() if line.startswith(" Request latency"))
     assert "×" not in row
     assert row.count("0 %") == 2
+
+
+def test_y_copies_the_marked_row_or_the_figures_and_says_what_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    copied: list[str] = []
+
+    async def steps(app: BpftopApp, pilot: Pilot[int]) -> None:
+        monkeypatch.setattr(app, "copy_to_clipboard", copied.append)
+        await pilot.press("4", "s", "y")
+        await until(app, pilot, "copied, if your terminal")
+        await pilot.press("enter", "y", "right", "right", "y", "down", "y", "right", "y")
+
+    drive(SHOT, steps, options=PLAIN, size=(120, 24))
+    row, figures, slow, second, connection = copied
+    assert row.startswith(f"Client {ADDRESSES[1]}, Count 132, Rate 2.2/s")
+    assert figures.startswith(f"{ADDRESSES[1]}: Measure Request latency, Count 132")
+    assert slow.startswith(f"{ADDRESSES[1]}: Time ")
+    assert "Latency 500 ms" in slow
+    assert second.startswith(f"{ADDRESSES[1]}: Time ")
+    assert connection.startswith(f"{ADDRESSES[1]}: Port ")

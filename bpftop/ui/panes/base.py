@@ -10,6 +10,7 @@ from bpftop.model import Measure
 from bpftop.ui import words
 from bpftop.ui.canvas import Canvas
 from bpftop.ui.paint import EMPTY, Line, Span, centred, line
+from bpftop.ui.safe import safe
 from bpftop.ui.view import View
 
 
@@ -37,6 +38,11 @@ class Pane(Canvas, can_focus=True):
     def accepts(self, measure: Measure) -> bool:
         """Whether this pane can be about ``measure``."""
         return True
+
+    def copy(self, words: str) -> None:
+        """To the clipboard of the terminal, and a word about what it was."""
+        self.app.copy_to_clipboard(safe(words, 500))
+        self.app.notify(f"copied, if your terminal allows it (OSC 52): {safe(words, 100)}", timeout=4, markup=False)
 
     def show(self, view: View) -> None:
         """Draw this view."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 from textual.binding import Binding, BindingType
 
@@ -32,9 +32,10 @@ from bpftop.ui.panes.latency import look_of
 from bpftop.ui.panes.slow import kinds, of_kind, slow_columns
 from bpftop.ui.safe import safe
 from bpftop.ui.subject import NETWORK, Subject
-from bpftop.ui.table import table
+from bpftop.ui.table import Column, row_words, table
 from bpftop.ui.view import View
 
+Row = TypeVar("Row")
 SECTIONS = ("Histogram", "Heat map", "Slow requests", "Connections")
 _ROOM = 11
 """Rows for everything but the measures: less is no section."""
@@ -64,6 +65,7 @@ class Drill(Pane, Filterable):
         Binding("slash", "screen.filter", "Filter", key_display="/", tooltip="filter the lists: latency>50ms, a word"),
         Binding("s", "sort", "Sort", tooltip="sort the lists by the next column", show=False),
         Binding("S", "reverse", "Reverse", tooltip="sort the lists the other way round", show=False),
+        Binding("y", "copy", "Copy", show=False, tooltip="copy the marked row of a list, or the figures (OSC 52)"),
         Binding("l", "screen.log_counts", "Log/linear", show=False, tooltip="bars on a log or linear scale"),
         Binding("c", "screen.curve", "Cumulative", show=False, tooltip="the cumulative curve over the bars, or not"),
         Binding("up,k", "move(-1)", "Up", show=False, tooltip="one row up in the list"),
@@ -83,6 +85,8 @@ class Drill(Pane, Filterable):
         self._kept: list[tuple[Snapshot, Subject, Snapshot]] = []
         """The newest ones: the snapshot, whose, and of that one alone."""
         self._sort, self._reversed = 0, False
+        self._words, self._listed = "", False
+        """What ``y`` copies, and whether that is the first row of a list, which is marked then."""
 
     def look_at(self, subject: Subject, origin: str) -> None:
         """Show this one from now on."""
@@ -132,6 +136,11 @@ class Drill(Pane, Filterable):
         self._reversed, self._top = not self._reversed, 0
         self.redraw()
 
+    def action_copy(self) -> None:
+        """The marked row of a list, in words; without a list the figures of the measure."""
+        if self._words and self.subject is not None:
+            self.copy(f"{self.subject.name}: {self._words}")
+
     def action_move(self, rows: int) -> None:
         """Scroll the list."""
         self._top = max(self._top + rows, 0)
@@ -179,6 +188,8 @@ class Drill(Pane, Filterable):
             figure_columns(base), found, width, cursor=found.index(shown) if shown and len(found) > 1 else None
         )
         lines += [*counters(alone, width), *said(view, self.filter, bool(base), width)]
+        self._words = row_words(figure_columns(base), shown) if shown is not None else ""
+        self._listed = False
         if shown is None:
             return [*lines, EMPTY, line(Span("nothing is counted by this kind of key any more", "dim"))]
         only = replace(view, snapshot=alone, whole=view.whole or view.snapshot, measure=shown.measure.name)
@@ -245,7 +256,7 @@ class Drill(Pane, Filterable):
         own = self.subject is not None and self.subject.kind == "client"
         visible = rows[self._top : self._top + room - 2]
         columns = marked(slow_columns(rows, client=not own), EVENT_SORTS, self._sort, self._reversed)
-        return [line(Span(said, "dim")), *table(columns, visible, width)]
+        return [line(Span(said, "dim")), *self._list(columns, visible, width)]
 
     def _no_events(self, view: View) -> str:
         kind = "client" if self.subject is None or self.subject.kind == NETWORK else self.subject.kind
@@ -266,7 +277,14 @@ class Drill(Pane, Filterable):
         visible = found[self._top : self._top + room - 2]
         columns = CONNECTION_COLUMNS if self.subject and self.subject.kind == "client" else NETWORK_COLUMNS
         shown = marked(columns, CONNECTION_SORTS, self._sort, self._reversed)
-        return [line(Span(said, "dim")), *table(shown, visible, width)]
+        return [line(Span(said, "dim")), *self._list(shown, visible, width)]
+
+    def _list(self, columns: list[Column[Row]], visible: Sequence[Row], width: int) -> list[Line]:
+        """The visible rows of a list; the first one is marked when no other list is drawn."""
+        marked = bool(visible) and not self._listed
+        if marked:
+            self._words, self._listed = row_words(columns, visible[0]), True
+        return table(columns, visible, width, cursor=0 if marked else None)
 
     def _count(self, n: int, of: int) -> str:
         return f"{n:,} of {of:,}" if self.filter.terms else f"{n:,}"

@@ -19,7 +19,7 @@ from bpftop.ui.paint import Line, Span, line
 from bpftop.ui.panes.base import Pane
 from bpftop.ui.safe import safe
 from bpftop.ui.subject import Subject
-from bpftop.ui.table import Column, places, table
+from bpftop.ui.table import Column, places, row_words, table
 from bpftop.ui.view import View
 
 Row = TypeVar("Row")
@@ -254,10 +254,7 @@ class ListPane(Pane, Filterable, Generic[Row]):
         row = self.chosen(self.view) if self.view else None
         if self.view is None or row is None:
             return
-        cells = ((column.title, column.cell(row)) for column in self.columns(self.view) if column.draw is None)
-        words = [f"{title} {getattr(cell, 'text', cell)}".strip() for title, cell in cells]
-        self.app.copy_to_clipboard(safe(", ".join(words), 500))
-        self.app.notify("copied, if your terminal allows it (OSC 52)", timeout=3)
+        self.copy(row_words(self.columns(self.view), row))
 
     def action_move(self, rows: int) -> None:
         """Move the cursor."""
