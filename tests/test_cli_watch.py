@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import csv
 import fcntl
+import io
 import os
 import pty
 import select
@@ -20,6 +22,7 @@ from pathlib import Path
 import pyte
 import pytest
 
+from bpftop.cli.look import ascii_wanted
 from tests.processes import server
 
 COLUMNS, ROWS = 100, 30
@@ -125,3 +128,14 @@ def test_a_name_that_does_not_run_is_awaited_and_similar_ones_are_named() -> Non
             terminal.wait(lambda text: f":{one.ports[0]}" in text and "similar" not in text)
         terminal.process.send_signal(signal.SIGTERM)
         assert terminal.end() == 143
+
+
+@pytest.mark.parametrize(
+    ("encoding", "asked", "plain"),
+    [("utf-8", False, False), ("UTF8", False, False), ("iso-8859-1", False, True), ("utf-8", True, True)],
+)
+def test_a_terminal_whose_characters_are_not_those_of_utf_8_gets_ascii(
+    encoding: str, asked: bool, plain: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding=encoding))
+    assert ascii_wanted(argparse.Namespace(ascii=asked)) is plain

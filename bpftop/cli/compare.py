@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bpftop.cli.host import narrate
+from bpftop.cli.look import ascii_wanted
 from bpftop.errors import UsageError
 from bpftop.preflight import require_numpy
 
@@ -70,9 +70,4 @@ def _shown(comparison: Comparison, options: argparse.Namespace) -> str:
     if options.format == "json":
         return json.dumps(formats.to_json(comparison), indent=2) + "\n"
     to = {"text": to_text, "junit": formats.to_junit, "markdown": formats.to_markdown}[options.format]
-    return to(comparison, _ascii(options))
-
-
-def _ascii(options: argparse.Namespace) -> bool:
-    encoding = (sys.stdout.encoding or "").lower().replace("-", "")
-    return bool(options.ascii) or encoding not in ("utf8", "utf8sig")
+    return to(comparison, ascii_wanted(options))

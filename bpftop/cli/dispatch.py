@@ -13,6 +13,7 @@ from types import FrameType
 
 from bpftop import __version__
 from bpftop.cli import simulation, words
+from bpftop.cli.look import ascii_wanted
 from bpftop.cli.parser import VERBS, parse, with_verb
 from bpftop.errors import BpftopError, Defect, UsageError
 from bpftop.text import safe
@@ -109,7 +110,7 @@ def _first_frame(options: argparse.Namespace) -> FirstFrame:
     name = (options.verb == "watch" and options.target) or "demo"
     if not shows or getattr(options, "simulate", None) == simulation.LIST:
         return FirstFrame("")
-    return FirstFrame(name, theme=options.theme, plain=options.no_color, ascii=options.ascii)
+    return FirstFrame(name, theme=options.theme, plain=options.no_color, ascii=ascii_wanted(options))
 
 
 def _divided(options: argparse.Namespace, ours_alone: bool) -> int:

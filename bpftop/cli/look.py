@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,12 @@ from bpftop.errors import FileError
 
 if TYPE_CHECKING:
     from bpftop.ui.options import UiOptions
+
+
+def ascii_wanted(options: argparse.Namespace) -> bool:
+    """``--ascii``, or the terminal's characters, as the locale says them, are not those of UTF-8."""
+    encoding = (sys.stdout.encoding or "").lower().replace("-", "")
+    return bool(options.ascii) or encoding not in ("utf8", "utf8sig")
 
 
 def save_directory(options: argparse.Namespace) -> Path:
@@ -30,7 +37,7 @@ def screen_options(options: argparse.Namespace, **more: Any) -> UiOptions:
     return UiOptions(
         theme=options.theme,
         mouse=not options.no_mouse,
-        ascii=options.ascii,
+        ascii=ascii_wanted(options),
         no_color=options.no_color,
         refresh_s=options.refresh,
         keys=options.keys,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from bpftop.cli.look import ascii_wanted
 from bpftop.errors import UsageError
 
 if TYPE_CHECKING:
@@ -28,8 +28,7 @@ class Printer:
     def __init__(self, options: argparse.Namespace) -> None:
         self._format: str = options.format
         self._each: bool = options.interval is not None
-        encoding = (sys.stdout.encoding or "").lower().replace("-", "")
-        self._ascii: bool = options.ascii or encoding not in ("utf8", "utf8sig")
+        self._ascii = ascii_wanted(options)
         self._lines = 0
         self._options = options
         self._told: SimulatedSource | None = None

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 
+from textual.actions import parse
 from textual.app import SystemCommand
 from textual.screen import Screen
 
@@ -15,6 +16,7 @@ from bpftop.model import ScriptStatus, Snapshot
 from bpftop.stats.findings import Verdict
 from bpftop.ui.bundle import save_bundle, screen_picture, screen_text, verdict_rows
 from bpftop.ui.options import Player, RecordControl, SnapshotSource, UiOptions
+from bpftop.ui.panes.base import Pane
 from bpftop.ui.safe import safe
 from bpftop.ui.screen import MainScreen
 from bpftop.ui.shell import INTERNAL_ERROR, Shell, run_app
@@ -113,13 +115,38 @@ class BpftopApp(Shell):
         return True
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
-        """The palette, with the panes by name."""
+        """The palette: the panes by name, what can be done here, and what in the other panes."""
         main = self.main
         for index, pane in enumerate(main.panes if main else ()):
             off = main is not None and index in main.tabs.off
             what = "open this pane and start its script" if off else "open this pane"
             yield SystemCommand(f"Pane: {pane.TITLE}", what, partial(self.run_action, f"pane({index})", main))
         yield from (each for each in super().get_system_commands(screen) if not each.title.startswith("Pane "))
+        for index, pane in enumerate(main.panes if main else ()):
+            if main is not None and pane is not main.in_front:
+                yield from self._elsewhere(index, pane)
+
+    def _elsewhere(self, index: int, pane: Pane) -> Iterable[SystemCommand]:
+        """What can be done in a pane that is not in front; it comes to the front first."""
+        seen: set[str] = set()
+        for binding in (each for keys in pane._bindings.key_to_bindings.values() for each in keys):
+            _, name, parameters = parse(binding.action)
+            if binding.action not in seen and pane.check_action(name, parameters) is not False:
+                seen.add(binding.action)
+                act = partial(self._act_in, index, pane, binding.action)
+                yield SystemCommand(f"{pane.TITLE}: {binding.description}", binding.tooltip, act)
+
+    def _act_in(self, index: int, pane: Pane, action: str) -> None:
+        main = self.main
+        if main is None:
+            return
+
+        async def act() -> None:
+            main.show_pane()  # many actions are about what is drawn
+            await self.run_action(action, pane)
+
+        main.action_pane(index)
+        main.call_after_refresh(act)  # it has its size then
 
     def start_script(self, script: ScriptStatus, free: bool = False) -> bool:
         """Start a script that is off; False, with a word about it, where the session cannot.

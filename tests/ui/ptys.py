@@ -73,6 +73,11 @@ class Terminal:
         """Press keys."""
         os.write(self.master, keys.encode())
 
+    def resize(self, columns: int, rows: int) -> None:
+        """Another size, which the kernel tells the child."""
+        self.screen.resize(rows, columns)
+        fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
     def leave(self) -> int:
         """Read until the child has ended; its exit code."""
         end = time.monotonic() + PATIENCE_S

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import re
 import signal
 import termios
@@ -175,3 +176,31 @@ def test_a_terminal_gets_the_colours_that_it_has(term: str, right: bytes, wrong:
         assert terminal.leave() == 0
         assert re.search(right, terminal.sent)
         assert not re.search(wrong, terminal.sent)
+
+
+def test_a_storm_of_sizes_leaves_no_trace() -> None:
+    """After a hundred sizes at once the screen is what it is when it is drawn anew."""
+    with child_in_terminal([*APP, "plain"], size=(100, 30)) as terminal:
+        before = termios.tcgetattr(terminal.slave)
+        terminal.until(READY)
+        chance = random.Random(7)
+        for _ in range(100):
+            terminal.resize(chance.randint(20, 200), chance.randint(5, 60))
+            terminal.read(0.005)
+        terminal.resize(100, 30)
+        terminal.until("time goes")
+        terminal.type("p3")
+        terminal.until("PAUSED")
+        terminal.until("arrows or mouse")
+        terminal.read(1.0)
+        shown = terminal.text
+        terminal.screen.reset()
+        terminal.resize(101, 30)
+        terminal.read(1.0)
+        terminal.resize(100, 30)
+        terminal.until("arrows or mouse")
+        terminal.read(1.0)
+        assert terminal.text == shown
+        terminal.type("q")
+        assert terminal.leave() == 0
+        assert restored(terminal, before) == []
