@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bpftop.model import MeasureSnapshot, Snapshot
-from tests.kernel.watching import Nginx, assert_between, counts_by_client, settled, watching
+from tests.kernel.watching import TICK_S, Nginx, assert_between, counts_by_client, settled, watching
 from tests.load import load_in_background
 from tests.load.told import told
 
@@ -82,9 +82,9 @@ def test_stalls_and_waits_are_all_the_time_of_an_nginx_worker(nginx: Nginx) -> N
         watching(f":{nginx.port}", ("eventloop",)) as live,
         load_in_background(nginx.port, 6500, connections=20, rate_per_s=1000, paths=["/fixed", "/index.html"]) as load,
     ):
-        assert live.wait_tick()
+        assert live.wait_tick(TICK_S)
         before = live.snapshot(None)
-        assert live.wait_tick()
+        assert live.wait_tick(TICK_S)
         after = live.snapshot(None)
         assert load.result().complete
     span_ns = (after.window.span_s - before.window.span_s) * 1e9

@@ -12,7 +12,7 @@ import pytest
 
 from bpftop.scripts import parse_script
 from bpftop.session import Session
-from tests.kernel.watching import Nginx, attached, final, free_port, running_nginx, wait_for, watching
+from tests.kernel.watching import Nginx, attached, final, free_port, running_nginx, settled, wait_for, watching
 from tests.load import delay_server, program, run_load
 
 
@@ -73,7 +73,7 @@ def test_a_name_that_the_kernel_cannot_follow_is_found_by_looking_again(tmp_path
         try:
             wait_for(lambda: child.pid in session.snapshot(None).target.pids, "not found", 30)
             wait_for(lambda: port in session.snapshot(None).target.ports, "port not found", 30)
-            assert session.wait_tick(20)
+            settled(session)
             load = run_load(port, 20, close=True)
             assert load.responses == 20
             assert _count(session) == 20
@@ -105,6 +105,4 @@ def test_when_the_target_has_ended_nobody_is_left_not_even_the_idle_cpu() -> Non
             assert session.snapshot(None).target.pids == (server.pid,)
         wait_for(lambda: session.snapshot(None).target.pids == (), "the ended process stays in view")
         before = session.snapshot(None).counters["switches"].count
-        assert session.wait_tick()
-        assert session.wait_tick()
-        assert session.snapshot(None).counters["switches"].count == before
+        assert settled(session).counters["switches"].count == before

@@ -17,7 +17,7 @@ import pytest
 from bpftop.session import Session
 from bpftop.session import rescan as rescan_module
 from bpftop.target import resolve
-from tests.kernel.watching import final, free_port, wait_for, watching
+from tests.kernel.watching import final, free_port, settled, wait_for, watching
 from tests.load import delay_server, program, run_load
 
 _CLONE_NEWNET = 0x40000000
@@ -142,7 +142,7 @@ def test_a_cgroup_and_who_joins_it_later(monkeypatch: pytest.MonkeyPatch) -> Non
             (group / "cgroup.procs").write_text(str(late.pid))
             wait_for(lambda: late.pid in session.snapshot(None).target.pids, "not found", 30)
             wait_for(lambda: late.port in session.snapshot(None).target.ports, "port not found", 30)
-            assert session.wait_tick(20)
+            settled(session)
             assert run_load(late.port, 60, connections=3).complete
             assert run_load(outside.port, 40, connections=3).complete
             assert counts(session)[0] == 210

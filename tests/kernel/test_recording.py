@@ -15,7 +15,7 @@ from bpftop.replay import Replay
 from bpftop.scripts import catalog, compose
 from bpftop.session import Session
 from bpftop.target import resolve
-from tests.kernel.watching import Nginx, source_for, started
+from tests.kernel.watching import Nginx, settled, source_for, started
 from tests.load import loopback_addresses, run_load
 from tests.recorded import as_replayed, differences
 
@@ -37,7 +37,7 @@ def test_what_was_recorded_of_nginx_is_what_was_seen(nginx: Nginx, tmp_path: Pat
                     paths=["/fixed", "/index.html"],
                 )  # fmt: skip
                 assert load.complete
-                assert session.wait_tick()
+                settled(session, events=True)
                 taken += [session.snapshot(window) for window in (10.0, 60.0, None)]
         taken += [session.snapshot(window) for window in (10.0, None)]
         assert recorder.end().problem == ""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bpftop.model import MeasureSnapshot
 from tests.kernel.missed import missed_runs, tracers
-from tests.kernel.watching import settled, watching
+from tests.kernel.watching import TICK_S, settled, watching
 from tests.load.told import told
 
 SWITCH_NS = 5_000
@@ -117,7 +117,7 @@ def _see() -> Seen:
             measured = dict(settled(live).measures)
             missed += missed_runs(own)
             at_least = missed_runs(own)
-            assert live.wait_tick()
+            assert live.wait_tick(TICK_S)
             assert at_least <= live.snapshot(None).overhead.missed <= missed_runs(own)
     return Seen(done_ns - begin_ns, (before, after), (first, measured), missed)
 

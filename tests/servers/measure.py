@@ -10,7 +10,7 @@ from pathlib import Path
 from bpftop.model import Snapshot
 from bpftop.scripts import catalog
 from bpftop.session import Session
-from tests.kernel.watching import watching
+from tests.kernel.watching import settled, watching
 from tests.servers.case import CONNECTIONS, REQUESTS, UPSTREAM, Case, Expect, Phase, Server, Tally
 
 Counts = Mapping[str, Mapping[str, int]]
@@ -70,8 +70,7 @@ def _wanted(case: Case) -> set[str]:
 
 def _phase(case: Case, phase: Phase, server: Server, session: Session, before: Counts) -> tuple[Row, Counts]:
     did = phase.drive(server)
-    session.wait_tick()
-    snapshot = session.snapshot(None)
+    snapshot = settled(session, events=True)
     after = _counts(snapshot)
     cells = {}
     for measure in (*REQUESTS, *CONNECTIONS, UPSTREAM):
