@@ -8,7 +8,7 @@
 #   make test-kernels         the scripts on Debian's kernels from 5.10 on, under QEMU; writes docs/kernels.md
 #   make incidents            incidents on a real nginx and what the overview says of them; writes docs/incidents.md
 #   make grid                 are all events accounted for? rates x readers x hogs x scripts x bpftraces; writes docs/accounting.md
-#   make faults               a bpftrace with bad habits, each signal to each of the processes: 25 times (ROUNDS=3 is shorter)
+#   make faults               bad habits of a bpftrace, signals, pauses, restarts, a long day: 25 rounds (ROUNDS=3 is shorter)
 #   make fuzz                 every reader of foreign bytes on mutations, a minute each (SECONDS=600 is longer)
 #   make check                ruff, mypy, import layers, the dialect of bt/
 #   make bench                what it costs nginx; bench-scripts: script by script; bench-ui: the screen
@@ -66,6 +66,7 @@ faults: $(VENV)/dev.stamp host-test
 	@export BPFTOP_FAULT_ROUNDS=$(or $(ROUNDS),25); run="$(BIN)/python -m pytest $(FAULTS) --timeout 7200"; \
 	others=$$(mktemp); $$run -m 'not kernel' $(ARGS) >"$$others" 2>&1 & pid=$$!; \
 	$$run -m kernel $(ARGS); code=$$?; \
+	if [ "$$(id -u)" = 0 ]; then $(BIN)/python -m tests.faults.a_user || code=$$?; fi; \
 	wait $$pid || code=$$?; cat "$$others"; rm -f "$$others"; exit $$code
 
 fuzz: $(VENV)/dev.stamp

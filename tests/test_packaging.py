@@ -171,3 +171,14 @@ def _lint_imports(checkout: Path) -> subprocess.CompletedProcess[str]:
 
 def _has(module: str) -> bool:
     return subprocess.run([sys.executable, "-c", f"import {module}"], capture_output=True, check=False).returncode == 0
+
+
+def test_what_lies_in_the_current_directory_is_never_run(tmp_path: Path) -> None:
+    """Root may stand in a folder that others can write to."""
+    for name in ("textual", "numpy", "rich", "bpftop", "argparse", "json"):
+        (tmp_path / f"{name}.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
+    program = Path(sys.executable).with_name("bpftop")
+    for words in (["--version"], ["report", "--simulate", "-d", "1", "--speed", "max"], ["scripts"]):
+        done = subprocess.run([program, *words], cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+    assert not (tmp_path / "ran").exists()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -72,3 +74,17 @@ def test_the_store_keeps_its_seconds_and_a_snapshot_of_them_does_not_change() ->
 def test_an_unknown_measure_is_empty() -> None:
     assert not columns(history([(1, 0, 5)]), "zzz", 60.0, NOW, 20).counts.any()
     assert np.isnan(columns(History(), "a", 60.0, NOW, 20).quantiles(0.5)[0]).all()
+
+
+def test_the_columns_of_a_pause_are_not_told_as_empty() -> None:
+    """bpftrace stood still for 20 s: one slice of that length, and nothing known of its seconds."""
+    whole = history([(1, 0, 5), (21, 0, 7)])
+    kept = [place for place, end in enumerate(whole.unix_ns) if not NOW - 20 * SECOND <= end < NOW]
+    spans = tuple(21.0 if whole.unix_ns[place] == NOW else 1.0 for place in kept)
+    paused = replace(
+        whole, unix_ns=tuple(whole.unix_ns[i] for i in kept), pieces=tuple(whole.pieces[i] for i in kept), spans_s=spans
+    )
+    found = columns(paused, "a", 60.0, NOW - SECOND // 2, 60)
+    ages = (NOW - found.starts_unix_ns) // SECOND
+    assert set(ages[found.untold].tolist()) == set(range(2, 22))
+    assert not columns(whole, "a", 60.0, NOW, 60).untold.any()

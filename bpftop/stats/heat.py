@@ -11,6 +11,9 @@ from bpftop.model import Counts, Histogram, History
 from bpftop.stats import buckets
 from bpftop.stats.quantiles import histogram
 
+PAUSE_S = 2.5
+"""A slice is a second; a longer one than this says that bpftrace stood still."""
+
 
 @dataclass(frozen=True, slots=True)
 class Columns:
@@ -21,6 +24,8 @@ class Columns:
     length_ns: int
     counts: Counts
     """Shape (columns, buckets)."""
+    untold: NDArray[np.bool_]
+    """Columns inside a pause of bpftrace: what they counted is in the column that ends it; shape (columns,)."""
 
     def total(self) -> Histogram:
         """All columns together."""
@@ -63,6 +68,10 @@ def columns(history: History, measure: str, length_s: float, now_unix_ns: int, m
     count = max(1, min(most, -(-int(length_s) // step_s)))
     dense = np.zeros((count, buckets.BUCKETS), np.int64)
     starts = (np.arange(count) + (last - count + 1)) * step
+    untold = np.zeros(count, np.bool_)
+    for end_ns, span_s in zip(history.unix_ns, history.spans_s, strict=False):
+        if span_s > PAUSE_S:
+            untold |= (starts >= end_ns - span_s * 1e9) & (starts + step <= end_ns - 500_000_000)
     if measure in history.measures:
         base = history.measures.index(measure) * buckets.BUCKETS
         for end_ns, (index, counts) in zip(history.unix_ns, history.pieces, strict=True):
@@ -71,4 +80,4 @@ def columns(history: History, measure: str, length_s: float, now_unix_ns: int, m
             if 0 <= column < count:
                 low, high = np.searchsorted(index, (base, base + buckets.BUCKETS))
                 dense[column, index[low:high] - base] += counts[low:high]
-    return Columns(starts, step, dense)
+    return Columns(starts, step, dense, untold)

@@ -128,14 +128,15 @@ def grid(drawn: Map, at: tuple[int, int] | None, marked: Box | None) -> list[Lin
     return lines
 
 
-_ON_TOP: tuple[tuple[str, Role], ...] = (("─", "p50"), ("━", "p99"), ("▪", "accent"), ("◆", "strong"))
-"""What may lie on a cell, the later ones on top."""
-_P50, _P99, _MARKED, _CURSOR = (place * (len(RAMP) + 1) for place in range(1, len(_ON_TOP) + 1))
+_ON_TOP: tuple[tuple[str, Role], ...] = (("?", "dim"), ("─", "p50"), ("━", "p99"), ("▪", "accent"), ("◆", "strong"))
+"""What may lie on a cell, the later ones on top; ``?``: what was counted there is told later."""
+_UNTOLD, _P50, _P99, _MARKED, _CURSOR = (place * (len(RAMP) + 1) for place in range(1, len(_ON_TOP) + 1))
 
 
 def _looks(drawn: Map, at: tuple[int, int] | None, marked: Box | None) -> NDArray[np.int64]:
     """The place in ``_spans`` of every cell of the map; shape (columns, rows)."""
     top = np.zeros(drawn.counts.shape, np.int64)
+    top[drawn.columns.untold, :1] = _UNTOLD
     for line_of, what in ((drawn.p50, _P50), (drawn.p99, _P99)):
         where = np.array(line_of)
         columns = np.flatnonzero(where >= 0)

@@ -8,7 +8,6 @@ values are clipped, and nothing is drawn below 20 x 6.
 from __future__ import annotations
 
 import re
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from bpftop import units
 from bpftop.model import Trend
+from bpftop.stats.heat import PAUSE_S
 from bpftop.ui import braille
 from bpftop.ui.braille import Axis
 from bpftop.ui.histogram import round_duration
@@ -48,7 +48,7 @@ def latency_lines(trend: Trend, span_s: float, width: int, height: int, *, large
     runs = [
         (_COLOURS[colour], list(zip((-age[a:b]).tolist(), np.log10(values[a:b]).tolist(), strict=True)))
         for colour, values in series
-        for a, b in _runs(values)
+        for a, b in _runs(values, age)
     ]
     return braille.chart(runs, *axes, width, height)
 
@@ -79,7 +79,7 @@ def _built(
 ) -> str:
     plot = _canvas(width, height)
     for colour, values in series:
-        for start, end in _runs(values):
+        for start, end in _runs(values, age):
             xs, ys = (-age[start:end]).tolist(), np.log10(values[start:end]).tolist()
             if end - start == 1:
                 plot.scatter(xs, ys, marker="braille", color=colour)
@@ -105,11 +105,16 @@ def _canvas(width: int, height: int) -> Any:
     return plotext
 
 
-def _runs(values: NDArray[np.float64]) -> list[tuple[int, int]]:
-    """Stretches without a gap: a line across seconds without requests would claim what nobody measured."""
-    finite = np.concatenate([[False], np.isfinite(values), [False]])
-    changes = np.flatnonzero(finite[1:] != finite[:-1])
-    return [(int(a), int(b)) for a, b in pairwise(changes) if finite[a + 1]]
+def _runs(values: NDArray[np.float64], age: NDArray[np.float64]) -> list[tuple[int, int]]:
+    """Stretches without a gap: a line across seconds without requests would claim what nobody measured.
+
+    So would one across a pause, in which bpftrace stood still and no second was told by itself.
+    """
+    finite = np.isfinite(values)
+    follows = finite[1:] & finite[:-1] & (np.abs(np.diff(age)) <= PAUSE_S)
+    starts = np.flatnonzero(finite & ~np.concatenate([[False], follows])[: len(finite)])
+    ends = np.flatnonzero(finite & ~np.concatenate([follows, [False]])[: len(finite)]) + 1
+    return [(int(a), int(b)) for a, b in zip(starts, ends, strict=True)]
 
 
 def _times(span_s: float, width: int) -> list[float]:

@@ -64,7 +64,7 @@ def test_a_kill_at_any_moment(tmp_path: Path, chance: random.Random, turn: int) 
             fakes.append(FakeBpftrace(folder, "ignores()\nattached()\nwhile True: tick(1); time.sleep(.02)"))
             command = ["-m", "tests.supervised", str(fakes[-1].path), SCREEN, "drawn", "lean"]
             terminal = stack.enter_context(child_in_terminal(command))
-            before = terminal.modes()
+            before = terminal.before
             supervisor = terminal.child.pid
             (screen,) = _screen_of(supervisor)
             time.sleep(chance.random() * 0.2)
@@ -103,7 +103,7 @@ def test_a_kill_of_a_real_watch_at_any_moment(tmp_path: Path, chance: random.Ran
 def _kill_real(nginx: Nginx, chance: random.Random) -> None:
     environment = chance.choice([{}, {"SUDO_UID": "65534", "SUDO_GID": "65534"}])
     with child_in_terminal([*WATCH, f":{nginx.port}"], (90, 24), environment) as terminal:
-        before, supervisor = terminal.modes(), terminal.child.pid
+        before, supervisor = terminal.before, terminal.child.pid
         (screen,) = _screen_of(supervisor)
         seen: set[int] = set()
         until = time.monotonic() + chance.random() * 5

@@ -101,13 +101,13 @@ def _saved(watch: Watch, folder: Path, victim: str, seconds: int, total: int) ->
     terminal.type("q")
     assert terminal.leave() == 0
     (percentiles,), (accounts,) = folder.glob("*percentiles.csv"), folder.glob("*accounting.csv")
-    counted = {row["measure"]: int(row["count"]) for row in _rows(percentiles)}
+    counted = {row["measure"]: int(row["count"]) for row in rows(percentiles)}
     assert counted["request_latency"] == total, victim
-    told = {row["quantity"]: row["value"] for row in _rows(accounts)}
+    told = {row["quantity"]: row["value"] for row in rows(accounts)}
     parts = [int(told[name]) for name in ("shown", "suppressed", "lost", "rejected")]
     assert int(told["produced"]) == sum(parts), victim
     (clients,) = folder.glob("*clients.csv")
-    assert sum(int(row["count"]) for row in _rows(clients) if row["measure"] == "request_latency") == total, victim
+    assert sum(int(row["count"]) for row in rows(clients) if row["measure"] == "request_latency") == total, victim
     (path,) = folder.glob("*.bpftop")
     with closing(Replay(Recording(path))) as replay:
         end = replay.at(replay.position.end_ns, None)
@@ -117,6 +117,7 @@ def _saved(watch: Watch, folder: Path, victim: str, seconds: int, total: int) ->
     assert (max(spans) > seconds - 1) == (victim == "bpftrace") or seconds < 4, (victim, spans)
 
 
-def _rows(path: Path) -> list[dict[str, str]]:
+def rows(path: Path) -> list[dict[str, str]]:
+    """Of a CSV file."""
     with path.open(newline="") as file:
         return list(csv.DictReader(file))

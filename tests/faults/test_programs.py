@@ -66,7 +66,9 @@ def _reported(scenario: Scenario, port: int, fake: FakeBpftrace) -> None:
     assert "Traceback" not in done.stderr, where
     said = [line for line in done.stderr.splitlines() if line.startswith("bpftop: ")]
     assert said, where
-    assert done.returncode in (3, 4), f"bpftrace did not report for nine seconds, so there is no verdict: {where}"
+    # As after a suspended machine: what was counted until then is of all that time.
+    codes = (0, 3, 4) if scenario.name == "a clock that jumps ahead" else (3, 4)
+    assert done.returncode in codes, f"bpftrace did not report for nine seconds, so there is no verdict: {where}"
     if done.returncode in (0, 4):
         accounts = json.loads(done.stdout)["accounting"]
         parts = sum(accounts[name] for name in ("shown", "suppressed", "lost", "rejected"))
@@ -81,7 +83,7 @@ def test_a_screen_lives_on_and_leaves_the_terminal_as_it_was(port: int, tmp_path
     fake = _fake(scenario, tmp_path / "fake", 5)
     command = ["-P", "-m", "bpftop", "watch", f":{port}", "--bpftrace", str(fake.path)]
     with child_in_terminal(command, (100, 30), {"SUDO_UID": "65534", "SUDO_GID": "65534"}) as terminal:
-        before = terminal.modes()
+        before = terminal.before
         terminal.until("Overview")
         wait_for(lambda: bool(fake.runs), "it was not started")
         terminal.type("0")

@@ -105,7 +105,7 @@ def folder() -> Iterator[Path]:
 def test_the_screen_has_no_rights_and_does_everything_all_the_same(nginx: Nginx, folder: Path) -> None:
     command = [*WATCH, f":{nginx.port}", "--window", "all", "--save", str(folder)]
     with child_in_terminal(command, (110, 40), AS_NOBODY) as terminal:
-        before = terminal.modes()
+        before = terminal.before
         terminal.until("LIVE")
         supervisor = terminal.child.pid
         (screen,) = [child for child in children(supervisor) if status(child)["Name"] != "bpftrace"]
@@ -165,7 +165,7 @@ class Watch:
 
     def __init__(self, terminal: Terminal) -> None:
         self.terminal = terminal
-        self._before = terminal.modes()
+        self._before = terminal.before
 
     def start(self) -> None:
         """Wait until it is live."""

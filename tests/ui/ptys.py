@@ -30,6 +30,8 @@ class Terminal:
 
     def __init__(self, child: subprocess.Popen[bytes], master: int, slave: int, size: tuple[int, int]) -> None:
         self.child, self.master, self.slave = child, master, slave
+        self.before: list[object] = []
+        """The modes in front of the child: on a busy machine it may have changed them by the time one looks."""
         self.sent = b""
         self.screen = pyte.Screen(*size)
         self._stream = pyte.ByteStream(self.screen)
@@ -122,12 +124,14 @@ def child_in_terminal(
     environment.pop("NO_COLOR", None) if not env or "NO_COLOR" not in env else None
     for name in {"COLUMNS", "LINES"} - set(env or {}):  # what runs the tests in several processes may set them
         environment.pop(name, None)
+    before: list[object] = termios.tcgetattr(slave)
     child = subprocess.Popen(
         [sys.executable, *argv],
         stdin=slave, stdout=slave, stderr=slave, cwd=ROOT, env=environment, start_new_session=True,
         preexec_fn=_own_terminal,
     )  # fmt: skip
     terminal = Terminal(child, master, slave, size)
+    terminal.before = before
     try:
         yield terminal
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -52,6 +53,15 @@ def roles(row: Line) -> dict[str, str]:
 )
 def test_safe(foreign: str, shown: str) -> None:
     assert safe(foreign) == shown
+
+
+def test_no_line_is_drawn_across_a_pause() -> None:
+    """bpftrace stood still for 20 s: what it counted is of no second in it."""
+    age = np.array([40.0, 39.0, 38.0, 18.0, 17.0, 16.0])
+    value = np.full(6, 1e6)
+    shown = text(latency_lines(Trend(age, value, value, value), 40.0, 60, 10))
+    row = max(shown, key=lambda each: sum("\u2800" < cell <= "\u28ff" for cell in each))
+    assert re.search("[\u2801-\u28ff]+ {15,}[\u2801-\u28ff]+", row)
 
 
 def test_safe_cuts_by_cells_and_is_quick_with_megabytes() -> None:

@@ -110,7 +110,7 @@ def test_a_coarse_axis_of_long_times_counts_every_cell() -> None:
     one = Histogram(np.array([2_000, 5 * 10**9]), np.array([2_001, 5 * 10**9 + 1]), np.array([1, 1]))
     edges = rows_of(one, 8).edges_ns
     assert edges.dtype == np.float64
-    columns = Columns(np.array([0, 10**9]), 10**9, np.zeros((2, buckets.BUCKETS), np.int64))
+    columns = Columns(np.array([0, 10**9]), 10**9, np.zeros((2, buckets.BUCKETS), np.int64), np.zeros(2, np.bool_))
     drawn = Map(columns, rows_of(one, 8), np.ones((2, len(edges) - 1), np.int64), [], [], 10)
     assert drawn.count(drawn.piece("x", (0, 0), (1, len(edges) - 2))) == 2 * (len(edges) - 1)
 

@@ -38,7 +38,8 @@ class HeatMap(MeasurePane):
     ABOUT = (
         "Every observation of the chosen measure by the moment it was counted (left to right) and its latency "
         "(upwards, logarithmic). The colour of a cell is its count on a log scale; the lines are p50 and p99 of each "
-        "column. Two bands are two kinds of requests, a column that goes up is a stall. Move the cursor with the arrow "
+        "column. Two bands are two kinds of requests, a column that goes up is a stall; ? at the bottom is a pause of "
+        "bpftrace, what it counted is in the column behind it. Move the cursor with the arrow "
         "keys or the mouse, with shift for a larger piece: below stand how many observations are behind it, by client "
         "('≤': at the edges of its range it may be less), and the single requests the kernel sent (the slowest ones). "
         "Enter or a drag pins the piece: the other panes show its seconds only, Slow requests its range of latencies, "
