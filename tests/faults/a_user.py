@@ -29,7 +29,7 @@ os.setgid(user.pw_gid)
 os.setuid(user.pw_uid)
 os.chdir(user.pw_dir)
 os.environ.update(HOME=user.pw_dir, USER=user.pw_name, LOGNAME=user.pw_name)
-os.execvp(sys.argv[2], sys.argv[2:])
+os.execv(sys.argv[2], sys.argv[2:])  # execvp imports something, and the user may not read Python
 """
 DOAS_CONF = Path("/etc/doas.conf")
 
@@ -61,7 +61,7 @@ def throw_away_user() -> Iterator[pwd.struct_passwd]:
 def command(person: pwd.struct_passwd, way: Sequence[str], words: Sequence[str]) -> list[str]:
     """The words for a child that becomes the user, who then asks to be root for bpftop."""
     program = ["env", f"PYTHONPATH={ROOT}", "TERM=xterm-256color", sys.executable, "-P", "-m", "bpftop", *words]
-    return ["-c", AS_USER, person.pw_name, *way, *program]
+    return ["-c", AS_USER, person.pw_name, shutil.which(way[0]) or way[0], *way[1:], *program]
 
 
 def supervisor_of(pid: int, way: str) -> int:

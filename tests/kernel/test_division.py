@@ -166,6 +166,7 @@ class Watch:
     def __init__(self, terminal: Terminal) -> None:
         self.terminal = terminal
         self._before = terminal.before
+        self._hurt_s = time.monotonic()
 
     def start(self) -> None:
         """Wait until it is live."""
