@@ -256,7 +256,7 @@ class Reading:
             self._store.started(max(self._started_ns, tick.boot_ns - seen_ns))
             self._fresh = False
         self._figures.status = self._status()
-        late = boot_ns() - tick.boot_ns > _LATE_NS
+        late = tick.late or boot_ns() - tick.boot_ns > _LATE_NS
         part = self._figures.ingest(replace(tick, late=late, unseen_ns=self._unread_ns(tick)))
         self._look_at_the_clock()
         pids, ports = tick.target_pids, tick.target_ports

@@ -55,8 +55,8 @@ class TickData:
     """The dump at the end of a run: nothing follows."""
 
     def at(self, boot_ns: int) -> TickData:
-        """The same at another moment."""
-        return replace(self, boot_ns=boot_ns)
+        """The same, printed late, at that moment."""
+        return replace(self, boot_ns=boot_ns, late=True)
 
 
 def together(first: TickData, second: TickData) -> TickData:
@@ -77,6 +77,7 @@ def together(first: TickData, second: TickData) -> TickData:
         records=first.records + second.records,
         rejected=first.rejected + second.rejected,
         lost=first.lost + second.lost,
+        late=first.late or second.late,
     )
 
 
