@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from bpftop.capabilities import rights_of
 from bpftop.model import Program, Script, Snapshot, State
 from bpftop.scripts import catalog, compose
 from bpftop.scripts.attach import Function, function_script
@@ -69,18 +70,21 @@ def attached(version: Version, names: Sequence[str]) -> tuple[str, ...]:
     with delay_server(threads=2) as server:
         target = resolve(f":{server.port}")
         program = compose([catalog()[name] if name in catalog() else _functions(server.pid) for name in names], target)
-        session = Session(BpftraceSource(program, str(version.path)), program, target)
+        source = BpftraceSource(program, str(version.path))
+        session = Session(source, program, target)
         session.start()
         try:
             if not session.wait_live(60):
                 return (_why(session.snapshot(None)),)
+            held = rights_of(source.pid or 0).held  # the first start was enough: a second one is said on stderr
             kept, closed = _REQUESTS - _CONNECTIONS // 2, _CONNECTIONS // 2
             run_load(server.port, kept, connections=_CONNECTIONS - closed, sources=_SOURCES)
             run_load(server.port, closed, connections=4, close=True, sources=_SOURCES)
             settled(session, events=True)
         finally:
             session.stop()
-    return _wrong(program, session.snapshot(None))
+    more = held - (source._capabilities() or held)
+    return (*_wrong(program, session.snapshot(None)), *(f"it holds capability {number}" for number in sorted(more)))
 
 
 def _functions(pid: int) -> Script:
