@@ -60,7 +60,7 @@ incidents: $(VENV)/dev.stamp host-test
 	$(BIN)/python -m tests.incidents $(or $(ARGS),--write)
 
 grid: $(VENV)/dev.stamp host-test
-	$(BIN)/python -m tests.grid $(or $(ARGS),--bpftraces trixie,sid --write)
+	$(BIN)/python -m tests.grid $(or $(ARGS),--bpftraces trixie,sid --at-once 3 --write)
 
 faults: $(VENV)/dev.stamp host-test
 	@export BPFTOP_FAULT_ROUNDS=$(or $(ROUNDS),25); run="$(BIN)/python -m pytest $(FAULTS) --timeout 7200"; \

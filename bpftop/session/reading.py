@@ -41,6 +41,7 @@ from bpftop.tracer.supervisor import harmless, map_keys
 _STALLED_AFTER_NS = 2_500_000_000
 _TICK_NS = 1_000_000_000
 _LATE_NS = 300_000_000
+"""A tick that is read so long after its time has much in front of it or behind."""
 _RESTARTS = 3
 LADDER_S = 1.0
 STEPS = ("stop", "terminate", "kill")

@@ -17,7 +17,7 @@ class Ledger:
     When all that was sent by a tick is here, or known to be lost, the tick is settled at once. Otherwise its ``@sent``
     counts events that are on their way, and it is settled one tick late: an event that was sent before the previous
     tick and has not arrived by now may be lost. bpftrace reads the map when it gets to it, on a busy host late, so that
-    the map counts events that are younger than its tick, and before 0.18 it has a buffer for each CPU, so that with a
+    the map counts events that are younger than its tick, and 0.17 has a buffer for each CPU, so that with a
     slow reader two ticks can come before events that are older than both. Until the dump at the end settles all, a loss
     is therefore one that bpftrace told of, or one that the young ones cannot explain in a tick that came in time and
     brought no event.

@@ -142,7 +142,7 @@ def tried(cell: Cell, version: Version | None, port: int) -> Outcome:
                 port, requests, connections=CONNECTIONS, rate_per_s=float(cell.rate_per_s), paths=["/fixed"]
             )
         truth = requests + (load.connections if cell.scripts > 1 else 0)
-        missing_s = _settled(session, truth, SETTLE_S[cell.reader])
+        missing_s = _settled(session, truth, requests, SETTLE_S[cell.reader])
     finally:
         session.stop()
     return Outcome(
@@ -155,11 +155,12 @@ def _number(version: Version | None) -> str:
     return version.number if version is not None else preflight.bpftrace_version(preflight.bpftrace_path())
 
 
-def _settled(session: Session, truth: int, most_s: float) -> float | None:
-    """How long it takes until everything is shown, suppressed, lost or rejected."""
+def _settled(session: Session, truth: int, requests: int, most_s: float) -> float | None:
+    """How long it takes until everything is shown, suppressed, lost or rejected, and all requests are counted."""
     began = time.monotonic()
     while time.monotonic() - began < most_s:
-        if whole(session.snapshot(None).accounting) == truth:
+        found = session.snapshot(None)
+        if whole(found.accounting) == truth and found.measures["request_latency"].summary.count == requests:
             return time.monotonic() - began
         time.sleep(0.02)
     return None
