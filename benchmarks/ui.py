@@ -184,6 +184,8 @@ def measured(parts: Sequence[str], seconds: float) -> Parts:
         "programs": lambda: programs(seconds), "first": first_frames, "keys": keys, "frames": frames
     }  # fmt: skip
     for part in parts:
+        if part not in ways:
+            raise SystemExit(f"there is no part {part}; there are {' '.join(PARTS)}")
         kept[part] = ways[part]()  # type: ignore[literal-required]
         CACHE.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(kept))
@@ -237,12 +239,12 @@ def told(parts: Parts) -> str:
 def main() -> None:
     """Measure one after the other and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], default=PARTS, help="what to measure; default: all")
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"what to measure: {' '.join(PARTS)}; default: all")
     parser.add_argument("--told", action="store_true", help="measure nothing, tell what is kept")
     parser.add_argument("--seconds", type=float, default=20.0, help="how long each one is looked at")
     parser.add_argument("--write", action="store_true", help="write the tables into benchmarks/README.md")
     options = parser.parse_args()
-    tables = told(measured([] if options.told else options.parts, options.seconds))
+    tables = told(measured([] if options.told else options.parts or PARTS, options.seconds))
     print(tables)
     if options.write:
         place = ROOT / "benchmarks/README.md"

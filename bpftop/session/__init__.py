@@ -129,8 +129,9 @@ class Session(Reading):
         with self._lock:
             return (self._target, self._store.settled_ns) if self._state is State.LIVE else None
 
-    def _look(self, standstill: Callable[[Target], Standstill]) -> None:
+    def _look(self, standstill: Callable[[Target], Standstill]) -> bool:
         self._standstill = standstill(self._target)
+        return self._standstill == Standstill()
 
     def _anew(self, found: Target) -> None:
         """Let bpftrace end: the next run begins with what was found."""

@@ -11,7 +11,7 @@ from bpftop.errors import BpftopError
 from bpftop.model import Target
 
 _RESCAN_S = 2.0
-_LOOK_S = 1.0
+_LOOK_S, _CALM_S = 1.0, 2.0
 _Missed = tuple[frozenset[int], frozenset[int]]
 """Process ids and ports."""
 Followed = tuple[Target, int]
@@ -64,9 +64,10 @@ class Rescan:
 
 
 class Looker:
-    """A thread that looks every second, until ``stopping``."""
+    """A thread that looks every second, every two while all goes on, until ``stopping``."""
 
-    def __init__(self, look: Callable[[], object], stopping: threading.Event) -> None:
+    def __init__(self, look: Callable[[], bool], stopping: threading.Event) -> None:
+        """``look`` says whether all goes on."""
         self._look, self._stopping = look, stopping
         self._thread = threading.Thread(target=self._look_on, name="bpftop-standstill", daemon=True)
 
@@ -75,6 +76,7 @@ class Looker:
         self._thread.start()
 
     def _look_on(self) -> None:
-        while not self._stopping.wait(_LOOK_S):
+        pause = _LOOK_S
+        while not self._stopping.wait(pause):
             with contextlib.suppress(OSError, BpftopError):
-                self._look()
+                pause = _CALM_S if self._look() else _LOOK_S

@@ -20,7 +20,7 @@ _PIPE = 1 << 20
 _POLL_S = 0.25
 _GATHER_S, _LITTLE = 0.03, 32 << 10
 """bpftrace writes every map and event of its own; while little comes, what comes within so long is read at once."""
-_LATER_GATHER_S, _YOUNG_S = 0.12, 5.0
+_LATER_GATHER_S, _YOUNG_S = 0.2, 5.0
 """After the first seconds nobody waits for the next event: each look costs as much as reading ten lines."""
 T = TypeVar("T")
 
