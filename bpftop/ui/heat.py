@@ -59,6 +59,12 @@ class Map:
         inside: NDArray[np.bool_] = columns[:, None] & ((box.low_ns <= middle) & (middle < box.high_ns))
         return inside
 
+    def outline(self, box: Box) -> NDArray[np.bool_]:
+        """The outermost of the cells of a box, so that the counts within it are seen; shape (columns, rows)."""
+        inside = np.pad(self.cells_of(box), 1)
+        around = inside[:-2, 1:-1] & inside[2:, 1:-1] & inside[1:-1, :-2] & inside[1:-1, 2:]
+        return inside[1:-1, 1:-1] & ~around
+
     def count(self, box: Box) -> int:
         """The observations in a box."""
         return int(self.counts[self.cells_of(box)].sum())
@@ -128,7 +134,7 @@ def grid(drawn: Map, at: tuple[int, int] | None, marked: Box | None) -> list[Lin
     return lines
 
 
-_ON_TOP: tuple[tuple[str, Role], ...] = (("?", "dim"), ("─", "p50"), ("━", "p99"), ("▪", "accent"), ("◆", "strong"))
+_ON_TOP: tuple[tuple[str, Role], ...] = (("?", "dim"), ("─", "p50"), ("━", "p99"), ("▪", "cell"), ("◆", "cell"))
 """What may lie on a cell, the later ones on top; ``?``: what was counted there is told later."""
 _UNTOLD, _P50, _P99, _MARKED, _CURSOR = (place * (len(RAMP) + 1) for place in range(1, len(_ON_TOP) + 1))
 
@@ -142,7 +148,7 @@ def _looks(drawn: Map, at: tuple[int, int] | None, marked: Box | None) -> NDArra
         columns = np.flatnonzero(where >= 0)
         top[columns, where[columns]] = what
     if marked:
-        top[drawn.cells_of(marked)] = _MARKED
+        top[drawn.outline(marked)] = _MARKED
     if at is not None:
         top[at] = _CURSOR
     return top + levels(drawn.counts)

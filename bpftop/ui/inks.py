@@ -35,6 +35,7 @@ class Inked(Screen[ScreenResultType]):
         & > .ink--p99 { color: $warning; }
         & > .ink--bar { color: $primary 60%; }
         & > .ink--cursor { background: $primary 25%; }
+        & > .ink--cell { color: #000000; background: #00e5ff; text-style: bold; }
         & > .ink--tab { color: $background; background: $primary; text-style: bold; }
         & > .ink--chrome { background: $panel; }
         & > .ink--badge-good { color: $background; background: $success; text-style: bold; }
@@ -50,6 +51,7 @@ class Inked(Screen[ScreenResultType]):
         & > .ink--heat-7 { background: #fd9567; }
         & > .ink--heat-8 { background: #fcfdbf; }
         &:light {
+            & > .ink--cell { color: #ffffff; background: #0057ff; }
             & > .ink--heat-1 { background: #fdeccf; }
             & > .ink--heat-2 { background: #fdd8a5; }
             & > .ink--heat-3 { background: #fdbb84; }
@@ -72,6 +74,7 @@ class Inked(Screen[ScreenResultType]):
             & > .ink--head { color: ansi_default; text-style: underline; }
             & > .ink--bar { color: ansi_blue; }
             & > .ink--cursor { background: ansi_default; text-style: reverse; }
+            & > .ink--cell { color: ansi_bright_cyan; background: ansi_default; text-style: bold reverse; }
             & > .ink--tab { color: ansi_default; background: ansi_default; text-style: bold reverse; }
             & > .ink--badge-good { color: ansi_green; background: ansi_default; text-style: bold reverse; }
             & > .ink--badge-warn { color: ansi_yellow; background: ansi_default; text-style: bold reverse; }

@@ -15,12 +15,13 @@ _SERIES: tuple[tuple[float, ...], ...] = (
      3.35, 3.55, 3.75, 4, 4.25, 4.5, 4.75, 5, 5.3, 5.6, 6, 6.3, 6.7, 7.1, 7.5, 8, 8.5, 9, 9.5),
     (1, 1.12, 1.25, 1.4, 1.6, 1.8, 2, 2.24, 2.5, 2.8, 3.15, 3.55, 4, 4.5, 5, 5.6, 6.3, 7.1, 8, 9),
     (1, 1.25, 1.6, 2, 2.5, 3.15, 4, 5, 6.3, 8),
+    (1, 1.5, 2, 3, 5, 7),
     (1, 1.6, 2.5, 4, 6.3),
     (1, 2, 5),
     (1, 3),
     (1,),
 )  # fmt: skip
-"""Preferred numbers in a decade (ISO 3's R40, R20, R10, R5; then 1-2-5), finest first."""
+"""Preferred numbers in a decade (ISO 3's R40, R20, R10, one of six, R5; then 1-2-5), finest first."""
 _TOP = 14
 """Decades above 1 ns that an axis may reach."""
 

@@ -7,13 +7,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from textual.events import MouseMove
 from textual.pilot import Pilot
 
 from bpftop.model import Histogram, History, SlowRequest, Snapshot
 from bpftop.stats import buckets
 from bpftop.stats.heat import Columns
 from bpftop.ui.app import BpftopApp
-from bpftop.ui.heat import Map, levels
+from bpftop.ui.heat import RAMP, Map, levels
 from bpftop.ui.options import UiOptions
 from bpftop.ui.panes.heatmap import HeatMap
 from bpftop.ui.shape import rows_of
@@ -79,11 +80,69 @@ def test_a_click_moves_the_cursor_and_a_drag_selects_a_box() -> None:
         assert "the map" in text_of(app)
         await pilot.mouse_down(pane, offset=(11, 1))
         assert pane._map is not None
+        await pilot._post_mouse_events([MouseMove], pane, offset=(40, 5), button=1)
+        assert "▪" in text_of(app)  # what a drag has selected so far
         await pilot.mouse_up(pane, offset=(78, pane._map.counts.shape[1]))
         await pilot.press("5")
         assert "4 slow requests" in text_of(app)
 
     drive(spiked(), steps, options=PLAIN)
+
+
+@pytest.mark.parametrize("theme", ["bpftop-dark", "bpftop-light", "nord", "ansi-dark"])
+def test_the_cell_of_the_cursor_is_like_no_shade_of_the_map(theme: str) -> None:
+    """Its ground is far from every shade; with the terminal's own colours it is reversed, which no cell is."""
+
+    async def steps(app: BpftopApp, pilot: Pilot[int]) -> None:
+        await pilot.press("3", "n")
+        await pilot.pause()
+        pane = app.screen.query_one(HeatMap)
+        found = next(span for row in pane._drawn for span in row.spans if "◆" in span.text)
+        drawn = pane._style(found.fill, found.role)
+        if theme == "ansi-dark":
+            assert drawn.reverse
+            return
+        shades = [pane._style(shade, "").bgcolor for shade in RAMP]
+        assert drawn.bgcolor is not None
+        mine = drawn.bgcolor.get_truecolor()
+        for shade in shades:
+            assert shade is not None
+            assert sum(abs(a - b) for a, b in zip(mine, shade.get_truecolor(), strict=True)) > 150
+
+    drive(spiked(), steps, options=UiOptions(refresh_s=60.0, theme=theme))
+
+
+def test_a_selected_piece_is_outlined_and_the_counts_within_it_are_seen() -> None:
+    one = Histogram(np.array([1_000]), np.array([9_000_000]), np.array([1]))
+    axis = rows_of(one, 8)
+    edges = np.array([10.0**i for i in range(3, 9)])
+    columns = Columns(np.arange(6) * 10**9, 10**9, np.zeros((6, buckets.BUCKETS), np.int64), np.zeros(6, np.bool_))
+    drawn = Map(
+        columns, replace(axis, edges_ns=edges, counts=np.ones(5, np.int64)), np.ones((6, 5), np.int64), [], [], 6
+    )
+    outline = drawn.outline(drawn.piece("x", (1, 1), (4, 3)))
+    assert outline[1:5, 1:4].tolist() == [[True] * 3, [True, False, True], [True, False, True], [True] * 3]
+    assert outline.sum() == 10
+
+
+def test_before_a_cell_is_asked_for_the_slowest_ones_fill_the_room() -> None:
+    screen = screen_text(spiked(), "3", options=PLAIN, size=(160, 50))
+    assert "The slowest requests  4 sent one by one" in screen
+    assert screen.index("10.9.9.9") < screen.index("10.1.1.1")
+    assert "arrows or mouse" in screen
+
+
+def test_the_hottest_slow_cell_is_in_the_row_of_p99_where_few_others_are() -> None:
+    """30 of 500 ms in one second beside two of 700 ms: the second is what one looks for, not the slowest cell."""
+    some = spiked()
+    history = some.histories[0]
+    slowest = history.pieces[-1][0][0] - int(buckets.bucket_of(1_000_000)) + int(buckets.bucket_of(700_000_000))
+    pieces = []
+    for age, (places, counts) in zip(range(59, -1, -1), history.pieces, strict=True):
+        slow = (np.append(places, slowest), np.append(counts, 2)) if age in (3, 4) else (places, counts)
+        pieces.append((slow[0], np.where(slow[1] == 400, 40, slow[1])))
+    shown = screen_text(replace(some, histories=(replace(history, pieces=tuple(pieces)),)), "3", "n", options=PLAIN)
+    assert "30 requests" in shown
 
 
 def test_the_map_is_drawn_in_colour_in_glyphs_and_in_ascii() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from textual import events
 from textual.binding import Binding, BindingType
 
-from bpftop.model import SlowRequest
+from bpftop.model import MeasureSnapshot, SlowRequest
 from bpftop.stats.routes import route_of
 from bpftop.ui import words
 from bpftop.ui.heat import AXIS, Map, grid, heading, make_map, times
@@ -27,6 +27,8 @@ _HINTS = (
     "arrows, mouse: behind a cell  n: hottest slow  Enter: pin",
 )
 """The first one that has room."""
+_FEW = 0.1
+"""A row with a smaller share of all observations is one of slow ones."""
 Behind = tuple[list[SlowRequest], list[tuple[str, Part]]]
 
 
@@ -46,9 +48,7 @@ class HeatMap(MeasurePane):
         "too. Esc takes that back."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(
-            "n", "hottest(1)", "Hottest slow", tooltip="the cell with most observations above p99; again: the next"
-        ),
+        Binding("n", "hottest(1)", "Hottest slow", tooltip="the cell with most slow observations; again: the next one"),
         Binding("N", "hottest(-1)", "Hotter", show=False, tooltip="back to the next hotter one"),
         Binding("enter", "pin", "Pin", tooltip="all panes show only this piece of the map; again: all"),
         Binding("left,h", "go(-1, 0)", "Earlier", show=False, tooltip="one column earlier"),
@@ -71,6 +71,7 @@ class HeatMap(MeasurePane):
         self._map: Map | None = None
         self._top = 0
         self._anchor: tuple[int, int] | None = None
+        """Where a drag began."""
         self._by_heat = False
         """The cursor was led to its cell by ``n``: from there it goes on."""
         self._corner: tuple[int, float] | None = None
@@ -98,7 +99,8 @@ class HeatMap(MeasurePane):
             box = pinned
         lines = [heading(shown, drawn, width), *grid(drawn, at, marked), times(drawn)]
         self._top = self.size.height - height + 1
-        return lines + (self._panel(view, box, width, height - len(lines)) if box else [_hint(drawn, width)])
+        room = height - len(lines)
+        return lines + (self._panel(view, box, width, room) if box else _slowest(view, drawn, shown, width, room))
 
     def _place(self, drawn: Map, where: tuple[int, float] | None) -> tuple[int, int] | None:
         """Column and row of the cursor; None without one. A cell that has left the map takes the cursor to its edge."""
@@ -157,14 +159,15 @@ class HeatMap(MeasurePane):
         self.action_go(columns, rows, True)
 
     def action_hottest(self, step: int) -> None:
-        """To the cell with most observations above the p99 of the whole map; from there to the next one."""
+        """To the cell with most observations above the p99 of the map, or in its row where few others are; then on."""
         drawn = self._map
         if drawn is None or not drawn.counts.sum():
             return
         by_row = drawn.counts.sum(axis=0)
         slow = int(np.searchsorted(np.cumsum(by_row), 0.99 * by_row.sum()))
         above = drawn.counts.copy()
-        above[:, : slow + bool(by_row[slow + 1 :].any())] = 0  # the row of p99 itself when nothing is above it
+        mixed = by_row[slow] > _FEW * by_row.sum() and by_row[slow + 1 :].any()
+        above[:, : slow + bool(mixed)] = 0
         ranked = np.argsort(-above, axis=None, kind="stable")[: max(int(np.count_nonzero(above)), 1)]
         at = self._place(drawn, self.cursor) if self._by_heat else None
         cells = ranked.tolist()
@@ -216,9 +219,21 @@ class HeatMap(MeasurePane):
             self._anchor, self._corner = cell, None
             self._put(*cell)
 
+    def on_mouse_move(self, event: events.MouseMove) -> None:
+        """What a drag has selected so far."""
+        if not event.button:  # it was let go somewhere else
+            self._anchor = None
+        cell = self._cell_at(event.x, event.y)
+        if cell is None or self._anchor is None:
+            return
+        if self._corner is None:
+            self._corner = self.cursor
+        self._put(*cell)
+
     def on_mouse_up(self, event: events.MouseUp) -> None:
         """A drag selects a box."""
         cell, anchor = self._cell_at(event.x, event.y), self._anchor
+        self._corner = None
         self._anchor = None
         drawn, view = self._map, self.view
         if cell is None or anchor is None or cell == anchor or drawn is None or view is None or view.shown is None:
@@ -243,6 +258,18 @@ def _listed(what: str, named: Sequence[tuple[str, object]]) -> Line:
     shown = "  ".join(f"{safe(name, 39)} {count}" for name, count in named[:8])
     more = f"  and {len(named) - 8:,} more" if len(named) > 8 else ""
     return line(Span(f"{what}: ", "dim"), Span(shown), Span(more, "dim"))
+
+
+def _slowest(view: View, drawn: Map, shown: MeasureSnapshot, width: int, room: int) -> list[Line]:
+    """What the keys do, and the slowest single events while no cell is asked for."""
+    everything = Box(shown.measure.name, 0, 0, 0.0, float("inf"))
+    rows = [each for each in view.snapshot.slow if everything.tells(each)]
+    lines = [_hint(drawn, width)]
+    if not rows or room < 4:
+        return lines
+    said = f"  {len(rows):,} sent one by one"
+    lines.append(line(Span(f"The slowest {words.noun(shown.measure.name)}", "strong"), Span(said, "dim")))
+    return lines + table(slow_columns(rows), rows[: room - 3], width)
 
 
 def _hint(drawn: Map, width: int) -> Line:
