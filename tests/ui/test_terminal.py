@@ -15,7 +15,7 @@ import pytest
 
 from bpftop.recording.reader import Recording
 from bpftop.ui import leave
-from tests.ui.ptys import child_in_terminal, restored
+from tests.ui.ptys import Terminal, child_in_terminal, restored
 
 APP = ("-m", "tests.ui.terminal_app")
 READY = "Where the time goes"
@@ -192,15 +192,22 @@ def test_a_storm_of_sizes_leaves_no_trace() -> None:
         terminal.type("p3")
         terminal.until("PAUSED")
         terminal.until("arrows or mouse")
-        terminal.read(1.0)
+        _settle(terminal)
         shown = terminal.text
         terminal.screen.reset()
         terminal.resize(101, 30)
-        terminal.read(1.0)
+        _settle(terminal)
         terminal.resize(100, 30)
-        terminal.until("arrows or mouse")
-        terminal.read(1.0)
+        _settle(terminal)
         assert terminal.text == shown
         terminal.type("q")
         assert terminal.leave() == 0
         assert restored(terminal, before) == []
+
+
+def _settle(terminal: Terminal) -> None:
+    """Read until nothing has come for half a second: it is paused, so all is drawn then."""
+    seen = -1
+    while seen != len(terminal.sent):
+        seen = len(terminal.sent)
+        terminal.read(0.5)
