@@ -16,7 +16,7 @@ def test_every_test_and_every_command_that_is_named_is_there() -> None:
     assert [name for name in sorted(named) if not (ROOT / name).is_file()] == []
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     goals = set(re.findall(r"`make (\w+)", PAGE))
-    assert goals == {"faults", "fuzz"}
+    assert goals >= {"faults", "fuzz"}
     assert [goal for goal in goals if f"\n{goal}: " not in makefile] == []
     assert list((ROOT / "tests/fuzz/finds").glob("*/*"))
 
