@@ -223,6 +223,14 @@ def test_two_stages_share_the_time() -> None:
     assert said(verdict)[1] == "time is in the read queue: 52 %, the server, after the read: 48 %"
 
 
+def test_the_stage_that_was_said_stays_while_it_is_nearly_as_bad() -> None:
+    named: frozenset[str] = frozenset()
+    for read_ms, worst in ((50.0, READ), (40.0, READ), (20.0, REQUEST), (30.0, REQUEST), (90.0, READ)):
+        verdict = judge(scene({READ: worse(read_ms), REQUEST: worse(35.0)}), named)
+        named = verdict.named
+        assert verdict.clauses[0].key == f"slow {worst}", read_ms
+
+
 def test_sending() -> None:
     everything = {REQUEST: calm(), RESPONSE: worse(80.0)}
     verdict = judge(scene(everything, scripts=[script("tcp", State.OFF)]))

@@ -24,6 +24,9 @@ from bpftop.stats.who import newcomers, who
 
 __all__ = ["Clause", "Place", "Verdict", "judge"]
 
+STILL_WORST = 1.5
+"""The stage that was said last stays the worst until another has lost so many times as much."""
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -46,7 +49,7 @@ def judge(snapshot: Snapshot, named: Collection[str] = ()) -> Verdict:
     Empty when nothing has been observed yet.
     """
     case = Case(snapshot, frozenset(named))
-    found = excesses(snapshot.recent)
+    found = _steady(case, excesses(snapshot.recent))
     fewer = _fewer(case)
     still = stuck(case, bool(found or fewer))
     said = _trouble(case, found, still) if found else [*fewer, *still, *_lack(case, fewer), *_tail(case)]
@@ -56,6 +59,12 @@ def judge(snapshot: Snapshot, named: Collection[str] = ()) -> Verdict:
         return Verdict((*lost, *said), trouble=True, inconclusive=bool(lost))
     calm = _calm(snapshot)
     return Verdict((calm,) if calm else ())
+
+
+def _steady(case: Case, found: list[Excess]) -> list[Excess]:
+    """The worst stage first; the one that was said stays first while it is nearly as bad."""
+    said = case.said("stage")
+    return sorted(found, key=lambda each: -each.excess_ns * (STILL_WORST if each.measure in said else 1.0))
 
 
 def _lost(snapshot: Snapshot) -> list[Clause]:
