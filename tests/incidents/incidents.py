@@ -224,7 +224,7 @@ INCIDENTS = (
         lambda scene: ("the machine is short of CPU",),
         lambda scene: ("the machine is short of CPU",),
         never=BLAME,
-        watched_s=12.0,
+        watched_s=8.0,
         times=10,
     ),
     Incident(

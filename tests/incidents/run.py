@@ -27,18 +27,21 @@ STARVED_SHARE = 0.05
 class CpuWait:
     """Whether others take the CPUs: how long nginx and the backends could run and did not (by the kernel's account)."""
 
-    def __init__(self, scene: Scene) -> None:
+    def __init__(self, scene: Scene, since_they_began: bool = False) -> None:
         of_workers = [each for pid in scene.workers for each in Path(f"/proc/{pid}/task").iterdir()]
         self._tasks = (*of_workers, Path(f"/proc/self/task/{scene.backends[0].thread_id}"))
-        self._seen = deque([(time.monotonic(), 0)])  # what they have waited since they began counts as of now
+        self._seen = deque([(time.monotonic(), 0 if since_they_began else self._waited())])
 
     def starved(self) -> bool:
         """Whether they waited for much of the last seconds: then everything is slow and nobody is guilty."""
-        now, waited = time.monotonic(), sum(map(_run_delay_ns, self._tasks))
+        now, waited = time.monotonic(), self._waited()
         self._seen.append((now, waited))
         while self._seen[0][0] < now - BEHIND_S:
             self._seen.popleft()
         return waited - self._seen[0][1] >= STARVED_SHARE * BEHIND_S * 1e9
+
+    def _waited(self) -> int:
+        return sum(map(_run_delay_ns, self._tasks))
 
 
 def _run_delay_ns(task: Path) -> int:
@@ -66,7 +69,11 @@ def text(verdict: Verdict) -> str:
 
 def healthy(scene: Scene, seconds: float) -> Health:
     """What stood out in so many seconds in which nothing happens."""
-    looks, wait, found = [Looks(scene, False), Looks(scene, True)], CpuWait(scene), Health(round(seconds))
+    looks, wait, found = (
+        [Looks(scene, False), Looks(scene, True)],
+        CpuWait(scene, since_they_began=True),
+        Health(round(seconds)),
+    )
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         starved = wait.starved()
