@@ -188,6 +188,9 @@ def test_resends_are_counted_by_client_and_usual_is_known() -> None:
         assert last.unusual(), "what is unusual never becomes usual"
     assert last.usual == 0.0237
 
+    found[0] = replace(found[0], resent=found[0].resent + 50, segments=found[0].segments + 100, no_room_us=900_000)
+    assert resends.look(found, [80], 80.0).segments == last.segments - 10, "a slow reader is no network that loses"
+
 
 def test_an_upstream_on_this_machine_and_how_long_it_has_no_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two processes on one CPU: each waits about half of the time. One of them has a listening socket."""

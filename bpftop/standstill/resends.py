@@ -9,6 +9,9 @@ from bpftop.model import Resender, Resent
 from bpftop.standstill.sockets import LISTEN, Socket
 
 SPAN_S = 10.0
+NO_ROOM = 0.1
+"""A connection whose other side had no room for so much of the time: it takes things in slowly and throws away what
+comes meanwhile, which is no loss of the network."""
 TOP = 8
 CALM_LOOKS = 40
 """What is usual is learnt from so many looks."""
@@ -22,7 +25,7 @@ class Resends:
     """Of one target, look after look. A connection that ends between two looks keeps its last second to itself."""
 
     def __init__(self) -> None:
-        self._last: dict[tuple[int, str, int], tuple[int, int]] | None = None
+        self._last: dict[tuple[int, str, int], tuple[int, int, int]] | None = None
         self._looks: deque[tuple[float, Counter[str], Counter[str], int, int]] = deque()
         """(when, segments sent again by client, all segments of these clients, both of all clients)."""
         self._calm: deque[tuple[float, int, int]] = deque(maxlen=CALM_LOOKS)
@@ -33,13 +36,15 @@ class Resends:
         """The last SPAN_S; empty while nothing is sent again."""
         ours = set(ports)
         again, sent, known = Counter[str](), Counter[str](), {}
-        before = self._last
+        before, span_us = self._last, (now_s - self._looks[-1][0]) * 1e6 if self._looks else 0.0
         for each in found:
             if each.port in ours and each.state != LISTEN:
                 key = each.port, each.peer, each.peer_port
-                known[key] = (each.resent, each.segments)
+                known[key] = (each.resent, each.segments, each.no_room_us)
                 # What is new since the last look began at 0; before the first look nothing is known.
-                then = known[key] if before is None else before.get(key, (0, 0))
+                then = known[key] if before is None else before.get(key, (0, 0, 0))
+                if each.no_room_us - then[2] >= NO_ROOM * span_us:
+                    continue
                 again[each.peer] += max(each.resent - then[0], 0)
                 sent[each.peer] += max(each.segments - then[1], 0)
         self._last = known

@@ -24,9 +24,10 @@ OPEN = (ESTABLISHED, CLOSE_WAIT)
 """States in which the process has not closed it."""
 _STATES = sum(1 << state for state in (ESTABLISHED, FIN_WAIT1, CLOSE_WAIT, LAST_ACK, LISTEN, CLOSING))
 _HEADER, _MESSAGE, _ATTRIBUTE = struct.Struct("=IHHII"), struct.Struct("=BBBB2s2s16s16sI8sIIIII"), struct.Struct("=HH")
-_LAST_SENT, _LAST_RECEIVED, _RESENT, _ACKED, _RECEIVED, _SEGMENTS = 44, 52, 100, 120, 128, 156
+_LAST_SENT, _LAST_RECEIVED, _RESENT, _ACKED, _RECEIVED, _SEGMENTS, _NO_ROOM = 44, 52, 100, 120, 128, 156, 176
 """Places in struct tcp_info: milliseconds since data was last sent and last came; segments sent again; bytes
-acknowledged by the other side, and received; segments with data sent, those sent again included (since Linux 4.6)."""
+acknowledged by the other side, and received; segments with data sent, those sent again included (since Linux 4.6);
+microseconds in which the other side had no room (rwnd_limited, since 4.10)."""
 _CLONE_NEWNET = 0x40000000
 _TIMEOUT_S = 2.0
 _LEAST = 1 << 18
@@ -54,6 +55,8 @@ class Socket:
     resent: int = 0
     segments: int = 0
     """Segments with data sent, those sent again included."""
+    no_room_us: int = 0
+    """How long we could not send, because the other side had no room: it does not read."""
 
     @property
     def asked(self) -> bool:
@@ -133,7 +136,8 @@ def _read(message: bytes) -> Socket:
             acked, came = struct.unpack_from("=QQ", info, _ACKED)
             again = struct.unpack_from("=I", info, _RESENT)[0]
             segments = struct.unpack_from("=I", info, _SEGMENTS)[0] if len(info) >= _SEGMENTS + 4 else 0
-            return Socket(*found, unread, unsent, sent, received, acked, came, again, segments)
+            no_room = struct.unpack_from("=Q", info, _NO_ROOM)[0] if len(info) >= _NO_ROOM + 8 else 0
+            return Socket(*found, unread, unsent, sent, received, acked, came, again, segments, no_room)
         at += max((length + 3) & ~3, _ATTRIBUTE.size)
     return Socket(*found, unread, unsent)
 

@@ -209,6 +209,8 @@ INCIDENTS = (
         lambda scene: slow_readers(scene.port, "/big/file", ABUSER, 16),
         lambda scene: ("time is in sending", f"of the slow ones from {ABUSER}"),
         lambda scene: ("time is in sending", f"of the slow ones from {ABUSER}"),
+        never=("the network loses some",),
+        watched_s=8.0,
     ),
     Incident(
         "CPU limit",
