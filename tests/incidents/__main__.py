@@ -22,9 +22,9 @@ from tests.incidents.scene import Scene, scene
 TIMES, HOURS_S = 5, 3600
 CALM_S = 20
 """Before the first incident, so that every level is known."""
-EACH_S, END_S = 40, 12
+EACH_S, END_S = 30, 12
 """What one incident may take with the calm before it, and the end of all."""
-WATCHED_S = 10.0
+WATCHED_S = 6.0
 """The first time each is listened to for so long: does a clause waver?"""
 
 
@@ -43,11 +43,9 @@ def main() -> int:
     end = time.monotonic() + asked.minutes * 60
     chosen = [each for each in INCIDENTS if not asked.names or any(word in each.name for word in asked.names)]
     book = opened(asked.results)
-    try:
-        _go_on(book, chosen, asked.healthy, asked.times, end)
-    finally:
+    for _ in _done(book, chosen, asked.healthy, asked.times, end):
         if asked.results is not None:
-            book.save(asked.results)
+            book.save(asked.results)  # whatever ends this, what was done is kept
     left = list(_left(book, chosen, asked.times))
     print(f"healthy for {book.healthy_s} s; left: {', '.join(each.name for each in left) or 'nothing'}")
     good = all(each.good for each in book.trials) and not any(each.said for each in book.healths)
@@ -57,8 +55,8 @@ def main() -> int:
     return 0 if good else 1
 
 
-def _go_on(book: Book, chosen: list[Incident], healthy_s: int, times: int, end: float) -> None:
-    """What fits until ``end``: first the healthy time, then each incident in turn."""
+def _done(book: Book, chosen: list[Incident], healthy_s: int, times: int, end: float) -> Iterator[None]:
+    """What fits until ``end``: the healthy time, then each incident in turn. Each is in the book when it yields."""
     with tempfile.TemporaryDirectory(prefix="bpftop-incident-") as name:
         Path(name).chmod(0o755)
         with scene(Path(name), int(min(end - time.monotonic(), HOURS_S)) + 60) as found:
@@ -71,10 +69,12 @@ def _go_on(book: Book, chosen: list[Incident], healthy_s: int, times: int, end: 
             print(
                 *health.said[:9], *(f"without CPUs: {said}" for said in health.said_starved[:9]), sep="\n", flush=True
             )
+            yield
             for each in _left(book, chosen, times):
                 if time.monotonic() + EACH_S + END_S > end:
                     return
                 book.trials.append(_tried(found, each, WATCHED_S if not book.of(each.name) else 0.0))
+                yield
 
 
 def _left(book: Book, chosen: list[Incident], times: int) -> Iterator[Incident]:
