@@ -225,6 +225,8 @@ def test_every_clause_leads_somewhere() -> None:
     limited = scarce(2.0, 1.0, throttled_s=3.0, group="/a")
     for standstill in (short, limited, scarce(near=near)):
         for scripts in ((), ("upstream", "scheduler", "tcp")):
+            keys = [each.key for each in judge(with_(standstill, {REQUEST: worse(50.0)}, *scripts)).clauses]
+            assert keys == sorted(keys, key=lambda key: key.startswith("offer ")), "offers come last"
             for clause in judge(with_(standstill, {REQUEST: worse(50.0)}, *scripts)).clauses:
                 place = clause.place
                 assert place.pane in {"latency", "clients", "slow"} or place.script in {"scheduler", "tcp", "upstream"}

@@ -56,6 +56,7 @@ def judge(snapshot: Snapshot, named: Collection[str] = ()) -> Verdict:
     said += network(case) + _busier(case) + (fewer if found else [])
     lost = _lost(snapshot)
     if lost or said:
+        said.sort(key=lambda each: each.key.startswith("offer "))  # offers come last
         return Verdict((*lost, *said), trouble=True, inconclusive=bool(lost))
     calm = _calm(snapshot)
     return Verdict((calm,) if calm else ())
