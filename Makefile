@@ -23,7 +23,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK ?= 1
 TARGET ?=
 ARGS ?=
 PACKAGES_RUN := bpftrace
-PACKAGES_TEST := bpftrace nginx wrk tmux curl strace build-essential:gcc procps:ps util-linux:unshare iproute2:ip \
+PACKAGES_TEST := bpftrace nginx wrk tmux curl strace build-essential:gcc procps:ps util-linux:unshare iproute2:ip iptables \
   python3-minimal:/usr/bin/python3 redis-tools:redis-benchmark apache2-bin:apache2 haproxy postgresql:pg_ctlcluster nodejs:node \
   qemu-system-x86:qemu-system-x86_64 busybox-static:busybox e2fsprogs:mke2fs prometheus sudo
 FAULTS := tests/faults tests/kernel/test_division.py
