@@ -99,6 +99,20 @@ def test_a_slow_upstream_without_and_with_the_script_that_tells() -> None:
     assert "n 90; p99 of others up to 4.00 ms" in found.evidence
 
 
+def test_a_script_started_in_the_middle_of_it_needs_not_ten_seconds_to_name_the_upstream() -> None:
+    def after(seconds: int) -> str:
+        rows = [row("10.1.0.9:80", 9 * seconds, 9 * seconds, 1000.0), row("10.1.0.8:80", 20 * seconds, 0, 2.0, 4.0)]
+        found = worse(310.0, rows, 9 * seconds, n=29 * seconds)
+        found = replace(found, now=replace(found.now, rate_per_s=29.0))
+        return " · ".join(
+            each.text
+            for each in judge(scene({REQUEST: worse(100.0), UPSTREAM: found}, scripts=[script("upstream")])).clauses
+        )
+
+    for seconds in (2, 5, 10):
+        assert "it waits for upstream 10.1.0.9:80" in after(seconds)
+
+
 def test_an_upstream_that_explains_little_is_not_blamed() -> None:
     rows = [row("10.1.0.9:80", 90, 9, 100.0)]
     verdict = judge(scene({REQUEST: worse(100.0), UPSTREAM: worse(100.0, rows, 9, n=90)}, scripts=[script("upstream")]))

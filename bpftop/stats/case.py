@@ -66,6 +66,13 @@ class Case:
         except ValueError:
             return client
 
+    def shorter(self, recent: Recent) -> float:
+        """By how much the seconds of a script that was started within the last ten are fewer than those of requests."""
+        request = self.recent.get(REQUEST)
+        if request is None or not request.now.rate_per_s or not recent.now.rate_per_s:
+            return 1.0
+        return max(request.now.count / request.now.rate_per_s * recent.now.rate_per_s / max(recent.now.count, 1), 1.0)
+
     @property
     def work_ns(self) -> float:
         """The time of all requests after the read: what the server works or waits for something else than itself."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from bpftop import units
 from bpftop.model import Recent, State
-from bpftop.stats.case import SLOW_CPU_NS, Case
+from bpftop.stats.case import LEAST, SLOW_CPU_NS, Case
 from bpftop.stats.clause import Clause, Place, clause
 from bpftop.stats.guilt import guilty
 from bpftop.stats.levels import NOW_S, RISEN_TIMES
@@ -46,9 +46,10 @@ def upstream(case: Case) -> Clause | None:
     found, request = case.recent.get(UPSTREAM), case.recent[REQUEST]
     if found is None:
         return None
-    part = (found.now.total_ns or 0) / max(request.now.total_ns or 0, 1)
+    late = case.shorter(found)
+    part = late * (found.now.total_ns or 0) / max(request.now.total_ns or 0, 1)
     row = max(found.rows, key=lambda each: each.total_ns or 0, default=None)
-    if row is None:
+    if row is None or (late > 1 and found.now.count < LEAST):
         return None
     enough = case.most("upstream", row.client)
     own = (row.total_ns or 0) / max(found.now.total_ns or 0, 1)
