@@ -80,6 +80,15 @@ def test_foreign_words_are_text_in_the_summary() -> None:
     )
 
 
+def test_the_summary_lists_slow_requests_and_not_long_connections() -> None:
+    calm = live()
+    long = replace(calm.slow[0], event="connection", latency_ns=17 * 10**9)
+    said = summary(replace(calm, slow=(long, *calm.slow)), []).partition("Slowest single events")[2]
+    assert "| request |" in said
+    assert "connection |" not in said
+    assert "| connection |" in summary(replace(calm, slow=(long,)), [])
+
+
 def test_a_second_one_of_the_same_second_gets_another_name_and_nothing_is_followed(tmp_path: Path) -> None:
     snapshot = live()
     first = write_bundle(snapshot, [], "text", "<svg/>", tmp_path)

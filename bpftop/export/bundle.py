@@ -121,10 +121,12 @@ def _clients(snapshot: Snapshot) -> Iterator[str]:
 
 
 def _slow(snapshot: Snapshot) -> Iterator[str]:
-    if not snapshot.slow:
+    """The slowest requests; a connection of an hour is no slow request, so other events only where there are none."""
+    rows = [each for each in snapshot.slow if each.event == "request"] or snapshot.slow
+    if not rows:
         return
     yield from ("", "Slowest single events:", "", "| time | latency | event | client | |", "|---|--:|---|---|---|")
-    for slow in snapshot.slow[:_ROWS]:
+    for slow in rows[:_ROWS]:
         moment = f"{datetime.fromtimestamp(slow.unix_ns / 1e9, UTC):%H:%M:%S.%f}"[:-3]
         more = " ".join(_cell(text) for text in slow.texts.values())
         row = (moment, units.duration(slow.latency_ns), _cell(slow.event), _cell(slow.client), more)
