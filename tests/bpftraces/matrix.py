@@ -24,7 +24,7 @@ from bpftop.session import Session
 from bpftop.target import resolve
 from bpftop.tracer.supervisor import BpftraceSource
 from tests.bpftraces.versions import Version, cache_folder
-from tests.kernel.watching import settled
+from tests.kernel.watching import TICK_S
 from tests.load import delay_server, run_load
 
 ROOT = Path(__file__).parents[2]
@@ -80,7 +80,7 @@ def attached(version: Version, names: Sequence[str]) -> tuple[str, ...]:
             kept, closed = _REQUESTS - _CONNECTIONS // 2, _CONNECTIONS // 2
             run_load(server.port, kept, connections=_CONNECTIONS - closed, sources=_SOURCES)
             run_load(server.port, closed, connections=4, close=True, sources=_SOURCES)
-            settled(session, events=True)
+            session.wait_tick(TICK_S)  # one that has ended says so below
         finally:
             session.stop()
     more = held - (source._capabilities() or held)

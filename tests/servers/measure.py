@@ -10,7 +10,7 @@ from pathlib import Path
 from bpftop.model import Snapshot
 from bpftop.scripts import catalog
 from bpftop.session import Session
-from tests.kernel.watching import settled, watching
+from tests.kernel.watching import TICK_S, watching
 from tests.servers.case import CONNECTIONS, REQUESTS, UPSTREAM, Case, Expect, Phase, Server, Tally
 
 Counts = Mapping[str, Mapping[str, int]]
@@ -70,7 +70,8 @@ def _wanted(case: Case) -> set[str]:
 
 def _phase(case: Case, phase: Phase, server: Server, session: Session, before: Counts) -> tuple[Row, Counts]:
     did = phase.drive(server)
-    snapshot = settled(session, events=True)
+    session.wait_tick(TICK_S)
+    snapshot = session.snapshot(None)
     after = _counts(snapshot)
     cells = {}
     for measure in (*REQUESTS, *CONNECTIONS, UPSTREAM):
