@@ -18,7 +18,9 @@ from tests.load import run_load
 from tests.ui.ptys import child_in_terminal
 
 FULL = bool(os.environ.get("BPFTOP_FAULT_ROUNDS"))
-CASES = [(2, 50), (4, 50)] if FULL else [(1, 2)]
+__test__ = FULL
+"""Only in ``make faults``: tests/kernel/test_following.py has a reload and a restart for every test run."""
+CASES = [(2, 50), (4, 50)]
 MIB = 1 << 20
 EACH = 100
 MOST = {"supervisor": 2 * MIB, "screen": 16 * MIB, "bpftrace": 8 * MIB}
