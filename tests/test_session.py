@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -24,6 +26,9 @@ from tests.recordings import program
 
 EMPTY_TICKS = "while True:\n  printf(f'T {now()}')\n  printf(f't {now()}')\n  time.sleep(.02)"
 TARGET = Target("nginx", TargetKind.NAME, "nginx", "nginx", (Process(11, 1, "nginx"),), (80,))
+
+GONE = 404
+"""A process that the look from outside still has."""
 
 
 def ladder(monkeypatch: pytest.MonkeyPatch, step_s: float) -> None:
@@ -377,6 +382,7 @@ def test_stopping_while_another_is_started_ends_that_one(tmp_path: Path, monkeyp
 @pytest.fixture
 def quick_rescan(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rescan, "_RESCAN_S", 0.1)
+    monkeypatch.setattr(rescan, "_alive", lambda pid: pid != GONE)
 
 
 @pytest.mark.usefixtures("quick_rescan")
@@ -401,18 +407,25 @@ def test_a_process_the_kernel_does_not_follow_renews_once_and_not_for_ever(tmp_p
 
 
 @pytest.mark.usefixtures("quick_rescan")
-def test_a_process_that_is_seen_once_or_followed_renews_nothing(tmp_path: Path) -> None:
+def test_a_process_that_is_seen_once_or_followed_or_gone_renews_nothing(tmp_path: Path) -> None:
     fake = FakeBpftrace(tmp_path, "live(5, [11, 12])")
     asked: list[int] = []
 
     def rescan() -> Target:
         asked.append(1)
         passing = (Process(500 + len(asked), 1, "nginx"),)
-        return replace(TARGET, processes=(*TARGET.processes, Process(12, 1, "nginx"), *passing))
+        known = (Process(12, 1, "nginx"), Process(GONE, 1, "nginx"))
+        return replace(TARGET, processes=(*TARGET.processes, *known, *passing))
 
     with watching(fake, renews=True, rescan=rescan):
         wait_for(lambda: len(asked) > 10)
     assert len(fake.runs) == 1
+
+
+def test_whose_process_it_is_does_not_matter_to_its_life() -> None:
+    child = subprocess.Popen(["true"])
+    child.wait()
+    assert [rescan._alive(pid) for pid in (os.getpid(), 1, child.pid)] == [True, True, False]
 
 
 @pytest.mark.usefixtures("quick_rescan")

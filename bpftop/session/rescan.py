@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 from collections.abc import Callable
 
@@ -49,18 +50,31 @@ class Rescan:
     def _compare(self, found: Target) -> None:
         """Say it when the same processes or ports are still missed in what the kernel has said since.
 
-        On a busy host its report can be seconds late; until it comes, a new process is not known to be missed.
+        On a busy host its report can be seconds late; until it comes, a new process is not known to be missed. What was
+        found can be seconds old, too: a process that has ended meanwhile is not missed.
         """
         followed = self._followed()
         if followed is None:
             return
         known, said_ns = followed
-        missed = frozenset(found.pids) - frozenset(known.pids), frozenset(found.ports) - frozenset(known.ports)
+        pids = frozenset(filter(_alive, set(found.pids) - set(known.pids)))
+        missed = pids, frozenset(found.ports) - frozenset(known.ports)
         if missed != self._missed:
             self._missed, self._since_ns = missed, boot_ns()
         elif any(missed) and said_ns > self._since_ns and missed not in self._tried and not self._stopping.is_set():
             self._tried.add(missed)  # once is enough: what a fresh start does not follow either stays unfollowed
             self._say(found)
+
+
+def _alive(pid: int) -> bool:
+    """Whether there is such a process, whoever's it is (kill(2)); /proc may hide those of others."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 class Looker:
