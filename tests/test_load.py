@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.fakes import wait_for
 from tests.load import (
     compiler,
     delay_server,
@@ -176,13 +177,16 @@ def test_a_blocking_server_makes_the_others_wait_to_be_read() -> None:
     assert np.median(truth.read_queue_ns(result.trace)) >= 4 * MS
 
 
+def _thread_names(pid: int) -> list[str]:
+    return sorted((task / "comm").read_text().strip() for task in Path(f"/proc/{pid}/task").iterdir())
+
+
 @pytest.mark.parametrize("handoff", [False, True])
 def test_threads_are_named_unlike_their_process(handoff: bool) -> None:
     with delay_server(threads=3, thread_comm="pool", comm="java", handoff=handoff) as server:
         result = run_load(server.port, 300, connections=9)
-        names = sorted((task / "comm").read_text().strip() for task in Path(f"/proc/{server.pid}/task").iterdir())
+        wait_for(lambda: _thread_names(server.pid) == ["java", "pool-1", "pool-2", "pool-3"], "a thread without a name")
         truth = server.truth()
-    assert names == ["java", "pool-1", "pool-2", "pool-3"]
     assert result.complete
     assert len(truth.requests) == 300
     assert len(truth.connections) == 9

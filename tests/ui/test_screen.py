@@ -305,7 +305,7 @@ def test_another_window_from_the_command_line_is_one_of_the_steps() -> None:
 def test_another_window_while_paused_is_of_the_same_moment() -> None:
     session = builders.FakeSession(builders.live())
     screens = shots(session, ["p", "plus", "p"])
-    assert session.asked == [60.0, 300.0, 300.0]
+    assert session.asked == [60.0, 300.0, 300.0, 300.0], "for the clock as it is now, of that moment, live again"
     assert [" PAUSED " in screen for screen in screens] == [True, True, False]
     assert "of 5 min" in screens[1]
 
