@@ -97,13 +97,15 @@ def _show(session: Session, options: argparse.Namespace, recorder: LiveRecorder,
         session.exclude(options.exclude)
         recorder.into(directory, session)
         options.first.over()
-        return run(session, save=save, options=ui, on_forced=_both(session, recorder), recorder=recorder)
+        forced = _both(session, recorder)
+        return run(session, save=save, options=ui, on_forced=forced, on_taken=options.first.taken, recorder=recorder)
     whole = growing(session, options, recorder.attach)
     recorder.into(directory, whole)
     whole.exclude(options.exclude)
     try:
         options.first.over()
-        return run(whole, save=save, options=ui, on_forced=_both(whole, recorder), recorder=recorder)
+        forced = _both(whole, recorder)
+        return run(whole, save=save, options=ui, on_forced=forced, on_taken=options.first.taken, recorder=recorder)
     finally:
         recorder.leaving()
         whole.stop()

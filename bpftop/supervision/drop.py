@@ -44,7 +44,8 @@ def leave_root(person: Person | None, parent: int) -> None:
     """Give up all rights of this process but those of ``person``; without one it stays user 0, without capabilities.
 
     Where the person may not read this program (``may_read``), all of it must have been imported. Afterwards this
-    process ends (SIGTERM) with ``parent``. Raises OSError when the kernel refuses, and then nothing may go on.
+    process gets SIGTERM when ``parent`` ends, at once when it has ended. Raises OSError when the kernel refuses, and
+    then nothing may go on.
     """
     capabilities.no_new_privileges()
     if person is None:
@@ -64,7 +65,7 @@ def leave_root(person: Person | None, parent: int) -> None:
     if rights.held - kept or not rights.no_new:
         raise PermissionError("the kernel still grants what was given up")
     if not capabilities.end_with(parent, signal.SIGTERM):
-        os._exit(128 + signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)  # as the kernel would have: the terminal may have to be put back
 
 
 @contextlib.contextmanager

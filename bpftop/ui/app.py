@@ -195,7 +195,12 @@ def run(
     save: Save,
     options: UiOptions,
     on_forced: Callable[[bool], None] | None = None,
+    on_taken: Callable[[], None] = lambda: None,
     recorder: RecordControl | None = None,
 ) -> int:
     """Show the screen until the user leaves, as ``run_app`` does; the exit code."""
-    return run_app(lambda chosen: BpftopApp(session, save=save, options=chosen, recorder=recorder), options, on_forced)
+
+    def make(chosen: UiOptions) -> BpftopApp:
+        return BpftopApp(session, save=save, options=chosen, recorder=recorder)
+
+    return run_app(make, options, on_forced, on_taken)

@@ -33,6 +33,8 @@ class FirstFrame:
         self._dots = "..." if ascii else "…"
         self._modes: list[object] | None = None
         self._said: list[str] = []
+        self.drawn = False
+        """It is what the terminal shows, and Textual does not draw yet."""
 
     def show(self) -> None:
         """Draw it, where a screen can be drawn; once."""
@@ -43,6 +45,7 @@ class FirstFrame:
             self._modes = list(termios.tcgetattr(sys.__stdin__.fileno()))  # type: ignore[union-attr]
             _set(_silent(self._modes))
             _shown.append(self)
+            self.drawn = True
             _write(_ENTER + self._drawn(*os.get_terminal_size(sys.__stderr__.fileno())))  # type: ignore[union-attr]
 
     def _drawn(self, width: int, height: int) -> str:
@@ -60,16 +63,21 @@ class FirstFrame:
         self._said.append(sentence)
 
     def over(self) -> None:
-        """Textual draws from now on: it finds the terminal's modes as they were."""
+        """Textual draws soon: it finds the terminal's modes as they were."""
         if self in _shown:
             if self._said:  # they belong on the first screen, before the second is shown again
                 _write(_LEAVE)
                 self._say()
                 _write(_ENTER + self._drawn(*os.get_terminal_size(sys.__stderr__.fileno())))  # type: ignore[union-attr]
             self._put_back()
+            self.drawn = False
+
+    def taken(self) -> None:
+        """From now on somebody else leaves the second screen, whatever happens."""
+        if self in _shown:
+            _shown.remove(self)
 
     def _put_back(self) -> None:
-        _shown.remove(self)
         if self._modes is not None:
             with contextlib.suppress(OSError, termios.error):
                 _set(self._modes)
@@ -86,14 +94,16 @@ class FirstFrame:
         if self in _shown:
             _write(_LEAVE)
             self._put_back()
-            self._say()
+            _shown.remove(self)
+        self._say()
 
 
 def aside(sentence: str) -> bool:
     """Keep a sentence for the first screen while a first frame is shown; False when none is."""
-    if _shown:
+    drawn = bool(_shown) and _shown[-1].drawn
+    if drawn:
         _shown[-1].keep(sentence)
-    return bool(_shown)
+    return drawn
 
 
 def _full_colour() -> bool:

@@ -208,18 +208,23 @@ def _driver() -> type[Driver] | None:
 
 
 def run_app(
-    make: Callable[[UiOptions], Shell], options: UiOptions, on_forced: Callable[[bool], None] | None = None
+    make: Callable[[UiOptions], Shell],
+    options: UiOptions,
+    on_forced: Callable[[bool], None] | None = None,
+    on_taken: Callable[[], None] = lambda: None,
 ) -> int:
     """Show the app until the user leaves; the exit code is 0, 128 + signal, 129 for a lost
     terminal, 70 for a crash.
 
     ``on_forced`` is called when the process must end without returning from here; it must be quick. It is told whether
-    the terminal is gone (otherwise it no longer reads).
+    the terminal is gone (otherwise it no longer reads). ``on_taken`` is called when the terminal is put back from here,
+    whatever happens.
     """
     if options.no_color:
         os.environ["NO_COLOR"] = "1"  # what Textual looks at, for its own widgets too
     app = make(options)
     with watching(app.leave_from_thread, on_forced):
+        on_taken()
         code = app.run(mouse=options.mouse)
     if app.crash is not None:
         _report(app.crash)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import subprocess
+import sys
+
+import pytest
 
 from tests.ui.ptys import child_in_terminal, restored
 
@@ -15,6 +20,23 @@ def halted(options):
     signal.pause()
 dispatch._verb = halted
 sys.exit(dispatch.main(["watch", "www-é", "--simulate", *sys.argv[1:]]))
+"""
+BETWEEN = """
+import signal, sys
+from bpftop.cli import dispatch
+def between(options):
+    options.first.show()
+    options.first.over()
+    print("over", end="", flush=True)
+    signal.pause()
+dispatch._verb = between
+sys.exit(dispatch.main(["watch", "nginx", "--simulate"]))
+"""
+ORPHAN = """
+import signal, sys
+from bpftop.supervision.drop import leave_root
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(9))
+leave_root(None, 0)
 """
 SPEAKS = """
 import sys
@@ -42,6 +64,21 @@ def test_it_is_there_before_anything_heavy_and_goes_with_a_signal() -> None:
         terminal.child.send_signal(signal.SIGTERM)
         assert terminal.leave() == 128 + signal.SIGTERM
         assert restored(terminal, before) == []
+
+
+def test_before_textual_has_the_terminal_a_signal_puts_it_back() -> None:
+    with child_in_terminal(["-c", BETWEEN]) as terminal:
+        before = terminal.before
+        terminal.until("over")
+        terminal.child.send_signal(signal.SIGTERM)
+        assert terminal.leave() == 128 + signal.SIGTERM
+        assert restored(terminal, before) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_a_process_whose_supervisor_is_gone_is_told_by_the_same_signal() -> None:
+    """So that it puts the terminal back."""
+    assert subprocess.run([sys.executable, "-c", ORPHAN]).returncode == 9
 
 
 def test_ascii_and_no_colour() -> None:
