@@ -66,9 +66,9 @@ def _paused(nginx: Nginx, watches: dict[str, Watch], seconds: int) -> tuple[int,
     total = 200
     while time.monotonic() < end:
         assert run_load(nginx.port, 100, connections=2, paths=["/fixed"]).complete
-        total += 100
+        total += 100  # below 10,000 in all: the screen shows each of them
         for watch in watches.values():
-            watch.terminal.read(0.1)
+            watch.terminal.read(max(0.1, seconds / 100))
     for victim, watch in watches.items():
         os.kill(getattr(watch, victim), signal.SIGCONT)
     with ThreadPoolExecutor(len(watches)) as pool:
