@@ -43,8 +43,12 @@ def children(pid: int) -> list[int]:
 
 
 def named(pid: int, name: str) -> list[int]:
-    """The children of a process that run ``name``."""
-    return [child for child in children(pid) if status(child)["Name"] == name]
+    """The children of a process that run ``name``; one that composes a program ends meanwhile."""
+    found = []
+    for child in children(pid):
+        with suppress(OSError):
+            found += [child] if status(child)["Name"] == name else []
+    return found
 
 
 def rights(pid: int) -> tuple[set[str], int, str]:
