@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+from bpftop.model.chance import ALPHA, evidence
+
 LEAST_RESENT = 8
 """Segments sent again in ten seconds, at least."""
 LOSSY, LOSSY_TIMES, ALWAYS_LOSSY = 0.01, 3.0, 0.05
@@ -12,8 +14,6 @@ LOSSY, LOSSY_TIMES, ALWAYS_LOSSY = 0.01, 3.0, 0.05
 usual, or where that is so much."""
 FEW_LOST = 0.002
 """Where less than this is usual, this counts as usual."""
-BURSTS, ALPHA = 3.0, 1e-3
-"""Chernoff's bound on the chance of such a share, with what comes in bursts counted as a third (bpftop.stats.guilt)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,16 +126,8 @@ class Resent:
         if self.usual >= ALWAYS_LOSSY:
             return share >= ALWAYS_LOSSY * enough
         usual = max(self.usual, FEW_LOST)
-        proof = self.sent / BURSTS * relative_entropy(share, usual)
+        proof = evidence(self.sent, share, usual)
         return share >= max(LOSSY, LOSSY_TIMES * usual) * enough and proof >= -math.log(ALPHA) * enough
-
-
-def relative_entropy(seen: float, expected: float) -> float:
-    """Of two coins; infinite when the second never falls so, 0 when the first falls no oftener."""
-    if seen <= expected or expected <= 0:
-        return 0.0
-    rest = (1 - seen) * math.log((1 - seen) / (1 - expected)) if seen < 1 else 0.0
-    return seen * math.log(seen / expected) + rest
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,12 +13,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from bpftop.model import ClientRow, Recent
-from bpftop.model.standstill import relative_entropy
+from bpftop.model.chance import ALPHA, evidence
 
-ALPHA, STILL_ALPHA = 1e-3, 0.3
-"""The chance, so bounded, of naming somebody for nothing; once said, it needs less to stay said."""
-BURSTS = 3.0
-"""So many slow observations prove no more than one that stands alone."""
+STILL_ALPHA = 0.3
+"""In place of ALPHA: what was said once needs less to stay said."""
 LEAST_ALL, LEAST_OWN = 8, 5
 """Slow observations in all, and of one key: fewer prove nothing."""
 TIMES, STILL_TIMES = 2.0, 1.5
@@ -71,6 +69,5 @@ def share(slow: int | None, of: int) -> float:
 def _proven(part: Part, slow: int, said: bool) -> bool:
     if (part.row.slow or 0) < LEAST_OWN or part.of_slow < (STILL_TIMES if said else TIMES) * part.of_all:
         return False
-    return slow / BURSTS * relative_entropy(part.of_slow, part.of_all) >= -math.log(
-        (STILL_ALPHA if said else ALPHA) * part.of_all
-    )
+    alpha = STILL_ALPHA if said else ALPHA
+    return evidence(slow, part.of_slow, part.of_all) >= -math.log(alpha * part.of_all)
