@@ -6,27 +6,22 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from bpftop.ui.filters import Filterable, FilterError
+from bpftop.ui.linebar import LineBar
 
 
-class FilterBar(Horizontal):
+class FilterBar(LineBar):
     """A prompt, the words, and what is wrong with them."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "cancel", "All rows", priority=True)]
-    DEFAULT_CSS = """
-    FilterBar { height: 1; background: $panel; }
-    FilterBar Static { width: auto; padding: 0 1; }
-    FilterBar Input, FilterBar Input:focus { width: 1fr; height: 1; border: none; padding: 0; background: $panel; }
-    """
 
     def __init__(self, pane: Widget) -> None:
-        super().__init__()
+        super().__init__(pane.focus)
         assert isinstance(pane, Filterable)
-        self._focus, self._pane = pane, pane
+        self._pane = pane
         self._before = pane.filter.text
 
     def compose(self) -> ComposeResult:
@@ -34,10 +29,6 @@ class FilterBar(Horizontal):
         yield Static("filter", markup=False)
         yield Input(value=self._before, placeholder="a word, 10.0.0.0/8, p99>50ms, !not this", select_on_focus=False)
         yield Static("", id="complaint", markup=False)
-
-    def on_mount(self) -> None:
-        """Type at once."""
-        self.query_one(Input).focus()
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Follow each letter; half a comparison leaves the rows as they are."""
@@ -53,18 +44,9 @@ class FilterBar(Horizontal):
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Keep the filter."""
         event.stop()
-        self._close()
+        self.close()
 
     def action_cancel(self) -> None:
         """All rows again."""
         self._pane.refilter("")
-        self._close()
-
-    def on_descendant_blur(self) -> None:
-        """A click elsewhere closes the line."""
-        self._close()
-
-    def _close(self) -> None:
-        if self.is_attached and self.parent is not None:
-            self.remove()
-            self._focus.focus()
+        self.close()

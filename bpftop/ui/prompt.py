@@ -7,16 +7,16 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal
 from textual.widgets import Input, Static
 
+from bpftop.ui.linebar import LineBar
 from bpftop.ui.safe import safe
 from bpftop.ui.ways import Way
 
 _EXAMPLES = "clients, read queue, 10.0.3.7, window 5m, 14:03, -2m, save-incident"
 
 
-class Prompt(Horizontal):
+class Prompt(LineBar):
     """The word, and what it leads to. Tab completes it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -24,18 +24,14 @@ class Prompt(Horizontal):
         Binding("tab", "complete", "Complete", priority=True),
     ]
     DEFAULT_CSS = """
-    Prompt { height: 1; background: $panel; }
-    Prompt Static { width: auto; padding: 0 1; }
     Prompt #leads { color: $foreground 60%; }
-    Prompt Input, Prompt Input:focus {
-        width: 1fr; min-width: 16; height: 1; border: none; padding: 0; background: $panel;
-    }
+    Prompt Input { min-width: 16; }
     """
 
     def __init__(self, ways: Callable[[str], Sequence[Way]], leave: Callable[[], object]) -> None:
         """``ways``: all that a text leads to, the nearest first; ``leave`` gives the keys back to the pane."""
-        super().__init__()
-        self._ways, self._leave = ways, leave
+        super().__init__(leave)
+        self._ways = ways
         self._found: Sequence[Way] = ()
 
     def compose(self) -> ComposeResult:
@@ -43,10 +39,6 @@ class Prompt(Horizontal):
         yield Static(":", markup=False)
         yield Input(placeholder=_EXAMPLES, select_on_focus=False)
         yield Static("", id="leads", markup=False)
-
-    def on_mount(self) -> None:
-        """Type at once."""
-        self.query_one(Input).focus()
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Say where the word leads, and what else it could."""
@@ -74,7 +66,7 @@ class Prompt(Horizontal):
         event.stop()
         if self._found or not event.value.strip():
             found = self._found[0] if self._found else None
-            self._close()
+            self.close()
             if found is not None:
                 found.go()
 
@@ -87,13 +79,4 @@ class Prompt(Horizontal):
 
     def action_cancel(self) -> None:
         """Stay here."""
-        self._close()
-
-    def on_descendant_blur(self) -> None:
-        """A click elsewhere closes the line."""
-        self._close()
-
-    def _close(self) -> None:
-        if self.is_attached and self.parent is not None:
-            self.remove()
-            self._leave()
+        self.close()

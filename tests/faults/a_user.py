@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 from tests.kernel.test_division import children, named, rights, status
 from tests.kernel.watching import Nginx, running_nginx
 from tests.load import run_load
-from tests.ui.ptys import ROOT, Terminal, child_in_terminal, restored
+from tests.ui.ptys import ROOT, Terminal, child_in_terminal, restored, save_record_quit
 
 AS_USER = """
 import os, pwd, sys
@@ -94,14 +94,7 @@ def watched(nginx: Nginx, person: pwd.struct_passwd, way: Sequence[str]) -> None
         _rights(terminal, person, way[0])
         assert run_load(nginx.port, 50, connections=2, paths=["/fixed"]).complete
         terminal.until("all 50 ")
-        terminal.type("e")
-        terminal.until("saved")
-        terminal.type("R")
-        terminal.until("recording")
-        terminal.type("R")
-        terminal.until("recorded")
-        terminal.type("q")
-        assert terminal.leave() == 0
+        save_record_quit(terminal)
         assert restored(terminal, terminal.before) == []
     files = sorted(saved.iterdir())
     assert len(files) >= 6, files

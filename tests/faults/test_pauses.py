@@ -22,7 +22,7 @@ from bpftop.replay import Replay
 from tests.kernel.test_division import AS_NOBODY, NOBODY, WATCH, Watch
 from tests.kernel.watching import Nginx, running_nginx
 from tests.load import run_load
-from tests.ui.ptys import child_in_terminal
+from tests.ui.ptys import child_in_terminal, save_record_quit
 
 VICTIMS = ("screen", "supervisor", "bpftrace")
 SECONDS = (1, 5, 30) if os.environ.get("BPFTOP_FAULT_ROUNDS") else (4,)
@@ -92,14 +92,7 @@ def _caught_up(watch: Watch, total: int) -> float:
 def _saved(watch: Watch, folder: Path, victim: str, seconds: int, total: int) -> None:
     """What it saves and records is what happened."""
     terminal = watch.terminal
-    terminal.type("e")
-    terminal.until("saved")
-    terminal.type("R")
-    terminal.until("recording")
-    terminal.type("R")
-    terminal.until("recorded")
-    terminal.type("q")
-    assert terminal.leave() == 0
+    save_record_quit(terminal)
     (percentiles,), (accounts,) = folder.glob("*percentiles.csv"), folder.glob("*accounting.csv")
     counted = {row["measure"]: int(row["count"]) for row in rows(percentiles)}
     assert counted["request_latency"] == total, victim

@@ -145,3 +145,15 @@ def child_in_terminal(
 
 def _own_terminal() -> None:
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
+def save_record_quit(terminal: Terminal) -> None:
+    """On a live screen: CSV files, a recording, and out."""
+    terminal.type("e")
+    terminal.until("saved")
+    terminal.type("R")
+    terminal.until("recording")
+    terminal.type("R")
+    terminal.until("recorded")
+    terminal.type("q")
+    assert terminal.leave() == 0
