@@ -13,7 +13,7 @@ from bpftop.ui.cells import cell_len
 from bpftop.ui.direct import Cells, DirectTerminal, Pen, cells
 from bpftop.ui.inks import ink_of
 from bpftop.ui.keys import NamedKeys
-from bpftop.ui.paint import EMPTY, Line, Role, ascii_only, differing, fit
+from bpftop.ui.paint import EMPTY, Line, Role, differing, fit
 from bpftop.ui.safe import safe
 
 
@@ -124,7 +124,7 @@ class Canvas(NamedKeys, Widget):
         """The last gate: whatever a pane forgot to make safe."""
         if not text.isprintable():
             text = safe(text, cell_len(text))
-        return ascii_only(text) if self.ascii else text
+        return text
 
     def notify_style_update(self) -> None:
         """Another theme, other colours."""

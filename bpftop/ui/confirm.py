@@ -37,7 +37,6 @@ class Confirm(Inked[bool], ModalScreen[bool]):
     Confirm { align: center middle; background: $background 70%; }
     Confirm Question { width: 56; max-width: 100%; height: 5; padding: 0 1; background: $surface;
                        border: round $primary; }
-    Shell.-ascii Confirm Question { border: ascii $primary; }
     """
 
     def __init__(self, words: str, verb: str) -> None:

@@ -184,26 +184,3 @@ def centred(lines: Iterable[Line], width: int, height: int) -> list[Line]:
     above = max((height - len(block)) // 2, 0)
     side = max((width - max((row.cells for row in block), default=0)) // 2, 0)
     return [EMPTY] * above + [Line((Span(" " * side), *row.spans), row.fill) for row in block]
-
-
-_ASCII = str.maketrans(
-    {
-        "…": "~", "·": "|", "–": "-", "—": "-", "µ": "u", "→": ">", "←": "<", "›": ">", "●": "*", "○": "o", "◌": ".",
-        "─": "-", "│": "|", "┤": "|", "┼": "+", "┬": "+", "└": "+", "┴": "+", "┌": "+", "↑": "^", "↓": "v",
-        "▲": "^", "▼": "v", "█": "#", "▉": "#", "▊": "#", "▋": "#", "▌": "#", "▍": ":", "▎": ":", "▏": ":",
-        "▁": "_", "▂": ".", "▃": "-", "▄": "=", "▅": "+", "▆": "*", "▇": "#",
-        "≤": "<", "≥": ">", "×": "x", "±": "~", "░": ".", "▒": "+", "▓": "%", "◆": "@", "━": "=",
-        "▪": "o", "•": "o", "┃": "!",
-    }
-)  # fmt: skip
-
-
-def ascii_only(text: str) -> str:
-    """The same cells in ASCII: braille becomes ``*``, what has no likeness ``?``."""
-    plain = text.translate(_ASCII)
-    if plain.isascii():
-        return plain
-    return "".join(
-        char if char.isascii() else "*" if "\u2801" <= char <= "\u28ff" else "?" * max(cell_len(char), 1)
-        for char in plain
-    )

@@ -25,6 +25,7 @@ from bpftop.errors import BpftopError
 from bpftop.ui.canvas import Canvas
 from bpftop.ui.direct import DirectTerminal
 from bpftop.ui.fewcolors import In256
+from bpftop.ui.fewglyphs import InAscii
 from bpftop.ui.keys import keymap
 from bpftop.ui.leave import watching
 from bpftop.ui.options import UiOptions
@@ -48,8 +49,6 @@ class Shell(App[int]):
     CSS = """
     ToastRack { margin-bottom: 2; }
     Toast { max-width: 90%; padding: 0 1; }
-    Shell.-ascii Toast { border: none; }
-    Shell.-ascii Help HelpText { border: ascii $primary; }
     """
 
     def __init__(self, options: UiOptions) -> None:
@@ -67,7 +66,8 @@ class Shell(App[int]):
         self.theme = self._first_theme()
         Canvas.ascii = options.ascii
         self._choose_shades()
-        self.set_class(options.ascii, "-ascii")
+        if options.ascii:
+            self._filters.append(InAscii())
         if options.keys:
             self.set_keymap(keymap(options.keys))
 
@@ -133,10 +133,6 @@ class Shell(App[int]):
         if self._timer is not None:
             self._timer.stop()
         self._timer = self.set_interval(seconds, self.poll)
-
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """No palette in ASCII: Textual draws it with box characters and a magnifying glass."""
-        return not (action == "command_palette" and self._options.ascii)
 
     def action_command_palette(self) -> None:
         """Every action of the screen by name."""

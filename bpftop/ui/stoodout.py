@@ -102,7 +102,6 @@ class StoodOut(Inked[int | None], ModalScreen[int | None]):
         width: 110; max-width: 100%; height: 80%; min-height: 12; max-height: 100%; padding: 0 1;
         background: $surface; border: round $primary; border-title-color: $primary;
     }
-    Shell.-ascii StoodOut EpisodeList { border: ascii $primary; }
     """
 
     def __init__(self, episodes: Sequence[Episode], whole: Callable[[], Sequence[Episode]] | None = None) -> None:

@@ -13,9 +13,10 @@ from bpftop.model import ClientRow, Histogram, Overhead, Summary, Trend
 from bpftop.stats import buckets
 from bpftop.ui import chrome, words
 from bpftop.ui.clienttable import client_columns
+from bpftop.ui.fewglyphs import ascii_only
 from bpftop.ui.histogram import Look, histogram, percentiles
 from bpftop.ui.overview import measures_table
-from bpftop.ui.paint import Line, Span, ascii_only, beside, ends, fit, joined, line, wrapped
+from bpftop.ui.paint import Line, Span, beside, ends, fit, joined, line, wrapped
 from bpftop.ui.panes.clients import Clients
 from bpftop.ui.panes.scripts import cost_lines
 from bpftop.ui.plot import latency_lines

@@ -492,15 +492,23 @@ def test_ascii_is_ascii(key: str) -> None:
         assert screen.isascii(), [line for line in screen.splitlines() if not line.isascii()]
 
 
-def test_ascii_help_and_notifications_are_ascii() -> None:
+def test_whatever_lies_over_the_panes_is_ascii_too() -> None:
     seen: list[str] = []
 
     async def steps(app: BpftopApp, pilot: Pilot[int]) -> None:
         await pilot.press("t")
         # Before the next key: the notification goes away after a while, which a busy machine can need for a key.
         seen.append(await until(app, pilot, "theme"))
-        await pilot.press("ctrl+p", "question_mark")
+        await pilot.press("question_mark")
         seen.append(await until(app, pilot, "Help"))
+        await pilot.press("escape", "colon", *"clie")
+        seen.append(await until(app, pilot, "clients: open this pane"))
+        await pilot.press("escape", "w")
+        seen.append(await until(app, pilot, "What stood out"))
+        await pilot.press("escape", "ctrl+p", *"hottest")
+        seen.append(await until(app, pilot, "Heat map: Hottest slow"))
+        await pilot.press("enter")
+        seen.append(await until(app, pilot, "a column is"))
 
     drive(builders.live(), steps, options=replace(SLOW, ascii=True), size=(120, 40))
     for screen in seen:
