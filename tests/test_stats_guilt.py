@@ -41,11 +41,12 @@ def names(parts: list[Part]) -> list[str]:
         ([(10, 7), (90, 0)], []),
         ([(100, 9), (900, 1)], []),
         ([(1000, 100)], []),
+        ([(0, 50), (1000, 50)], []),
     ],
     ids=[
         "56 % from 5 %", "two share it", "the second is within chance", "90 % of all has 90 % of the slow",
         "90 % of all has all of the slow", "too little of the whole", "more than its half", "one", "too few",
-        "ten in all prove nothing", "the only one",
+        "ten in all prove nothing", "the only one", "nothing of all is known of it",
     ],
 )  # fmt: skip
 def test_who_is_guilty(counts: list[tuple[int, int]], who: list[str]) -> None:

@@ -67,6 +67,8 @@ def share(slow: int | None, of: int) -> float:
 
 
 def _proven(part: Part, slow: int, said: bool) -> bool:
+    if part.of_all <= 0:  # of what is sent again: handshakes, before anything was sent; of requests: counted later
+        return False
     if (part.row.slow or 0) < LEAST_OWN or part.of_slow < (STILL_TIMES if said else TIMES) * part.of_all:
         return False
     alpha = STILL_ALPHA if said else ALPHA
