@@ -78,8 +78,10 @@ def test_who_is_far_slower_than_all_others_is_named_all_the_same() -> None:
     near = [Neighbour(each.client, CpuWait(4.0, 4.0)) for each in ONE_OF_THREE]
     told = said(judge(with_(scarce(1.8, 1.2, near=near), slow, "upstream")))
     assert told[2:5] == [
-        MACHINE, "it waits for upstream 127.0.0.1:1: p99 500 ms", "92 % of the slow ones from 10.0.0.7"
-    ]  # fmt: skip
+        "the machine is short of CPU: upstream 127.0.0.1:1 waited for one 4.00 s in 5 s",
+        "it waits for upstream 127.0.0.1:1: p99 500 ms",
+        "92 % of the slow ones from 10.0.0.7",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -231,3 +233,10 @@ def test_every_clause_leads_somewhere() -> None:
                 place = clause.place
                 assert place.pane in {"latency", "clients", "slow"} or place.script in {"scheduler", "tcp", "upstream"}
                 assert (place.pane == "start") is (place.script != "" and place.script not in scripts)
+
+
+@pytest.mark.parametrize(("mean_ms", "told"), [(30.0, True), (300.0, False)], ids=["a tenth of it", "a hundredth"])
+def test_a_lack_of_cpus_is_no_reason_for_what_takes_far_longer(mean_ms: float, told: bool) -> None:
+    """One thread waited for a quarter of 5 s, all together 3.6 s in ten: of 30 s or of 300 s of requests' time."""
+    verdict = judge(with_(SHORT, {REQUEST: worse(mean_ms)}))
+    assert any("short of CPU" in text for text in said(verdict)) is told

@@ -27,7 +27,7 @@ from bpftop.recording.told import dump, load
 from bpftop.stats.clause import Place
 from bpftop.stats.findings import judge
 from bpftop.stats.stages import READ, REQUEST
-from tests.test_stats_findings import calm, said, scene, script, summary, worse
+from tests.test_stats_findings import calm, old, said, scene, script, summary, worse
 
 STOPPED = Held(12, "nginx", "stopped", 31.0, "do_signal_stop")
 BUSY = Held(13, "nginx", "busy", 31.0)
@@ -48,7 +48,7 @@ def silent() -> dict[str, Recent]:
 
 def with_(standstill: Standstill, recent: dict[str, Recent] | None = None, on: bool = False) -> Snapshot:
     scripts = [script(name, State.LIVE if on else State.OFF) for name in ("upstream", "scheduler")]
-    return replace(scene(recent or {}, scripts=scripts), standstill=standstill, quiet_s=8.0)
+    return replace(old(scene(recent or {}, scripts=scripts), 900), standstill=standstill, quiet_s=8.0)
 
 
 def test_a_stopped_worker_is_said_with_who_waits_for_it() -> None:

@@ -23,6 +23,13 @@ class Case:
 
     snapshot: Snapshot
     named: frozenset[str]
+    as_is: bool = False
+    """Nothing is known to have been better: what is slow counts, not what has become slower."""
+
+    @property
+    def age_s(self) -> float:
+        """How long it has been watched."""
+        return (self.snapshot.unix_ns - self.snapshot.started_unix_ns) / 1e9
 
     @property
     def recent(self) -> Mapping[str, Recent]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from bpftop import units
 from bpftop.model import Recent, State
-from bpftop.stats.case import LEAST, SLOW_CPU_NS, Case
+from bpftop.stats.case import LEAST, MOST, SLOW_CPU_NS, Case
 from bpftop.stats.clause import Clause, Place, clause
 from bpftop.stats.guilt import guilty
 from bpftop.stats.levels import NOW_S, RISEN_TIMES
@@ -19,6 +19,8 @@ DISK, DISK_QUEUE, CALLS, RUN_QUEUE, PREEMPTED = (
 )  # fmt: skip
 SLOW_DISK_NS, SLOW_CALL_NS = 2_000_000, 1_000_000
 """p99 below these is no cause, whatever it has risen from."""
+SECOND = 0.1
+"""A second stage is worth a word from this share of the time on."""
 TELLS: Mapping[str, tuple[str, ...]] = {
     ACCEPT: ("eventloop", "scheduler", "syscalls"),
     READ: ("eventloop", "scheduler", "disk", "syscalls"),
@@ -26,6 +28,18 @@ TELLS: Mapping[str, tuple[str, ...]] = {
     RESPONSE: ("tcp",),
 }
 """Scripts that tell more about a stage, the first one first."""
+
+
+def where(worst: Excess, others: Sequence[Excess] = ()) -> Clause:
+    """The stage of most of the excess; a second one in trouble when the first has not most of the time."""
+    said = [("time is in ", False), (worst.words, True), (f": {units.percent(worst.share)}", False)]
+    if others and worst.share < MOST and others[0].share >= SECOND:
+        said += [(", ", False), (others[0].words, True), (f": {units.percent(others[0].share)}", False)]
+    evidence = (
+        f"{units.duration(worst.total_ns)} of {units.duration(worst.whole_ns)} that all requests of the last 10 s took "
+        f"together, n {worst.count:,}"
+    )
+    return clause("stage", worst.measure, said, evidence, Place("latency", worst.measure))
 
 
 def behind(case: Case, worst: Excess) -> list[Clause]:
@@ -72,7 +86,7 @@ def _disk(case: Case, worst: Excess) -> Clause | None:
     """The disk that the target's threads wait for."""
     disk, queue = case.recent.get(DISK), case.recent.get(DISK_QUEUE)
     row = max(disk.rows, key=lambda each: each.total_ns or 0, default=None) if disk else None
-    if disk is None or row is None or not _slow(disk, SLOW_DISK_NS):
+    if disk is None or row is None or not _slow(case, disk, SLOW_DISK_NS):
         return None
     total = (disk.now.total_ns or 0) + ((queue.now.total_ns or 0) if queue else 0)
     if _part(case, worst, total) < case.most("disk", row.client) / 2:
@@ -86,7 +100,7 @@ def _call(case: Case, worst: Excess) -> Clause | None:
     """The system call that the target's threads are in."""
     calls = case.recent.get(CALLS)
     row = max(calls.rows, key=lambda each: each.total_ns or 0, default=None) if calls else None
-    if calls is None or row is None or not _slow(calls, SLOW_CALL_NS):
+    if calls is None or row is None or not _slow(case, calls, SLOW_CALL_NS):
         return None
     if _part(case, worst, row.total_ns or 0) < case.most("call", row.client) / 2:
         return None
@@ -98,7 +112,7 @@ def _call(case: Case, worst: Excess) -> Clause | None:
 def _cpu(case: Case) -> Clause | None:
     """Threads that want to run and have no CPU."""
     queue, read = case.recent.get(RUN_QUEUE), case.recent.get(READ)
-    if queue is None or read is None or not _slow(queue, SLOW_CPU_NS):
+    if queue is None or read is None or not _slow(case, queue, SLOW_CPU_NS):
         return None
     preempted = case.recent.get(PREEMPTED)
     total = (queue.now.total_ns or 0) + ((preempted.now.total_ns or 0) if preempted else 0)
@@ -110,13 +124,13 @@ def _cpu(case: Case) -> Clause | None:
     return clause("cpu", "", said, evidence, Place("script", RUN_QUEUE, "", "scheduler"))
 
 
-def _slow(recent: Recent, least_ns: int) -> bool:
+def _slow(case: Case, recent: Recent, least_ns: int) -> bool:
     """Slow, and slower than it was (its tail or its mean), or not known for long enough to have been anything else."""
     now, before = recent.now, recent.before
     if (now.p99_ns or 0) < least_ns:
         return False
     mean, was = (now.total_ns or 0) / max(now.count, 1), (before.total_ns or 0) / max(before.count, 1)
-    return recent.risen_s is not None or mean >= RISEN_TIMES * was
+    return case.as_is or recent.risen_s is not None or mean >= RISEN_TIMES * was
 
 
 def _part(case: Case, worst: Excess, total_ns: float) -> float:

@@ -19,7 +19,7 @@ STEADY_NS = 2_000_000_000
 LONGEST_STEP_NS = 15_000_000_000
 """A verdict that comes later than this after the one before does not follow it."""
 _NO_FINDINGS = ("offer ", "calm ")
-_NOBODY = ("slow ", "stage ", "tail ", "busier ", "fewer ", "lost ", "cpu")
+_NOBODY = ("slow ", "since ", "stage ", "tail ", "busier ", "fewer ", "lost ", "cpu")
 """What these say is how slow it is and where, not who or what is behind it."""
 
 
@@ -106,7 +106,7 @@ class Episodes:
         step = min(now - self._last_ns, LONGEST_STEP_NS) if self._last_ns else 0
         self._last_ns, self._named = now, verdict.named
         found = [each for each in verdict.clauses if not each.key.startswith(_NO_FINDINGS)]
-        if verdict.trouble and found:
+        if found:
             self._add(snapshot, found, step)
         elif self._open is not None and now - self._open.ended_ns > BREAK_NS:
             self._past.append(self._open.closed(True))

@@ -8,16 +8,17 @@ tell. What no script measures is never guessed: a clause then offers to start th
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bpftop import units
 from bpftop.model import Snapshot, Window, recent_losses
-from bpftop.stats.case import MOST, Case
-from bpftop.stats.causes import behind, offered, upstream
+from bpftop.stats.case import Case
+from bpftop.stats.causes import behind, offered, upstream, where
 from bpftop.stats.clause import Clause, Place, clause
-from bpftop.stats.levels import FIRE
+from bpftop.stats.levels import FIRE, NEW_LEVEL_SLICES
 from bpftop.stats.network import network
 from bpftop.stats.scarce import scarce
+from bpftop.stats.since import SETTLED_S, since_start
 from bpftop.stats.stages import REQUEST, Excess, excesses
 from bpftop.stats.stuck import open_words, stuck
 from bpftop.stats.who import newcomers, who
@@ -54,12 +55,15 @@ def judge(snapshot: Snapshot, named: Collection[str] = ()) -> Verdict:
     still = stuck(case, bool(found or fewer))
     said = _trouble(case, found, still) if found else [*fewer, *still, *_lack(case, fewer), *_tail(case)]
     said += network(case) + _busier(case) + (fewer if found else [])
+    since = since_start(case, found[0] if found else None) if found or not said else []
     lost = _lost(snapshot)
     if lost or said:
-        said.sort(key=lambda each: each.key.startswith("offer "))  # offers come last
+        known = {each.key for each in said}
+        said += [each for each in since if each.key not in known]
+        said = sorted(said, key=lambda each: each.key.startswith("offer "))  # offers come last
         return Verdict((*lost, *said), trouble=True, inconclusive=bool(lost))
     calm = _calm(snapshot)
-    return Verdict((calm,) if calm else ())
+    return Verdict(tuple(since) or ((calm,) if calm else ()))
 
 
 def _steady(case: Case, found: list[Excess]) -> list[Excess]:
@@ -79,16 +83,17 @@ def _lost(snapshot: Snapshot) -> list[Clause]:
 
 def _trouble(case: Case, found: Sequence[Excess], still: Sequence[Clause]) -> list[Clause]:
     worst, *others = found
-    said = [_symptom(case, worst), _where(worst, others), *still]
+    case = replace(case, as_is=case.recent[worst.measure].risen_s is None)
+    said = [_symptom(case, worst), where(worst, others), *still]
     causes = behind(case, worst)
     if not any(each.key == "cpu " for each in causes):  # the script ``scheduler`` says it better
-        said += scarce(case, upstreams=worst.measure == REQUEST)
+        said += scarce(case, worst.measure)
     return [*said, *causes, *who(case, worst.measure), *offered(case, worst)]
 
 
 def _lack(case: Case, fewer: Sequence[Clause]) -> list[Clause]:
     """No CPU is worth a word where it can be the reason of something."""
-    return scarce(case, upstreams=True) if fewer else []
+    return scarce(case) if fewer else []
 
 
 def _symptom(case: Case, worst: Excess) -> Clause:
@@ -112,28 +117,17 @@ def _times(ratio: float) -> str:
     return f"{ratio:.1f}×" if ratio < 9.95 else f"{ratio:,.0f}×"
 
 
-def _where(worst: Excess, others: Sequence[Excess]) -> Clause:
-    """The stage of most of the excess; a second one in trouble when the first has not most of the time."""
-    said = [("time is in ", False), (worst.words, True), (f": {units.percent(worst.share)}", False)]
-    if others and worst.share < MOST:
-        said += [(", ", False), (others[0].words, True), (f": {units.percent(others[0].share)}", False)]
-    evidence = (
-        f"{units.duration(worst.total_ns)} of {units.duration(worst.whole_ns)} that all requests of the last 10 s took "
-        f"together, n {worst.count:,}"
-    )
-    return clause("stage", worst.measure, said, evidence, Place("latency", worst.measure))
-
-
 def _tail(case: Case) -> list[Clause]:
-    """Nothing has changed, but a few requests are far slower than most: worth a word when somebody is behind it."""
+    """A few requests have become far slower than most: worth a word when somebody is behind it."""
     recent = case.recent.get(REQUEST)
-    if recent is None or recent.tail_s is None:
+    if recent is None or recent.tail_s is None or recent.tail_s >= min(case.age_s - SETTLED_S, NEW_LEVEL_SLICES):
         return []
     waits = upstream(case)
     found = [*([waits] if waits else []), *who(case, REQUEST)]
     if not found:
         return []
-    said = [("the slowest 1 % take over ", False), (units.duration(recent.limit_ns), True)]
+    slow = units.percent(recent.slow / max(recent.now.count, 1))
+    said = [(f"the slowest {slow} take over ", False), (units.duration(recent.limit_ns), True)]
     evidence = f"{recent.slow:,} of {recent.now.count:,} in the last 10 s; p50 {units.duration(recent.now.p50_ns)}"
     return [clause("tail", REQUEST, said, evidence, Place("latency", REQUEST)), *found]
 

@@ -110,6 +110,7 @@ class MeasureLevel:
         self.late = Latch(LATE_SHARE, 5)
         self.busier, self.fewer = Latch(0.5, FIRE), Latch(0.5, FIRE)
         self.tail = Latch(0.5, FIRE)
+        self._since_tail = self._tail_from = 0
 
     def take(self, span_s: float, index: NDArray[np.intp], counts: Counts, now: Counts) -> Level:
         """One slice: its buckets and their counts, and the counts (buckets,) of the last NOW_S seconds with it."""
@@ -120,7 +121,7 @@ class MeasureLevel:
         if self._queue:
             self.late.take(int(counts[index > int(buckets.bucket_of(LATE_NS))].sum()), n)
         else:
-            self.tail.take(int(_has_tail(now)), 1)
+            self._take_tail(index, counts, now)
         if known and span_s > 0:
             rate = n / span_s
             was = before.rate_per_s
@@ -130,6 +131,12 @@ class MeasureLevel:
         if max(latch.slices for latch in self._latches()) > NEW_LEVEL_SLICES:
             self._reset()
         return self._level(before, limit, now)
+
+    def _take_tail(self, index: NDArray[np.intp], counts: Counts, now: Counts) -> None:
+        self._tail_from = _tail_from(now)
+        enough = int(now.sum()) >= TAIL_LEAST
+        self.tail.take(int(enough and int(nearest_rank(now, (0.99,))[0]) >= self._tail_from), 1)
+        self._since_tail = 0 if counts[index >= self._tail_from].any() else self._since_tail + 1
 
     def _latches(self) -> tuple[Latch, ...]:
         """The states that are no level."""
@@ -162,8 +169,9 @@ class MeasureLevel:
         """Slow is, in a state, what lies beyond the middle (on a log scale) between the limit and the p99 of now: a
         limit near the calm level alone would count ordinary noise. Without a state it is the slowest 1 %."""
         slow_from = slow_bucket(now)
-        if self.risen.slices or self.late.slices:
-            begun = (limit if self.risen.slices else int(buckets.bucket_of(LATE_NS))) >> buckets.CLIENT_SHIFT
+        begun = self._begun(limit)
+        if begun is not None:
+            begun >>= buckets.CLIENT_SHIFT
             # Buckets are equal on a log scale, so their mean is the middle.
             slow_from = (begun + max(slow_from, begun)) // 2 + 1 if now.any() else begun + 1
         return Level(
@@ -173,8 +181,16 @@ class MeasureLevel:
             _seconds(self.late),
             _seconds(self.busier),
             _seconds(self.fewer),
-            _seconds(self.tail),
+            _seconds(self.tail) if self._since_tail <= CLEAR else None,
         )
+
+    def _begun(self, limit: int) -> int | None:
+        """The bucket that the state begins at; None without one."""
+        if self.risen.slices:
+            return limit
+        if self.late.slices:
+            return int(buckets.bucket_of(LATE_NS))
+        return self._tail_from if self.tail.slices else None
 
 
 class Levels:
@@ -207,11 +223,10 @@ def _limit(before: Summary) -> int:
     return int(buckets.bucket_of(max(before.p99_ns * RISEN_TIMES, before.p99_ns + RISEN_NS)))
 
 
-def _has_tail(now: Counts) -> bool:
-    if now.sum() < TAIL_LEAST:
-        return False
-    p50, p99 = (int(v) for v in buckets.middle(nearest_rank(now, (0.5, 0.99))))
-    return p99 >= max(p50 * TAIL_TIMES, TAIL_NS)
+def _tail_from(now: Counts) -> int:
+    """The bucket that a tail begins at."""
+    p50 = int(buckets.middle(nearest_rank(now, (0.5,)))[0]) if now.any() else 0
+    return int(buckets.bucket_of(max(p50 * TAIL_TIMES, TAIL_NS)))
 
 
 def _seconds(latch: Latch) -> float | None:

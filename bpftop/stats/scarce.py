@@ -9,11 +9,13 @@ from bpftop.model import ClientRow, CpuWait, Neighbour, Recent
 from bpftop.stats.case import Case
 from bpftop.stats.clause import Clause, Place, Words, clause
 from bpftop.stats.levels import NOW_S
-from bpftop.stats.stages import stages
+from bpftop.stats.stages import REQUEST, RESPONSE, stages
 
 SHORT, STILL_SHORT = 0.2, 0.1
 """CPUs are scarce when one thread has waited for so much of the time, or all together for so much of the requests'
 time; once said, it needs less to stay said."""
+PART, STILL_PART = 0.1, 0.05
+"""It is said of what is slow after the read when the waiting is so much of the requests' time."""
 LIMIT, STILL_LIMIT = 0.1, 0.05
 """The same of the time in which a CPU limit held the target back."""
 PRESSED = 0.5
@@ -22,17 +24,19 @@ CONTRAST = 3.0
 """Its mean is so many times that of all others: what all of them suffer from is no reason for that."""
 
 
-def scarce(case: Case, upstreams: bool) -> list[Clause]:
-    """No CPU for the target, or for an upstream on this machine if ``upstreams`` can be the reason: a limit of its
-    control group, or others."""
+def scarce(case: Case, slow: str = "") -> list[Clause]:
+    """No CPU for the target, or for an upstream on this machine: a limit of its control group, or others.
+
+    ``slow``: the measure that it is to explain; none where few requests are answered.
+    """
     now = case.snapshot.standstill.scarce
     if not now.span_s:
         return []
     if _limited(case, now.cpu, ""):
         return [_limit(case, now.cpu, "")]
-    if _lacks(case):
+    if _lacks(case) and _explains(case, slow):
         return [_short(case, now.cpu, "")]
-    for each in now.neighbours if upstreams else ():
+    for each in now.neighbours if slow in ("", REQUEST) else ():
         if _limited(case, each.cpu, each.name):
             return [_limit(case, each.cpu, each.name)]
         if _waits(case, each.cpu):
@@ -70,9 +74,21 @@ def contrasts(row: ClientRow, whole: Recent) -> bool:
 def _lacks(case: Case) -> bool:
     """Whether the target's threads have waited for a CPU for enough of the time, or of the requests' time."""
     now = case.snapshot.standstill.scarce
+    return max(now.cpu.longest_s / now.span_s, _of_requests(case)) >= _enough(case, "cpu ", SHORT, STILL_SHORT)
+
+
+def _of_requests(case: Case) -> float:
+    """The threads' waiting beside the time of all requests."""
+    now = case.snapshot.standstill.scarce
     spent_s = sum(stages({name: each.now for name, each in case.recent.items()}).values()) / 1e9
-    of_requests = now.cpu.wait_s / now.span_s * NOW_S / spent_s if spent_s else 0.0
-    return max(now.cpu.longest_s / now.span_s, of_requests) >= _enough(case, "cpu ", SHORT, STILL_SHORT)
+    return now.cpu.wait_s / now.span_s * NOW_S / spent_s if spent_s else 0.0
+
+
+def _explains(case: Case, slow: str) -> bool:
+    """Whether that can be what is slow: who comes while a thread waits is in a queue; of what is slow after the read
+    it can be no more than the waiting itself."""
+    enough = _enough(case, "cpu ", PART, STILL_PART)
+    return slow not in (REQUEST, RESPONSE) or _of_requests(case) >= enough
 
 
 def _waits(case: Case, cpu: CpuWait) -> bool:

@@ -18,6 +18,9 @@ WORDS: Mapping[str, str] = {
 SENDING_LEAST = 0.02
 """Sending is the difference of two totals that are within 0.8 % each: below this share it may be nothing."""
 
+SLOW_NS, SLOW_LEAST = 100_000_000, 20
+"""A stage whose p99 is so long, of at least so many observations, is slow whatever its level is."""
+
 
 @dataclass(frozen=True, slots=True)
 class Excess:
@@ -60,7 +63,7 @@ def excesses(recent: Mapping[str, Recent]) -> list[Excess]:
     """The stages in trouble, the worst first."""
     spent = stages({name: each.now for name, each in recent.items()})
     whole = sum(spent.values())
-    troubled = {name for name in WORDS if name in recent and _trouble(recent[name])}
+    troubled = {name for name in spent if name in WORDS and _trouble(recent[name])}
     lost = {name: _lost(recent[name]) for name in WORDS if name in recent}
     if ACCEPT in troubled and READ in lost:
         lost[READ] -= lost[ACCEPT]
@@ -70,6 +73,22 @@ def excesses(recent: Mapping[str, Recent]) -> list[Excess]:
         Excess(name, WORDS[name], lost[name], spent.get(name, 0.0), whole, recent[name].now.count) for name in troubled
     ]
     return sorted(found, key=lambda each: -each.excess_ns)
+
+
+def slow_as_ever(recent: Mapping[str, Recent]) -> list[Excess]:
+    """The stages that are slow by themselves, whatever they were: those with most of the time first."""
+    spent = stages({name: each.now for name, each in recent.items()})
+    whole = sum(spent.values())
+    found = [
+        Excess(name, WORDS[name], total, total, whole, recent[name].now.count)
+        for name, total in spent.items()
+        if _slow(recent[name])
+    ]
+    return sorted(found, key=lambda each: -each.total_ns)
+
+
+def _slow(recent: Recent) -> bool:
+    return recent.tail_s is not None or (recent.now.count >= SLOW_LEAST and (recent.now.p99_ns or 0) >= SLOW_NS)
 
 
 def _trouble(recent: Recent) -> bool:

@@ -37,7 +37,7 @@ _MEANS = {
 def stuck(case: Case, trouble: bool) -> list[Clause]:
     """Who stands still and who waits for it. ``trouble``: something is slow, or fewer requests are answered."""
     now = case.snapshot.standstill
-    late = _is_late(now)
+    late = _is_late(now) or (now.open >= LEAST_OPEN and any(each.state == "stopped" for each in now.held))
     found = [*_gone(case, trouble)]
     for state in _WORDS:
         held = [each for each in now.held if each.state == state]
@@ -47,6 +47,12 @@ def stuck(case: Case, trouble: bool) -> list[Clause]:
     if late:
         found += [_open(case, now), *_whose(case, now), *_upstreams(case, now)]
     return found
+
+
+def opened(case: Case) -> list[Clause]:
+    """Who waits for an answer, where it is not known whether that is usual."""
+    now = case.snapshot.standstill
+    return [_open(case, now), *_whose(case, now), *_upstreams(case, now)]
 
 
 def open_words(now: Standstill) -> str:
@@ -122,8 +128,10 @@ def _upstreams(case: Case, now: Standstill) -> list[Clause]:
     if not silent:
         return []
     top = silent[0]
-    said: list[Words] = [("upstream ", False), (top.name, True), (" does not answer", True)]
-    evidence = f"{top.count:,} {_plural('request', top.count)} sent to it, oldest {_age(top.oldest_s)} ago"
+    requests = f"{top.count:,} {_plural('request', top.count)}"
+    silence = f" has not answered {requests}" if case.as_is else " does not answer"
+    said: list[Words] = [("upstream ", False), (top.name, True), (silence, True)]
+    evidence = f"{requests} sent to it, oldest {_age(top.oldest_s)} ago"
     others = ", ".join(f"{each.name} ({each.count:,})" for each in silent[1:LISTED])
     evidence += f"; also waited for: {others}" if others else ""
     place = Place("script", UPSTREAM, top.name, "upstream")

@@ -8,8 +8,8 @@ from bpftop import units
 from bpftop.model import ClientRow, Recent
 from bpftop.stats.case import Case
 from bpftop.stats.clause import Clause, Place, Words, clause
-from bpftop.stats.guilt import Part, guilty, share
-from bpftop.stats.levels import BUSY_TIMES
+from bpftop.stats.guilt import OTHERS, Part, guilty, share
+from bpftop.stats.levels import BUSY_PER_S, BUSY_TIMES
 from bpftop.stats.scarce import contrasts, short
 from bpftop.stats.stages import REQUEST
 
@@ -18,6 +18,9 @@ WIDER = 1.5
 """A network is said instead of its clients when it has so many times their slow ones."""
 NEW_EXCESS, STILL_NEW_EXCESS = 0.35, 0.2
 """A client brings a rise in traffic when its share of what is new is so much above its share before."""
+
+OTHERS_LEAST, MOST_TIMES = 5, 10
+"""Among so many others at least, a client that asks so many times as often as the next is worth a word."""
 
 
 def who(case: Case, name: str) -> list[Clause]:
@@ -59,6 +62,22 @@ def _slow_ones(kind: str, part: Part, recent: Recent, verb: str, place: Place, a
         f"{units.percent(part.of_all)} of all {recent.now.count:,}; its p99 {units.duration(part.row.p99_ns)}"
     )
     return clause(kind, part.row.client, words, evidence, place)
+
+
+def busiest(case: Case) -> list[Clause]:
+    """The client that most requests are from, when it asks far more than any of several others."""
+    recent = case.recent.get(REQUEST)
+    named = [each for each in (recent.rows if recent is not None else ()) if each.client != OTHERS]
+    named.sort(key=lambda each: -each.count)
+    if recent is None or len(named) <= OTHERS_LEAST or named[0].rate_per_s < BUSY_PER_S:
+        return []
+    first, second = named[:2]
+    part = share(first.count, recent.now.count)
+    if part < case.most("most", first.client) or first.count < MOST_TIMES * second.count:
+        return []
+    said: list[Words] = [(units.percent(part), True), (" of all requests from ", False), (first.client, True)]
+    evidence = f"{first.count:,} of {recent.now.count:,} in the last 10 s; the next, {second.client}: {second.count:,}"
+    return [clause("most", first.client, said, evidence, Place("clients", REQUEST, case.network(first.client)))]
 
 
 def newcomers(case: Case, recent: Recent) -> list[Clause]:

@@ -1,0 +1,82 @@
+"""What has been so since the start: nothing better is known to compare it with, so it is told and nobody is accused.
+
+That is how an incident looks to whoever starts in the middle of it: which stage the time is in and who has the slow
+ones can be told by comparing clients, upstreams and routes with each other instead of with a calm time before. A server
+that is slow by its nature (long polls, big files) looks the same, so no word says that anything is wrong; what has
+lasted for ten minutes is how it is, and is not told any more.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from bpftop import units
+from bpftop.stats.case import MOST, Case
+from bpftop.stats.causes import behind, offered, where
+from bpftop.stats.clause import Clause, Place, Words, clause
+from bpftop.stats.levels import NEW_LEVEL_SLICES, RISEN_TIMES
+from bpftop.stats.scarce import scarce
+from bpftop.stats.stages import REQUEST, SLOW_NS, Excess, slow_as_ever
+from bpftop.stats.stuck import LATE_S, LEAST_OPEN, opened, stuck
+from bpftop.stats.who import busiest, who
+
+SETTLED_S = 15
+"""What began within so long of the start has been so since the start: by then a level is known."""
+OPEN_SHARE = 0.1
+"""So much of the connections wait."""
+
+
+def since_start(case: Case, beside: Excess | None = None) -> list[Clause]:
+    """What there is to tell; ``beside``: only a stage that has most of the time while this one has become worse."""
+    if case.age_s > NEW_LEVEL_SLICES:
+        return []
+    case = replace(case, as_is=True)
+    worst = next((each for each in slow_as_ever(case.recent) if _from_the_start(case, each)), None)
+    if beside is not None:
+        told = worst is not None and worst.measure != beside.measure and worst.share >= MOST > beside.share
+        return [_lead(case, worst.measure), *_slow(case, worst)] if worst is not None and told else []
+    found = _slow(case, worst) if worst is not None else []
+    found = [*found, *_open(case), *busiest(case)]
+    if not found:
+        return []
+    offers = offered(case, worst) if worst is not None else []
+    return [_lead(case, worst.measure if worst is not None else REQUEST), *found, *offers]
+
+
+def _from_the_start(case: Case, found: Excess) -> bool:
+    """Whether it was no better as far as is known: what has become slower is no matter of this page."""
+    recent = case.recent[found.measure]
+    known = recent.before.p99_ns
+    no_news = recent.tail_s is None or recent.tail_s >= case.age_s - SETTLED_S
+    return no_news and (known is None or (recent.now.p99_ns or 0) <= RISEN_TIMES * known)
+
+
+def _lead(case: Case, name: str) -> Clause:
+    """How slow it is, and that this is no news."""
+    recent = case.recent.get(name)
+    said: list[Words] = [(f"since the start {units.span(case.age_s)} ago: ", False)]
+    if recent is None or not recent.now.count:
+        said.append(("no request was answered", True))
+        return clause("since", name, said, "what it was before is not known", Place("latency", name))
+    said += [(f"{case.title(name)} p99 ", False), (units.duration(recent.now.p99_ns), True)]
+    evidence = (
+        f"what it was before is not known; p50 {units.duration(recent.now.p50_ns)}, n {recent.now.count:,} in the last "
+        "10 s. What follows compares clients, routes and upstreams with each other"
+    )
+    return clause("since", name, said, evidence, Place("latency", name))
+
+
+def _slow(case: Case, worst: Excess) -> list[Clause]:
+    """Where the time is and who has it; of a tail that is not long, only when somebody is behind it."""
+    somebody = [*behind(case, worst), *who(case, worst.measure)]
+    if not somebody and (case.recent[worst.measure].now.p99_ns or 0) < SLOW_NS:
+        return []
+    return [where(worst), *stuck(case, True), *scarce(case, worst.measure), *somebody]
+
+
+def _open(case: Case) -> list[Clause]:
+    """Connections that wait, where answers do not take so long anyway."""
+    now, request = case.snapshot.standstill, case.recent.get(REQUEST)
+    slowest = (request.now.max_ns or 0) if request is not None else 0
+    few = now.open < max(LEAST_OPEN, OPEN_SHARE * now.connections)
+    return [] if few or slowest >= LATE_S * 1e9 else opened(case)
