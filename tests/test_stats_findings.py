@@ -320,3 +320,14 @@ def test_stages_add_up_and_count_a_wait_once() -> None:
     )
     assert found == {ACCEPT: 30 * MS, READ: 70 * MS, REQUEST: 200 * MS, RESPONSE: 97 * MS}
     assert RESPONSE not in stages({REQUEST: summary(100, 2.0, 5), RESPONSE: summary(100, 2.01, 5)})
+
+
+def test_two_upstreams_that_share_the_time_are_both_named() -> None:
+    rows = [
+        row("10.1.0.9:80", 150, 150, 400.0), row("10.1.0.7:80", 250, 250, 300.0, 320.0),
+        row("10.1.0.8:80", 600, 0, 2.0, 4.0), row("10.1.0.6:80", 500, 0, 2.0, 4.0),
+    ]  # fmt: skip
+    shared = scene({REQUEST: worse(150.0), UPSTREAM: worse(91.0, rows, 400, n=1500)}, scripts=[script("upstream")])
+    assert said(judge(shared))[2:] == [
+        "it waits for upstream 10.1.0.7:80: p99 320 ms", "and for upstream 10.1.0.9:80: p99 500 ms"
+    ]  # fmt: skip

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bpftop.model import CpuWait, Neighbour, Recent, Resender, Resent, Scarce, Snapshot, Standstill, State
+from bpftop.model import Backlog, CpuWait, Neighbour, Recent, Resender, Resent, Scarce, Snapshot, Standstill, State
 from bpftop.stats.clause import Place
 from bpftop.stats.findings import judge
-from bpftop.stats.stages import READ, REQUEST, UPSTREAM
+from bpftop.stats.stages import ACCEPT, READ, REQUEST, UPSTREAM
 from tests.test_stats_findings import calm, request, row, said, scene, script, worse
 
 MACHINE = "the machine is short of CPU: it waited for one 1.80 s in 5 s"
@@ -240,3 +240,11 @@ def test_a_lack_of_cpus_is_no_reason_for_what_takes_far_longer(mean_ms: float, t
     """One thread waited for a quarter of 5 s, all together 3.6 s in ten: of 30 s or of 300 s of requests' time."""
     verdict = judge(with_(SHORT, {REQUEST: worse(mean_ms)}))
     assert any("short of CPU" in text for text in said(verdict)) is told
+
+
+def test_handshakes_that_a_full_accept_queue_makes_the_kernel_send_again_are_no_loss() -> None:
+    lost = lossy(40, 2000, 0.001, Resender("10.0.0.7", 38, 200))
+    full = replace(lost, backlogs=(Backlog(80, 65, 64),))
+    assert said(judge(with_(full))) == ["the accept queue of port 80 is full"]
+    late = {ACCEPT: replace(worse(300.0, n=500), risen_s=None, late_s=9.0)}
+    assert not any("the network" in text for text in said(judge(with_(lost, late))))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from bpftop import units
-from bpftop.model import Recent, State
+from bpftop.model import ClientRow, Recent, State
 from bpftop.stats.case import LEAST, MOST, SLOW_CPU_NS, Case
 from bpftop.stats.clause import Clause, Place, clause
 from bpftop.stats.guilt import guilty
@@ -21,6 +21,9 @@ SLOW_DISK_NS, SLOW_CALL_NS = 2_000_000, 1_000_000
 """p99 below these is no cause, whatever it has risen from."""
 SECOND = 0.1
 """A second stage is worth a word from this share of the time on."""
+TOGETHER, OF_TWO = 2, 1 / 3
+"""So many upstreams are named at most; one that has far more slow answers than chance explains, from this part of the
+usual share on."""
 TELLS: Mapping[str, tuple[str, ...]] = {
     ACCEPT: ("eventloop", "scheduler", "syscalls"),
     READ: ("eventloop", "scheduler", "disk", "syscalls"),
@@ -47,7 +50,7 @@ def behind(case: Case, worst: Excess) -> list[Clause]:
     lacking = short(case)  # then calls and turns of the event loop last longer, whatever is in them
     call = None if lacking else _call(case, worst)
     if worst.measure == REQUEST:
-        found = [upstream(case), _disk(case, worst), call]
+        found = [*upstream(case), _disk(case, worst), call]
     elif worst.measure in (READ, ACCEPT):
         found = [None if lacking else worker(case), _disk(case, worst), call, _cpu(case)]
     else:
@@ -55,28 +58,35 @@ def behind(case: Case, worst: Excess) -> list[Clause]:
     return [each for each in found if each is not None]
 
 
-def upstream(case: Case) -> Clause | None:
-    """The upstream that most of the server's time, or of the slow answers, is spent on."""
+def upstream(case: Case) -> list[Clause]:
+    """The upstream that most of the server's time, or of the slow answers, is spent on; two that share it."""
     found, request = case.recent.get(UPSTREAM), case.recent[REQUEST]
     if found is None:
-        return None
+        return []
     late = case.shorter(found)
-    part = late * (found.now.total_ns or 0) / max(request.now.total_ns or 0, 1)
-    row = max(found.rows, key=lambda each: each.total_ns or 0, default=None)
-    if row is None or (late > 1 and found.now.count < LEAST):
-        return None
-    enough = case.most("upstream", row.client)
-    own = (row.total_ns or 0) / max(found.now.total_ns or 0, 1)
-    proven = any(each.row.client == row.client for each in guilty(found.rows, found, case.said("upstream")))
-    if part < enough or not (own >= enough or proven):
-        return None
-    if short_upstream(case, row.client) and not contrasts(row, found):
-        return None
-    said = [("it waits for upstream ", False), (row.client, True), (f": p99 {units.duration(row.p99_ns)}", False)]
-    evidence = (
-        f"upstreams: {units.percent(min(part, 1.0))} of that time in the last 10 s, {units.percent(min(own, 1.0))} of "
-        f"it this one, n {row.count:,}"
-    )
+    part = min(late * (found.now.total_ns or 0) / max(request.now.total_ns or 0, 1), 1.0)
+    rows = sorted(found.rows, key=lambda each: -(each.total_ns or 0))[:TOGETHER]
+    if not rows or part < case.most("upstream", rows[0].client) or (late > 1 and found.now.count < LEAST):
+        return []
+    proven = {each.row.client for each in guilty(found.rows, found, case.said("upstream"))}
+    named = [
+        row
+        for row in rows
+        if _own(row, found) >= case.most("upstream", row.client) * (OF_TWO if row.client in proven else 1.0)
+    ]
+    named = [row for row in named if contrasts(row, found) or not short_upstream(case, row.client)]
+    return [_upstream(row, found, part, also=i > 0) for i, row in enumerate(named)]
+
+
+def _own(row: ClientRow, found: Recent) -> float:
+    return (row.total_ns or 0) / max(found.now.total_ns or 0, 1)
+
+
+def _upstream(row: ClientRow, found: Recent, of_time: float, also: bool) -> Clause:
+    said = [("and for upstream " if also else "it waits for upstream ", False), (row.client, True)]
+    said.append((f": p99 {units.duration(row.p99_ns)}", False))
+    part, own = units.percent(of_time), units.percent(min(_own(row, found), 1.0))
+    evidence = f"upstreams: {part} of that time in the last 10 s, {own} of it this one, n {row.count:,}"
     others = [each.p99_ns for each in found.rows if each is not row and each.p99_ns is not None]
     evidence += f"; p99 of others up to {units.duration(max(others))}" if others else ""
     return clause("upstream", row.client, said, evidence, Place("script", UPSTREAM, row.client, "upstream"))

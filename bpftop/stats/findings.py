@@ -122,8 +122,7 @@ def _tail(case: Case) -> list[Clause]:
     recent = case.recent.get(REQUEST)
     if recent is None or recent.tail_s is None or recent.tail_s >= min(case.age_s - SETTLED_S, NEW_LEVEL_SLICES):
         return []
-    waits = upstream(case)
-    found = [*([waits] if waits else []), *who(case, REQUEST)]
+    found = [*upstream(case), *who(case, REQUEST)]
     if not found:
         return []
     slow = units.percent(recent.slow / max(recent.now.count, 1))

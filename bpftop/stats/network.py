@@ -7,7 +7,7 @@ from bpftop.model import ClientRow, Resender, Resent
 from bpftop.stats.case import Case
 from bpftop.stats.clause import Clause, Place, Words, clause
 from bpftop.stats.guilt import Part, proven, share
-from bpftop.stats.stages import REQUEST
+from bpftop.stats.stages import ACCEPT, REQUEST
 
 STILL = 0.5
 """Once said, so much of these is enough."""
@@ -16,7 +16,7 @@ STILL = 0.5
 def network(case: Case) -> list[Clause]:
     """What is sent again, and to whom."""
     now = case.snapshot.standstill.resent
-    if not now.unusual(STILL if "resent " in case.named else 1.0):
+    if _accepts_late(case) or not now.unusual(STILL if "resent " in case.named else 1.0):
         return []
     again = units.percent(now.segments / now.sent)
     said: list[Words] = [(f"{again} of packets", True), (" to clients are sent again: ", False)]
@@ -25,6 +25,14 @@ def network(case: Case) -> list[Clause]:
     evidence += "connection" + ("" if now.usual is None else f"; usual here: {units.percent(now.usual)}")
     place = Place("script", "smoothed_rtt", "", "tcp") if case.runs("tcp") else Place("start", "", "", "tcp")
     return [clause("resent", "", said, evidence, place), *_to_whom(case, now)]
+
+
+def _accepts_late(case: Case) -> bool:
+    """Whether the accept queue is or was full: then the kernel sends handshakes again, and loses nothing."""
+    queue = case.recent.get(ACCEPT)
+    return bool(case.snapshot.standstill.backlogs) or (
+        queue is not None and (queue.risen_s is not None or queue.late_s is not None)
+    )
 
 
 def _to_whom(case: Case, now: Resent) -> list[Clause]:

@@ -16,10 +16,10 @@ from bpftop.stats.findings import judge
 from tests.incidents.book import Book, Trial, opened
 from tests.incidents.incidents import INCIDENTS, Incident
 from tests.incidents.page import PAGE, page
-from tests.incidents.run import healthy, settle, suffer, text
+from tests.incidents.run import LATE_S, LATE_WITHIN_S, healthy, settle, suffer, text
 from tests.incidents.scene import Scene, scene
 
-TIMES, HOURS_S = 5, 3600
+TIMES, LATE_TIMES, HOURS_S = 5, 2, 3600
 CALM_S = 20
 """Before the first incident, so that every level is known."""
 EACH_S, END_S = 30, 12
@@ -34,6 +34,9 @@ def main() -> int:
     parser.add_argument("names", nargs="*", help="only incidents with one of these words in their name")
     parser.add_argument("--healthy", type=int, default=300, metavar="SECONDS", help="how long nothing happens, once")
     parser.add_argument("--times", type=int, default=TIMES, help="how many times each incident happens")
+    parser.add_argument(
+        "--late", type=int, default=LATE_TIMES, help="how many of these are also watched from the middle on"
+    )
     parser.add_argument("--minutes", type=float, default=HOURS_S, help="begin nothing that would take longer")
     parser.add_argument("--results", type=Path, metavar="FILE", help="go on with what this file has, and keep it there")
     parser.add_argument(
@@ -43,7 +46,7 @@ def main() -> int:
     end = time.monotonic() + asked.minutes * 60
     chosen = [each for each in INCIDENTS if not asked.names or any(word in each.name for word in asked.names)]
     book = opened(asked.results)
-    for _ in _done(book, chosen, asked.healthy, asked.times, end):
+    for _ in _done(book, chosen, asked, end):
         if asked.results is not None:
             book.save(asked.results)  # whatever ends this, what was done is kept
     left = list(_left(book, chosen, asked.times))
@@ -55,12 +58,12 @@ def main() -> int:
     return 0 if good else 1
 
 
-def _done(book: Book, chosen: list[Incident], healthy_s: int, times: int, end: float) -> Iterator[None]:
+def _done(book: Book, chosen: list[Incident], asked: argparse.Namespace, end: float) -> Iterator[None]:
     """What fits until ``end``: the healthy time, then each incident in turn. Each is in the book when it yields."""
     with tempfile.TemporaryDirectory(prefix="bpftop-incident-") as name:
         Path(name).chmod(0o755)
         with scene(Path(name), int(min(end - time.monotonic(), HOURS_S)) + 60) as found:
-            wanted = healthy_s if book.healthy_s < healthy_s else CALM_S
+            wanted = asked.healthy if book.healthy_s < asked.healthy else CALM_S
             if wanted > CALM_S and time.monotonic() + wanted + END_S > end:
                 wanted = CALM_S
             health = healthy(found, wanted)
@@ -70,10 +73,11 @@ def _done(book: Book, chosen: list[Incident], healthy_s: int, times: int, end: f
                 *health.said[:9], *(f"without CPUs: {said}" for said in health.said_starved[:9]), sep="\n", flush=True
             )
             yield
-            for each in _left(book, chosen, times):
-                if time.monotonic() + EACH_S + END_S > end:
+            for each in _left(book, chosen, asked.times):
+                late = sum(bool(trial.late) for trial in book.of(each.name)) < asked.late
+                if time.monotonic() + EACH_S + END_S + (LATE_S + LATE_WITHIN_S) * late > end:
                     return
-                book.trials.append(_tried(found, each, WATCHED_S if not book.of(each.name) else 0.0))
+                book.trials.append(_tried(found, each, WATCHED_S if not book.of(each.name) else 0.0, late))
                 yield
 
 
@@ -85,13 +89,15 @@ def _left(book: Book, chosen: list[Incident], times: int) -> Iterator[Incident]:
                 yield each
 
 
-def _tried(found: Scene, incident: Incident, watched_s: float) -> Trial:
+def _tried(found: Scene, incident: Incident, watched_s: float, late: bool) -> Trial:
     settled = settle(found)
     before = "" if settled else f" (not calm before: {text(judge(found.snapshot(True)))})"
-    trial = suffer(found, incident, watched_s=watched_s)
+    trial = suffer(found, incident, watched_s=watched_s, late=late)
     trial.calm_before = settled
     more = "".join(f" {name}: {value}" for name in ("wrong", "wavered") if (value := getattr(trial, name)))
     print(f"{incident.name}: {trial.seconds}{' starved' * trial.starved}{more}{before}", flush=True)
+    for which, said in trial.late_said.items():
+        print(f"  {which}, started in the middle: {trial.late[which]} {said}", flush=True)
     for which, said in trial.said.items():
         print(f"  {which}: {said}", flush=True)
     return trial

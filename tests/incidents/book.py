@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import statistics
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,10 @@ class Trial:
     """Until all words were said: ``always`` with the scripts that always run, ``scripts`` with those that tell more."""
     said: dict[str, str] = field(default_factory=dict)
     wanted: dict[str, list[str]] = field(default_factory=dict)
+    late: dict[str, float | None] = field(default_factory=dict)
+    """The same of watches that are started in the middle of it, from their start; empty when there were none."""
+    late_said: dict[str, str] = field(default_factory=dict)
+    late_wanted: dict[str, list[str]] = field(default_factory=dict)
     wrong: list[str] = field(default_factory=list)
     """What was said of somebody who has no part in it."""
     wavered: list[str] = field(default_factory=list)
@@ -49,7 +53,7 @@ class Trial:
     @property
     def good(self) -> bool:
         """The cause was named, and nobody else."""
-        return None not in self.seconds.values() and not self.wrong
+        return None not in (*self.seconds.values(), *self.late.values()) and not self.wrong
 
 
 @dataclass
@@ -97,9 +101,17 @@ def _code() -> str:
 
 def times(trials: Iterable[Trial], which: str) -> str:
     """``3.1 s (4.0 s)``: median and worst; how many were named when not all were."""
-    trials = list(trials)
-    known = [seconds for each in trials if (seconds := each.seconds.get(which)) is not None]
+    return _times([each.seconds.get(which) for each in trials])
+
+
+def late_times(trials: Iterable[Trial], which: str) -> str:
+    """The same of watches that were started in the middle of it."""
+    return _times([each.late[which] for each in trials if which in each.late])
+
+
+def _times(found: Sequence[float | None]) -> str:
+    known = [seconds for seconds in found if seconds is not None]
     if not known:
-        return f"**0 of {len(trials)}**"
+        return f"**0 of {len(found)}**"
     text = f"{statistics.median(known):.1f} s ({max(known):.1f} s)"
-    return text if len(known) == len(trials) else f"**{len(known)} of {len(trials)}** {text}"
+    return text if len(known) == len(found) else f"**{len(known)} of {len(found)}** {text}"

@@ -21,7 +21,7 @@ BACKTRACKED = 28
 """Letters; each more takes 1.6 times as long, and PCRE gives up at 30: then nginx answers 500 and closes."""
 BLAME = ("waits for upstream", "does not answer", "of the slow ones", "of the new ones", "reads late", "is busy")
 """Somebody is said to be guilty."""
-LONGEST_S = 40
+LONGEST_S = 60
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,15 @@ class Incident:
     """How long it lasts at least, and is listened to."""
     times: int = 0
     """How many times it happens when all is run, if more than the others."""
+    late: Callable[[Scene, bool], tuple[str, ...]] | None = None
+    """What a watch must say that is started in the middle of it, without and with the scripts that tell more, where
+    that is something else."""
+
+    def wanted_late(self, scene: Scene, scripts: bool) -> tuple[str, ...]:
+        """Words that the clauses of such a watch must hold."""
+        if self.late is not None:
+            return self.late(scene, scripts)
+        return (self.scripts if scripts else self.always)(scene)
 
 
 @contextmanager
@@ -139,6 +148,11 @@ INCIDENTS = (
         _slow_backend,
         lambda scene: ("request latency p99", "time is in the server, after the read", "start upstream"),
         lambda scene: (f"waits for upstream 127.0.0.1:{scene.backends[2].port}",),
+        late=lambda scene, scripts: (
+            ("since the start", "waits for upstream 127.0.0.1:" + str(scene.backends[2].port))
+            if scripts
+            else ("since the start", "time is in the server, after the read", "start upstream")
+        ),
     ),
     Incident(
         "abusive client, slow requests",
@@ -146,6 +160,7 @@ INCIDENTS = (
         lambda scene: _extra(scene, "/heavy/", 25),
         lambda scene: ("request latency p99", f"of the slow ones from {ABUSER}"),
         lambda scene: (f"of the slow ones from {ABUSER}", f"waits for upstream 127.0.0.1:{scene.backends[3].port}"),
+        late=lambda scene, _: ("since the start", f"of the slow ones from {ABUSER}"),
     ),
     Incident(
         "abusive client, many requests",
@@ -153,6 +168,7 @@ INCIDENTS = (
         lambda scene: _extra(scene, "/fixed", 1500),
         lambda scene: ("as many requests", f"of the new ones from {ABUSER}"),
         lambda scene: ("as many requests", f"of the new ones from {ABUSER}"),
+        late=lambda scene, _: ("since the start", f"of all requests from {ABUSER}"),
     ),
     Incident(
         "stalled worker",
@@ -174,6 +190,9 @@ INCIDENTS = (
         _throttled,
         lambda scene: ("start ",),
         lambda scene: (f"waits for the disk {scene.disk.device} read", "pread64"),
+        late=lambda scene, scripts: (
+            (f"waits for the disk {scene.disk.device} read", "pread64") if scripts else ("time is in", "start ")
+        ),
     ),
     Incident(
         "stopped worker",
@@ -188,6 +207,7 @@ INCIDENTS = (
         lambda scene: stopped(scene.workers),
         lambda scene: (f"{', '.join(map(str, scene.workers))} are stopped", "no request was answered"),
         lambda scene: (f"{', '.join(map(str, scene.workers))} are stopped", "no request was answered"),
+        late=lambda scene, _: (f"{', '.join(map(str, scene.workers))} are stopped", "for an answer, oldest"),
     ),
     Incident(
         "silent upstream",
@@ -195,6 +215,10 @@ INCIDENTS = (
         _silent_backend,
         lambda scene: ("for an answer, oldest", f"upstream 127.0.0.1:{scene.backends[1].port} does not answer"),
         lambda scene: ("for an answer, oldest", f"upstream 127.0.0.1:{scene.backends[1].port} does not answer"),
+        late=lambda scene, _: (
+            "for an answer, oldest",
+            f"upstream 127.0.0.1:{scene.backends[1].port} has not answered",
+        ),
     ),
     Incident(
         "slow route",
@@ -202,6 +226,11 @@ INCIDENTS = (
         _slow_route,
         lambda scene: ("request latency p99", "start upstream"),
         lambda scene: ("of the slow ones are GET /heavy/report",),
+        late=lambda scene, scripts: (
+            ("of the slow ones are GET /heavy/report",)
+            if scripts
+            else ("since the start", "time is in the server, after the read", "start upstream")
+        ),
     ),
     Incident(
         "slow reader",

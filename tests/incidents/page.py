@@ -8,14 +8,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bpftop import preflight
-from tests.incidents.book import Book, Trial, times
+from tests.incidents.book import Book, Trial, late_times, times
 from tests.incidents.incidents import INCIDENTS
+from tests.incidents.run import LATE_S
 from tests.incidents.scene import MORE
 
 PAGE = Path(__file__).parents[2] / "docs" / "incidents.md"
 HEADING = (
     "| incident | what happens | times | always | said | with scripts | said |",
     "|---|---|--:|--:|---|--:|---|",
+)
+LATE_HEADING = (
+    "| incident | times | always | said | with scripts | said |",
+    "|---|--:|--:|---|--:|---|",
 )
 BUT = """ while nginx had its CPUs. Looks at moments when others took them away (by the kernel's
 own account of nginx's waiting; {:.0f} % of all looks) do not count"""
@@ -32,6 +37,8 @@ def page(book: Book) -> str:
         .format(
             scripts="`, `".join(MORE),
             table="\n".join((*HEADING, *(_row(each.name, each.what, book.of(each.name)) for each in INCIDENTS))),
+            late="\n".join((*LATE_HEADING, *(_late_row(each.name, book.of(each.name)) for each in INCIDENTS))),
+            after=round(LATE_S),
             healthy=longest.seconds,
             but=BUT.format(longest.starved / max(longest.looks, 1) * 100) if longest.said_starved else "",
             starved=sum(each.starved for each in book.trials),
@@ -49,6 +56,15 @@ def _row(name: str, what: str, trials: Sequence[Trial]) -> str:
     for which in ("always", "scripts"):
         words = "; ".join(f"“{general(each)}”" for each in trials[-1].wanted.get(which, [])) if trials else ""
         cells += [times(trials, which), words]
+    return f"| {' | '.join(cells)} |"
+
+
+def _late_row(name: str, trials: Sequence[Trial]) -> str:
+    late = [each for each in trials if each.late]
+    cells = [name, str(len(late))]
+    for which in ("always", "scripts"):
+        words = "; ".join(f"“{general(each)}”" for each in late[-1].late_wanted.get(which, [])) if late else ""
+        cells += [late_times(late, which), words]
     return f"| {' | '.join(cells)} |"
 
 

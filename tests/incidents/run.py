@@ -10,9 +10,12 @@ from pathlib import Path
 from bpftop.stats.findings import Verdict, judge
 from tests.incidents.book import Health, Trial
 from tests.incidents.incidents import Incident
-from tests.incidents.scene import Scene, cpu_seconds
+from tests.incidents.scene import Scene, cpu_seconds, watched_anew
 
-WITHIN_S = 10.0
+WITHIN_S, LATE_WITHIN_S = 10.0, 15.0
+"""The latter from the start of bpftrace on, which compiles and attaches first."""
+LATE_S = 15.0
+"""Watches that are started in the middle of it begin so long after it."""
 LOOK_S = 0.5
 QUIET_S = 2.0
 """After an incident: so long must nothing stand out before the next one begins."""
@@ -77,7 +80,7 @@ def healthy(scene: Scene, seconds: float) -> Health:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         starved = wait.starved()
-        said = [text(verdict) for verdict in (each.look() for each in looks) if verdict.trouble]
+        said = [text(verdict) for verdict in (each.look() for each in looks) if _tells(verdict)]
         found.looks += 1
         found.starved += starved
         (found.said_starved if starved else found.said).extend(said)
@@ -85,8 +88,17 @@ def healthy(scene: Scene, seconds: float) -> Health:
     return found
 
 
-def suffer(scene: Scene, incident: Incident, within_s: float = WITHIN_S, watched_s: float = 0.0) -> Trial:
-    """Let it happen until both watches have said what they must, and for as long as it is to be listened to."""
+def _tells(verdict: Verdict) -> bool:
+    return any(not each.key.startswith("calm ") for each in verdict.clauses)
+
+
+def suffer(
+    scene: Scene, incident: Incident, within_s: float = WITHIN_S, watched_s: float = 0.0, late: bool = False
+) -> Trial:
+    """Let it happen until both watches have said what they must, and for as long as it is to be listened to.
+
+    ``late``: then until two that are started in the middle of it have, too.
+    """
     trial = Trial(incident.name, dict.fromkeys(WATCHES), watched_s=max(watched_s, incident.watched_s))
     looks = {which: Looks(scene, which == "scripts") for which in WATCHES}
     seen = {which: Wavering() for which in WATCHES}
@@ -105,7 +117,29 @@ def suffer(scene: Scene, incident: Incident, within_s: float = WITHIN_S, watched
                 verdict = each.look()
                 trial.wavered += seen[which].take(verdict)
                 _judged(trial, which, verdict, incident, scene, time.monotonic() - began)
+        if late:
+            time.sleep(max(began + LATE_S - time.monotonic(), 0.0))
+            _suffer_late(trial, scene, incident, wait)
     return trial
+
+
+def _suffer_late(trial: Trial, scene: Scene, incident: Incident, wait: CpuWait) -> None:
+    """Start two watches, and look until they have said what they must."""
+    trial.late = dict.fromkeys(WATCHES)
+    began = time.monotonic()
+    with watched_anew(scene) as found:
+        looks = {which: Looks(found, which == "scripts") for which in WATCHES}
+        while time.monotonic() - began < LATE_WITHIN_S and None in trial.late.values():
+            time.sleep(LOOK_S)
+            trial.starved |= wait.starved()
+            for which, each in looks.items():
+                said = text(each.look())
+                trial.wrong += [said for words in incident.never if words in said]
+                if trial.late[which] is None:
+                    wanted = incident.wanted_late(found, which == "scripts")
+                    trial.late_said[which], trial.late_wanted[which] = said, list(wanted)
+                    if all(words in said for words in wanted):
+                        trial.late[which] = round(time.monotonic() - began, 2)
 
 
 def _judged(trial: Trial, which: str, verdict: Verdict, incident: Incident, scene: Scene, past_s: float) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -59,6 +60,9 @@ class Scene:
     cpu_before: dict[int, float] = field(default_factory=dict)
     """CPU seconds of each worker when the last incident began."""
 
+    ending: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(2, "ending"))
+    """Of watches that end while the scene goes on."""
+
     @property
     def busiest(self) -> int:
         """The worker that has used the most CPU since the incident began."""
@@ -86,6 +90,19 @@ def cpu_seconds(pid: int) -> float:
 
 
 @contextmanager
+def watched_anew(scene: Scene) -> Iterator[Scene]:
+    """The same scene with watches that begin now: whoever looks sees what they have so far."""
+    sessions = [_session(scene.nginx.pid, scripts) for scripts in (DEFAULT, MORE)]
+    for each in sessions:
+        each.start()
+    try:
+        yield replace(scene, always=sessions[0], more=sessions[1])
+    finally:
+        for each in sessions:  # to take probes off takes seconds
+            scene.ending.submit(each.stop)
+
+
+@contextmanager
 def scene(folder: Path, seconds: int) -> Iterator[Scene]:
     """All of it, loaded for at most so many seconds."""
     with ExitStack() as stack:
@@ -106,7 +123,9 @@ def scene(folder: Path, seconds: int) -> Iterator[Scene]:
             ScriptStatus(name, catalog()[name].title, State.OFF, 0, "Enter starts it", catalog()[name].pane)
             for name in (*MORE, "scheduler", "tcp")
         )
-        yield Scene(nginx, port, backends, disk, always, more, offers, space)
+        made = Scene(nginx, port, backends, disk, always, more, offers, space)
+        stack.enter_context(made.ending)
+        yield made
 
 
 def _servers(folder: Path, port: int, backends: list[Backend], disk: SlowDisk) -> str:
@@ -121,8 +140,11 @@ def _servers(folder: Path, port: int, backends: list[Backend], disk: SlowDisk) -
 
 @contextmanager
 def _watching(pid: int, scripts: tuple[str, ...]) -> Iterator[Session]:
+    with started(_session(pid, scripts)) as session:
+        yield session
+
+
+def _session(pid: int, scripts: tuple[str, ...]) -> Session:
     target = resolve(str(pid))
     program = compose([catalog()[name] for name in scripts], target)
-    looks = Looks() if scripts == DEFAULT else None
-    with started(Session(source_for(target, scripts), program, target, standstill=looks)) as session:
-        yield session
+    return Session(source_for(target, scripts), program, target, standstill=Looks() if scripts == DEFAULT else None)
