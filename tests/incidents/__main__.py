@@ -12,11 +12,10 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from bpftop.stats.findings import judge
 from tests.incidents.book import Book, Trial, opened
 from tests.incidents.incidents import INCIDENTS, Incident
 from tests.incidents.page import PAGE, page
-from tests.incidents.run import LATE_S, LATE_WITHIN_S, healthy, settle, suffer, text
+from tests.incidents.run import LATE_S, LATE_WITHIN_S, healthy, settle, suffer
 from tests.incidents.scene import Scene, scene
 
 TIMES, LATE_TIMES, HOURS_S = 5, 2, 3600
@@ -90,12 +89,11 @@ def _left(book: Book, chosen: list[Incident], times: int) -> Iterator[Incident]:
 
 
 def _tried(found: Scene, incident: Incident, watched_s: float, late: bool) -> Trial:
-    settled = settle(found)
-    before = "" if settled else f" (not calm before: {text(judge(found.snapshot(True)))})"
     trial = suffer(found, incident, watched_s=watched_s, late=late)
-    trial.calm_before = settled
+    trial.over_s = settle(found)
+    after = f" (over after {trial.over_s} s)" if trial.over_s is not None else " (does not end)"
     more = "".join(f" {name}: {value}" for name in ("wrong", "wavered") if (value := getattr(trial, name)))
-    print(f"{incident.name}: {trial.seconds}{' starved' * trial.starved}{more}{before}", flush=True)
+    print(f"{incident.name}: {trial.seconds}{' starved' * trial.starved}{more}{after}", flush=True)
     for which, said in trial.late_said.items():
         print(f"  {which}, started in the middle: {trial.late[which]} {said}", flush=True)
     for which, said in trial.said.items():

@@ -46,7 +46,8 @@ class Trial:
     wavered: list[str] = field(default_factory=list)
     """Clauses that went while it lasted, and came again."""
     watched_s: float = 0.0
-    calm_before: bool = True
+    over_s: float | None = None
+    """For how long something was still said after its end; None where that did not end."""
     starved: bool = False
     """Others took the CPUs meanwhile."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import statistics
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -29,6 +30,7 @@ own account of nginx's waiting; {:.0f} % of all looks) do not count"""
 def page(book: Book) -> str:
     """The whole page."""
     longest = max(book.healths, key=lambda each: each.seconds)
+    over = [each.over_s for each in book.trials if each.over_s is not None and not each.starved]
     watched = [each for each in book.trials if each.watched_s]
     return (
         Path(__file__)
@@ -39,6 +41,7 @@ def page(book: Book) -> str:
             table="\n".join((*HEADING, *(_row(each.name, each.what, book.of(each.name)) for each in INCIDENTS))),
             late="\n".join((*LATE_HEADING, *(_late_row(each.name, book.of(each.name)) for each in INCIDENTS))),
             after=round(LATE_S),
+            over=f"{statistics.median(over):.0f} s, at most {max(over):.0f} s" if over else "?",
             healthy=longest.seconds,
             but=BUT.format(longest.starved / max(longest.looks, 1) * 100) if longest.said_starved else "",
             starved=sum(each.starved for each in book.trials),

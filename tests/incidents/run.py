@@ -167,16 +167,17 @@ class Wavering:
         return again
 
 
-def settle(scene: Scene, most_s: float = 40.0) -> bool:
-    """Wait until nothing has stood out for QUIET_S."""
-    look, end = Looks(scene, True), time.monotonic() + most_s
+def settle(scene: Scene, most_s: float = 40.0) -> float | None:
+    """Wait until nothing has stood out for QUIET_S; for how many seconds something still did, None when it does not
+    end."""
+    look, began = Looks(scene, True), time.monotonic()
     quiet_since: float | None = None
-    while time.monotonic() < end:
+    while (past_s := time.monotonic() - began) < most_s:
         if look.look().trouble:
             quiet_since = None
         else:
-            quiet_since = quiet_since or time.monotonic()
-            if time.monotonic() - quiet_since >= QUIET_S:
-                return True
+            quiet_since = past_s if quiet_since is None else quiet_since
+            if past_s - quiet_since >= QUIET_S:
+                return round(quiet_since, 1)
         time.sleep(LOOK_S)
-    return False
+    return None
