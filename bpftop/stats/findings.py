@@ -18,13 +18,15 @@ from bpftop.stats.clause import Clause, Place, clause
 from bpftop.stats.levels import FIRE, NEW_LEVEL_SLICES
 from bpftop.stats.network import network
 from bpftop.stats.scarce import scarce
-from bpftop.stats.since import SETTLED_S, since_start
+from bpftop.stats.since import since_start
 from bpftop.stats.stages import REQUEST, Excess, excesses
 from bpftop.stats.stuck import open_words, stuck
 from bpftop.stats.who import newcomers, who
 
 __all__ = ["Clause", "Place", "Verdict", "judge"]
 
+SETTLED_S = 15
+"""A tail that began within so long of the start is no news."""
 STILL_WORST = 1.5
 """The stage that was said last stays the worst until another has lost so many times as much."""
 

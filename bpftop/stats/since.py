@@ -16,12 +16,10 @@ from bpftop.stats.causes import behind, offered, where
 from bpftop.stats.clause import Clause, Place, Words, clause
 from bpftop.stats.levels import NEW_LEVEL_SLICES, RISEN_TIMES
 from bpftop.stats.scarce import scarce
-from bpftop.stats.stages import REQUEST, SLOW_NS, Excess, slow_as_ever
+from bpftop.stats.stages import REQUEST, Excess, slow_as_ever
 from bpftop.stats.stuck import LATE_S, LEAST_OPEN, opened, stuck
 from bpftop.stats.who import busiest, who
 
-SETTLED_S = 15
-"""What began within so long of the start has been so since the start: by then a level is known."""
 OPEN_SHARE = 0.1
 """So much of the connections wait."""
 
@@ -46,9 +44,7 @@ def since_start(case: Case, beside: Excess | None = None) -> list[Clause]:
 def _from_the_start(case: Case, found: Excess) -> bool:
     """Whether it was no better as far as is known: what has become slower is no matter of this page."""
     recent = case.recent[found.measure]
-    known = recent.before.p99_ns
-    no_news = recent.tail_s is None or recent.tail_s >= case.age_s - SETTLED_S
-    return no_news and (known is None or (recent.now.p99_ns or 0) <= RISEN_TIMES * known)
+    return recent.before.p99_ns is None or (recent.now.p99_ns or 0) <= RISEN_TIMES * recent.before.p99_ns
 
 
 def _lead(case: Case, name: str) -> Clause:
@@ -67,11 +63,9 @@ def _lead(case: Case, name: str) -> Clause:
 
 
 def _slow(case: Case, worst: Excess) -> list[Clause]:
-    """Where the time is and who has it; of a tail that is not long, only when somebody is behind it."""
-    somebody = [*behind(case, worst), *who(case, worst.measure)]
-    if not somebody and (case.recent[worst.measure].now.p99_ns or 0) < SLOW_NS:
-        return []
-    return [where(worst), *stuck(case, True), *scarce(case, worst.measure), *somebody]
+    """Where the time is and who has it."""
+    causes = [*stuck(case, True), *scarce(case, worst.measure), *behind(case, worst)]
+    return [where(worst), *causes, *who(case, worst.measure)]
 
 
 def _open(case: Case) -> list[Clause]:

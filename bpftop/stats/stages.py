@@ -88,7 +88,7 @@ def slow_as_ever(recent: Mapping[str, Recent]) -> list[Excess]:
 
 
 def _slow(recent: Recent) -> bool:
-    return recent.tail_s is not None or (recent.now.count >= SLOW_LEAST and (recent.now.p99_ns or 0) >= SLOW_NS)
+    return recent.now.count >= SLOW_LEAST and (recent.now.p99_ns or 0) >= SLOW_NS
 
 
 def _trouble(recent: Recent) -> bool:
