@@ -30,24 +30,38 @@ def bucket_of(value_ns: ArrayLike) -> Counts:
     return (shift << BITS) + (v >> shift)
 
 
+def _edges(index: Counts) -> Counts:
+    shift: Counts = np.maximum((index >> BITS) - 1, 0)
+    return (index - (shift << BITS)) << shift
+
+
+# Looked up: a snapshot asks a hundred times. One octave more than there are buckets, then the last one again.
+_LOWER = _edges(np.arange(BUCKETS + (1 << BITS) + 1))
+_MIDDLE = (_LOWER[:-1] + _LOWER[1:] - 1) // 2
+_CLIENT_LOWER = _LOWER[:: 1 << CLIENT_SHIFT]
+_CLIENT_MIDDLE = (_CLIENT_LOWER[:-1] + _CLIENT_LOWER[1:] - 1) // 2
+
+
+def _looked_up(table: Counts, index: ArrayLike) -> Counts:
+    found: Counts = table.take(np.asarray(index, np.int64), mode="clip")
+    return found
+
+
 def lower_edge(index: ArrayLike) -> Counts:
     """The smallest value (ns) of each bucket. Any shape; int64 of the same shape."""
-    i = np.asarray(index, dtype=np.int64)
-    shift: Counts = np.maximum((i >> BITS) - 1, 0)
-    return (i - (shift << BITS)) << shift
+    return _looked_up(_LOWER, index)
 
 
 def upper_edge(index: ArrayLike) -> Counts:
     """The smallest value (ns) above each bucket. Any shape; int64 of the same shape."""
-    return lower_edge(np.asarray(index, dtype=np.int64) + 1)
+    return _looked_up(_LOWER[1:], index)
 
 
 def middle(index: ArrayLike) -> Counts:
     """The value (ns) that stands for each bucket: the middle of the whole numbers it can hold."""
-    return (lower_edge(index) + upper_edge(index) - 1) // 2
+    return _looked_up(_MIDDLE, index)
 
 
 def client_middle(index: ArrayLike) -> Counts:
     """The same for a client's bucket."""
-    i = np.asarray(index, dtype=np.int64) << CLIENT_SHIFT
-    return (lower_edge(i) + lower_edge(i + (1 << CLIENT_SHIFT)) - 1) // 2
+    return _looked_up(_CLIENT_MIDDLE, index)
