@@ -8,12 +8,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from operator import attrgetter
 from typing import Protocol
 
 from bpftop.errors import BpftopError
-from bpftop.model import Accounting, Overhead, ScriptStatus, Snapshot, State, Target
+from bpftop.model import Accounting, Overhead, ScriptStatus, SlowRequest, Snapshot, State, Target
 from bpftop.stats.exclude import Network
 from bpftop.stats.joined import joined_late
+from bpftop.stats.made import Made
 
 
 class Watch(Protocol):
@@ -207,6 +209,8 @@ def _as_of_then(part: Snapshot) -> Snapshot:
 
 def merged(main: Snapshot, parts: Sequence[Snapshot], scripts: Sequence[ScriptStatus]) -> Snapshot:
     """One snapshot: target, window and tracer of the main one; figures, events, accounts and costs of all."""
+    if not parts:
+        return replace(main, scripts=(*main.scripts, *scripts))
     parts = [_as_of_then(part) if _stopped(part) else part for part in parts]
     everything = [main, *parts]
     measures, counters, recent = dict(main.measures), dict(main.counters), dict(main.recent)
@@ -214,21 +218,25 @@ def merged(main: Snapshot, parts: Sequence[Snapshot], scripts: Sequence[ScriptSt
         measures.update(part.measures)
         counters.update(part.counters)
         recent.update(part.recent)
-    events = joined_late(event for each in everything for event in each.slow) if parts else ()
     return replace(
         main,
         measures=measures,
         counters=counters,
-        slow=tuple(sorted(events, key=lambda event: -event.latency_ns)) if parts else main.slow,
+        slow=Made(lambda: _slowest_first(everything)),
         accounting=_accounts([each.accounting for each in everything]),
         overhead=_costs([each.overhead for each in everything]),
         scripts=(*main.scripts, *scripts),
         histories=tuple(history for each in everything for history in each.histories),
         recent=recent,
-        recent_slow=tuple(event for each in everything for event in each.recent_slow),
+        recent_slow=Made(lambda: tuple(event for each in everything for event in each.recent_slow)),
         recent_accounting=_accounts([each.recent_accounting for each in everything]),
         recent_missed=sum(each.recent_missed for each in everything),
     )
+
+
+def _slowest_first(all_: Sequence[Snapshot]) -> tuple[SlowRequest, ...]:
+    events = joined_late(event for each in all_ for event in each.slow)
+    return tuple(sorted(events, key=attrgetter("latency_ns"), reverse=True))
 
 
 def _accounts(all_: Sequence[Accounting]) -> Accounting:

@@ -14,6 +14,7 @@ from bpftop.model import History, Names, Overhead, Snapshot, State, TracerStatus
 from bpftop.scripts import catalog, compose
 from bpftop.stats.buckets import BUCKETS, CLIENT_SHIFT
 from bpftop.stats.keys import KeyNames
+from bpftop.stats.made import Made
 from bpftop.stats.tick import TickData
 from bpftop.tracer.assemble import Assembler
 from bpftop.tracer.decode import decode_line
@@ -22,6 +23,7 @@ from bpftop.tracer.simulate import Telling, comm_of, device_of, scenario_of, sim
 
 def differences(one: Any, other: Any, where: str = "") -> list[str]:
     """The paths of all fields that differ; NaN equals NaN, and the order of a sum shows in a last digit."""
+    one, other = (tuple(each) if isinstance(each, Made) else each for each in (one, other))
     if type(one) is not type(other):
         return [f"{where}: {type(one).__name__} and {type(other).__name__}"]
     if isinstance(one, np.ndarray):

@@ -37,23 +37,32 @@ class RingMachine(RuleBasedStateMachine):
 
     @rule(numbers=st.tuples(st.integers(0, 9), st.integers(-(1 << 63), (1 << 63) - 1)))
     def fits(self, numbers: tuple[int, int]) -> None:
-        assert self.ring.append(numbers)
+        assert self.ring.fits(numbers)
+        self.ring.extend([numbers])
         self.taken.append(numbers)
+
+    @rule(many=st.lists(st.tuples(st.integers(0, 9), st.integers(0, 99)), max_size=12))
+    def many(self, many: list[tuple[int, int]]) -> None:
+        before = self.ring.kept()
+        held = before.tolist()
+        self.ring.extend(many)
+        self.taken += many
+        assert before.tolist() == held, "what was handed out does not change"
 
     @rule(numbers=st.sampled_from([(), (1,), (1, 2, 3), (1, 1 << 63), (-(1 << 63) - 1, 1)]))
     def does_not_fit(self, numbers: tuple[int, ...]) -> None:
-        assert not self.ring.append(numbers)
+        assert not self.ring.fits(numbers)
 
     @rule(since=st.integers(0, 9), until=st.none() | st.integers(0, 9), most=st.integers(1, 6))
     def slowest(self, since: int, until: int | None, most: int) -> None:
         inside = [row for row in self.taken[-5:] if since <= row[0] and (until is None or row[0] <= until)]
-        found = self.ring.slowest(since, most, until).tolist()
+        found = self.ring.slowest(since, most, until).rows.tolist()
         assert [row[1] for row in found] == sorted((row[1] for row in inside), reverse=True)[:most]
         assert not Counter(map(tuple, found)) - Counter(inside)
 
     @rule(moments=st.lists(st.integers(0, 9), max_size=3))
     def at(self, moments: list[int]) -> None:
-        found = self.ring.at(np.array(moments, np.int64)).tolist()
+        found = self.ring.at(np.array(moments, np.int64)).rows.tolist()
         assert Counter(map(tuple, found)) == Counter(row for row in self.taken[-5:] if row[0] in moments)
 
     @invariant()

@@ -26,7 +26,8 @@ class Seconds:
         """A second with these observations."""
         new = np.bincount(buckets.bucket_of(values_ns.astype(np.int64)), minlength=buckets.BUCKETS)
         self._past = [*self._past, new][-NOW_S:]
-        self.levels.take(len(self._past), 1.0, new[None], np.sum(self._past, axis=0)[None])
+        filled = np.flatnonzero(new)
+        self.levels.take(len(self._past), 1.0, [(filled, new[filled])], np.sum(self._past, axis=0)[None])
         return self.levels.at()[0]
 
 

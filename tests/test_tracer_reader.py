@@ -18,7 +18,7 @@ from bpftop.stats import buckets
 from bpftop.stats.store import Store
 from bpftop.stats.tick import TickData
 from bpftop.tracer.assemble import Assembler
-from bpftop.tracer.reader import pump
+from bpftop.tracer.reader import Rest, pump
 from bpftop.tracer.simulate import SimulatedSource
 from bpftop.tracer.source import Source
 from tests.recordings import MEASURES, RUN, STREAMS, TRUTH, capture, line, program
@@ -167,6 +167,25 @@ def test_reading_is_given_up_when_told_so() -> None:
     answers = iter([True, True, False])
     assert read(silent, lambda: next(answers))[0] == []
     assert next(answers, None) is None
+
+
+def test_a_rest_ends_with_the_run_or_when_told_so() -> None:
+    """Ten minutes of rest: without its ends the test would take as long."""
+    text = b"".join(line("printf", f"H {i}\n") for i in range(3))
+    rest = Rest(lambda: 600.0)
+    messages: list[Message] = []
+    source = Pipes([text[:10], text[10:]])
+    source.start()
+    pump(source, messages.append, lambda _: None, lambda: True, rest)
+    assert len(messages) == 3
+    silent = Pipes([])
+    held = os.dup(silent._out)  # a second writer that never closes
+    silent.start()
+    threading.Timer(0.2, rest.end).start()
+    rest.take([silent.stdout])
+    os.close(held)
+    rest.close()
+    rest.end()
 
 
 # --- the whole way ---

@@ -100,7 +100,7 @@ class CounterSnapshot:
     measure: Measure
     count: int
     rate_per_s: float
-    rows: tuple[ClientRow, ...] = ()
+    rows: Sequence[ClientRow] = ()
     """By key, largest count first; ``others`` last when there are any. They have counts and rates only."""
 
 
@@ -136,12 +136,12 @@ class History:
     """
 
     measures: tuple[str, ...] = ()
-    unix_ns: tuple[int, ...] = ()
+    unix_ns: Sequence[int] = ()
     """When each slice ended."""
     pieces: tuple[tuple[NDArray[np.int64], Counts], ...] = ()
     """Of each slice the places that are not 0, ascending, and their counts; place = position of the measure times the
     number of buckets + bucket."""
-    spans_s: tuple[float, ...] = ()
+    spans_s: Sequence[float] = ()
     """How long each slice was; empty when every one was a second."""
     keyed: Keyed | None = None
     """By key, of the whole window."""

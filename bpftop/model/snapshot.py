@@ -117,7 +117,7 @@ class Snapshot:
     window: Window
     measures: Mapping[str, MeasureSnapshot]
     """By name, in the order of the scripts."""
-    slow: tuple[SlowRequest, ...]
+    slow: Sequence[SlowRequest]
     """Slowest first, inside the window, at most 300 of each stream."""
     accounting: Accounting
     overhead: Overhead
@@ -135,7 +135,7 @@ class Snapshot:
     """The seconds behind the figures, for heat maps; one for each bpftrace that runs."""
     recent: Mapping[str, Recent] = field(default_factory=dict)
     """Every measure in the last ten seconds, whatever the window."""
-    recent_slow: tuple[SlowRequest, ...] = ()
+    recent_slow: Sequence[SlowRequest] = ()
     """Like ``slow``, of the last ten seconds, at most 100 of each stream."""
     recent_accounting: Accounting = field(default_factory=lambda: Accounting())
     """The accounts of the last ten seconds alone."""

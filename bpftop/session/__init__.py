@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -92,11 +91,7 @@ class Session(Reading):
 
     def wait_live(self, timeout_s: float) -> bool:
         """Wait until the kernel has reported for the first time, or the run has failed. True when live."""
-        end = time.monotonic() + timeout_s
-        while time.monotonic() < end:
-            if self._store.ticks or self._state is State.FAILED:
-                break
-            time.sleep(0.02)
+        self._wait(lambda: self._store.ticks > 0 or self._state is State.FAILED, timeout_s)
         return self._store.ticks > 0
 
     @property
@@ -107,10 +102,7 @@ class Session(Reading):
     def wait_tick(self, timeout_s: float = 5.0) -> bool:
         """Wait until two more ticks have come: everything that has happened before is in the figures. True when so."""
         wanted = self._store.ticks + 2
-        end = time.monotonic() + timeout_s
-        while self._store.ticks < wanted and time.monotonic() < end and self._thread.is_alive():
-            time.sleep(0.02)
-        return self._store.ticks >= wanted
+        return self._wait(lambda: self._store.ticks >= wanted, timeout_s)
 
     def settle(self, timeout_s: float = 5.0, asked_ns: int | None = None) -> bool:
         """Wait up to the kernel's next tick: what happened before this call is in the counts then. True when so.
@@ -118,10 +110,14 @@ class Session(Reading):
         ``asked_ns``: before that boot time instead. Takes half a second on average. The accounts of the events lane
         come one tick later when an event was on its way.
         """
-        asked, end = boot_ns() if asked_ns is None else asked_ns, time.monotonic() + timeout_s
-        while self._store.settled_ns < asked and time.monotonic() < end and self._thread.is_alive():
-            time.sleep(0.01)
-        return self._store.settled_ns >= asked
+        asked = boot_ns() if asked_ns is None else asked_ns
+        return self._wait(lambda: self._store.settled_ns >= asked, timeout_s)
+
+    def _wait(self, done: Callable[[], bool], timeout_s: float) -> bool:
+        """Until then, or until nothing is read any more; whether it is so."""
+        with self._news:
+            self._news.wait_for(lambda: done() or self._over, timeout_s)
+            return done()
 
     # --- the target ---
 
@@ -136,6 +132,7 @@ class Session(Reading):
     def _anew(self, found: Target) -> None:
         """Let bpftrace end: the next run begins with what was found."""
         self._next_target = found
+        self._rest.end()
         self._source.stop()
 
     # --- figures ---

@@ -34,12 +34,14 @@ from bpftop.tracer.assemble import Assembler
 from bpftop.tracer.budget import Budget
 from bpftop.tracer.failures import explain, lacks_rights
 from bpftop.tracer.overhead import OverheadMeter
-from bpftop.tracer.reader import pump
+from bpftop.tracer.reader import Rest, pump
 from bpftop.tracer.source import Source
 from bpftop.tracer.supervisor import harmless, map_keys
 
 _STALLED_AFTER_NS = 2_500_000_000
 _TICK_NS = 1_000_000_000
+_PRINTED_NS = 80_000_000
+"""So long after its moment the maps of a tick have been printed, as a rule."""
 _LATE_NS = 300_000_000
 """A tick that is read so long after its time has much in front of it or behind."""
 _RESTARTS = 3
@@ -76,6 +78,10 @@ class Reading:
         self._assembler = Assembler()
         self._lateness = Lateness()
         self._lock = threading.Lock()
+        self._news = threading.Condition(self._lock)
+        """Told of every tick and every change of the state."""
+        self._over = False
+        """The thread reads nothing any more."""
         self._state = State.ATTACHING
         self._detail = self._hint = ""
         self._stderr: deque[str] = deque(maxlen=20)
@@ -89,6 +95,9 @@ class Reading:
         self._probes = 0
         self._lost_reported = 0
         self._stopping = threading.Event()
+        self._rest = Rest(self._rest_s)
+        self._due_ns = 0
+        """When the next tick can be read whole (boot time); 0 while nobody knows."""
         self._next_target: Target | None = None
         self._heard_ns = self._started_ns = 0
         self._backed_off_s: float | None = None
@@ -113,11 +122,17 @@ class Reading:
             self._source.wait(LADDER_S)
             with self._lock:
                 self._tell(None)
+        finally:
+            self._rest.close()
+            with self._lock:
+                self._over = True
+                self._news.notify_all()
 
     def _follow(self) -> None:
         """One run after the other, until nobody wants another."""
         while True:
-            pump(self._source, self._message, self._stderr_line, self._idle)
+            pump(self._source, self._message, self._stderr_line, self._idle, self._rest)
+            self._due_ns = 0
             code = self._source.wait(LADDER_S)
             if code is None:  # it closed its pipes and lives on
                 self._source.kill()
@@ -240,6 +255,11 @@ class Reading:
         if not self._stopping.is_set():
             self._asked_ns = boot_ns()
         self._stopping.set()
+        self._rest.end()
+
+    def _rest_s(self) -> float:
+        """Nobody reads the events between two ticks: they are read with the second one."""
+        return 0.0 if self._asked_to_end() or not self._due_ns else (self._due_ns - boot_ns()) / 1e9
 
     def _back_off(self) -> None:
         """End bpftrace: it costs more than it may. Its figures stay as they are."""
@@ -263,7 +283,10 @@ class Reading:
         pids, ports = tick.target_pids, tick.target_ports
         if pids is not None:
             self._target = replace(self._target, processes=_followed(self._target, pids), ports=ports or ())
+        # One that comes in time comes again after a second.
+        self._due_ns = 0 if late or tick.final else tick.boot_ns + _TICK_NS + _PRINTED_NS
         self._tell(part)
+        self._news.notify_all()
         return part
 
     def _look_at_the_clock(self) -> None:
@@ -276,6 +299,8 @@ class Reading:
 
     def _tell(self, part: Slice | None) -> None:
         """Hand what is new to the taps. The lock is held."""
+        if part is None:
+            self._news.notify_all()
         if not self._taps:
             return
         status = self._status()

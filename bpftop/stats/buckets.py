@@ -30,6 +30,13 @@ def bucket_of(value_ns: ArrayLike) -> Counts:
     return (shift << BITS) + (v >> shift)
 
 
+def bucket_of_one(value_ns: int) -> int:
+    """The bucket index of one value (ns, >= 0)."""
+    value = min(value_ns, (1 << OCTAVES) - 1)
+    shift = max(value.bit_length() - 1 - BITS, 0)
+    return (shift << BITS) + (value >> shift)
+
+
 def _edges(index: Counts) -> Counts:
     shift: Counts = np.maximum((index >> BITS) - 1, 0)
     return (index - (shift << BITS)) << shift

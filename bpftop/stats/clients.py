@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bpftop import wire
-from bpftop.model import ClientRow, Counts, Keyed
+from bpftop.model import ClientRow, Counts, Keyed, Summary
 from bpftop.stats import buckets
-from bpftop.stats.distinct import distinct, starts
+from bpftop.stats.distinct import distinct, merge, starts
 from bpftop.stats.quantiles import grouped_ranks, nearest_rank
 from bpftop.stats.series import KEPT_SLICES, WINDOWS_S
 from bpftop.stats.tick import Keys
@@ -42,12 +42,12 @@ class KeyedTotals:
 
     def add(self, keys: Keys, counts: Counts) -> None:
         """Add a slice; its keys are sorted and unique."""
-        at = np.searchsorted(self.keys, keys)
-        known = self._known(at, keys)
+        at, known = self._places(keys)
+        if known.all():
+            self.counts[at] += counts
+            return
         self.counts[at[known]] += counts[known]
-        if not known.all():
-            self.keys = np.insert(self.keys, at[~known], keys[~known])
-            self.counts = np.insert(self.counts, at[~known], counts[~known])
+        self._insert(at[~known], keys[~known], counts[~known])
         if len(self.keys) > MAX_KEYS:
             self._purge()
             if len(self.keys) > MAX_KEYS:
@@ -56,19 +56,31 @@ class KeyedTotals:
 
     def subtract(self, keys: Keys, counts: Counts) -> None:
         """Take an earlier slice away; what was folded meanwhile is taken from others."""
-        at = np.searchsorted(self.keys, keys)
-        known = self._known(at, keys)
-        self.counts[at[known]] -= counts[known]
-        if not known.all():
+        at, known = self._places(keys)
+        if known.all():
+            self.counts[at] -= counts
+        else:
+            self.counts[at[known]] -= counts[known]
             self._replace(*merge(np.append(self.keys, keys[~known] & _LOW), np.append(self.counts, -counts[~known])))
         if len(self.keys) > 64 and np.count_nonzero(self.counts) < len(self.counts) // 2:
             self._purge()
 
-    def _known(self, at: NDArray[np.intp], keys: Keys) -> NDArray[np.bool_]:
-        inside = at < len(self.keys)
-        known = np.zeros(len(keys), np.bool_)
-        known[inside] = self.keys[at[inside]] == keys[inside]
-        return known
+    def _places(self, keys: Keys) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+        """Where each key is or belongs, and which are there."""
+        at = self.keys.searchsorted(keys)
+        if not len(self.keys):
+            return at, np.zeros(len(keys), np.bool_)
+        return at, self.keys.take(at, mode="clip") == keys
+
+    def _insert(self, at: NDArray[np.intp], keys: Keys, counts: Counts) -> None:
+        """Put new keys in front of these places, both ascending."""
+        places = at + np.arange(len(at))
+        old = np.ones(len(self.keys) + len(keys), np.bool_)
+        old[places] = False
+        more_keys, more_counts = np.empty(len(old), np.uint64), np.empty(len(old), np.int64)
+        more_keys[places], more_counts[places] = keys, counts
+        more_keys[old], more_counts[old] = self.keys, self.counts
+        self._replace(more_keys, more_counts)
 
     def _purge(self) -> None:
         kept = self.counts != 0
@@ -87,14 +99,17 @@ class ClientSeries:
         self._slices: deque[Keyed] = deque(maxlen=KEPT_SLICES)
         self._entries = 0
         """Of all kept slices together."""
+        self._told: dict[tuple[int | None, int], Keyed] = {}
+        """Windows that were asked for, until the next slice."""
 
     def add(self, keys: Keys, counts: Counts, overflowed: bool) -> tuple[Keys, Counts, bool]:
         """Take what one tick counted; ``overflowed``: the kernel's map was full, some counts are missing here.
 
         Returns what is kept of it: sorted unique keys, their counts, and whether some clients are only in others.
         """
+        self._told.clear()
         keys, counts = merge(keys, counts)
-        if len(starts(keys >> _SHIFT)) > SLICE_CLIENTS:
+        if len(keys) > SLICE_CLIENTS < len(starts(keys >> _SHIFT)):
             keys, counts = fold(keys, counts, SLICE_CLIENTS)
             overflowed = True
         if len(self._slices) == KEPT_SLICES:
@@ -113,6 +128,7 @@ class ClientSeries:
 
     def add_earlier(self, keys: Keys, counts: Counts, folded: bool) -> None:
         """Take counts from before all slices, sorted and unique: they are in the total only."""
+        self._told.clear()
         self.total.add(keys, counts)
         self.total.folded |= folded
 
@@ -126,12 +142,17 @@ class ClientSeries:
 
         ``skip``: so many of the newest slices are left out, for a window that ended in the past.
         """
-        end = len(self._slices) - skip
-        if length_s is None:
+        slices = None if length_s is None else int(length_s)
+        found = self._told.get((slices, skip))
+        if found is None:
+            found = self._told[slices, skip] = self._window(slices, len(self._slices) - skip)
+        return found
+
+    def _window(self, slices: int | None, end: int) -> Keyed:
+        if slices is None:
             return self._until(end)
-        slices = int(length_s)
         begin = max(0, end - slices)
-        if slices in self._windows and not skip:
+        if slices in self._windows and end == len(self._slices):
             window = self._windows[slices]
             incomplete = window.folded or any(each.incomplete for each in islice(self._slices, begin, end))
             return Keyed(window.keys, window.counts.copy(), incomplete)
@@ -168,14 +189,6 @@ def together(slices: Iterable[Keyed]) -> Keyed:
     return Keyed(total.keys, total.counts, incomplete or total.folded)
 
 
-def merge(keys: Keys, counts: Counts) -> tuple[Keys, Counts]:
-    """Sorted unique keys with summed counts."""
-    unique, inverse = distinct(keys)
-    summed = np.zeros(len(unique), np.int64)
-    np.add.at(summed, inverse, counts)
-    return unique, summed
-
-
 def fold(keys: Keys, counts: Counts, kept: int) -> tuple[Keys, Counts]:
     """Move all but the ``kept`` most active clients to ``others``; the sum per measure and bucket stays."""
     clients = keys >> _SHIFT
@@ -196,9 +209,16 @@ def _clients_that_fit(keys: Keys, counts: Counts) -> int:
     return int(np.searchsorted(np.cumsum(entries[order]), MAX_KEYS // 2, side="right"))
 
 
-def slow_bucket(counts: Counts, quantile: float = 0.99) -> int:
-    """The client's bucket that a quantile of ``counts`` (buckets,) lies in: slow is what lies in it or above."""
-    return int(nearest_rank(counts, (quantile,))[0]) >> buckets.CLIENT_SHIFT if counts.any() else buckets.CLIENT_BUCKETS
+def slow_bucket(counts: Counts) -> int:
+    """The client's bucket that the p99 of ``counts`` (buckets,) lies in: slow is what lies in it or above."""
+    return int(nearest_rank(counts, (0.99,))[0]) >> buckets.CLIENT_SHIFT if counts.any() else buckets.CLIENT_BUCKETS
+
+
+def slow_bucket_of(summary: Summary) -> int:
+    """The same, of counts that have been summed up."""
+    if summary.p99_ns is None:
+        return buckets.CLIENT_BUCKETS
+    return buckets.bucket_of_one(summary.p99_ns) >> buckets.CLIENT_SHIFT
 
 
 def slow_count(counts: Counts, slow_from: int) -> int:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+from bpftop.model import Counts
+
+N = TypeVar("N", np.int64, np.uint64)
 
 
 def starts(values: NDArray[Any]) -> NDArray[np.intp]:
@@ -13,6 +17,16 @@ def starts(values: NDArray[Any]) -> NDArray[np.intp]:
     first = np.ones(len(values), np.bool_)
     np.not_equal(values[1:], values[:-1], out=first[1:])
     return np.flatnonzero(first)
+
+
+def merge(keys: NDArray[N], counts: Counts) -> tuple[NDArray[N], Counts]:
+    """Sorted unique keys with summed counts."""
+    order = keys.argsort()
+    ordered, counts = keys[order], counts[order]
+    if not (ordered[1:] == ordered[:-1]).any():  # nearly always
+        return ordered, counts
+    begins = starts(ordered)
+    return ordered[begins], np.add.reduceat(counts, begins)
 
 
 def distinct(values: NDArray[np.uint64]) -> tuple[NDArray[np.uint64], NDArray[np.intp]]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,52 +17,77 @@ KNOWN_EVENTS = 2048
 _SIGN = 1 << 63
 
 
+class Picked(NamedTuple):
+    """Some records of a ring."""
+
+    numbers: NDArray[np.int64]
+    """Which ones, counted from the first that was taken; shape (records,)."""
+    rows: NDArray[np.int64]
+    """Shape (records, width)."""
+
+
 class EventRing:
     """The newest ``size`` records of one stream; each record is ``width`` numbers, the first its boot time in ns."""
 
     def __init__(self, width: int, size: int = SIZE) -> None:
-        self._rows = np.zeros((size, width), np.int64)
-        self._next = 0
+        self._width, self._size = width, size
+        self._rows, self._end = self._room(), 0
         self.taken = 0
         """Records taken since the start."""
-        self._kept: tuple[int, NDArray[np.int64]] = (0, self._rows[:0].copy())
+
+    def _room(self) -> NDArray[np.int64]:
+        """For a quarter more, so that the kept ones are moved seldom; column by column: times are looked at alone."""
+        return np.zeros((self._size + self._size // 4 + 1, self._width), np.int64, order="F")
 
     def fits(self, numbers: tuple[int, ...]) -> bool:
         """Whether a record has the right number of numbers, of 64 bits each."""
-        return len(numbers) == self._rows.shape[1] and all(-_SIGN <= n < _SIGN for n in numbers)
+        return len(numbers) == self._width and min(numbers) >= -_SIGN and max(numbers) < _SIGN
 
-    def append(self, numbers: tuple[int, ...]) -> bool:
-        """Take one record; False when it has not the right number of numbers."""
-        if not self.fits(numbers):
-            return False
-        self._rows[self._next] = numbers
-        self._next = (self._next + 1) % len(self._rows)
-        self.taken += 1
-        return True
+    def extend(self, records: Sequence[tuple[int, ...]]) -> None:
+        """Take records that fit."""
+        self.taken += len(records)
+        records = records[-self._size :]
+        if self._end + len(records) > len(self._rows):
+            kept = self.kept()[len(records) :] if self._end >= self._size else self.kept()
+            self._rows, self._end = self._room(), len(kept)  # who has the old ones keeps them
+            self._rows[: len(kept)] = kept
+        if records:
+            self._rows[self._end : self._end + len(records)] = records
+            self._end += len(records)
 
     def kept(self) -> NDArray[np.int64]:
-        """All records in no order, shape (records, width): a copy that later ones do not change."""
-        if self._kept[0] != self.taken:
-            self._kept = self.taken, self._rows[: min(self.taken, len(self._rows))].copy()
-        return self._kept[1]
+        """All records as they came, shape (records, width); later ones do not change what was handed out."""
+        return self._rows[max(0, self._end - self._size) : self._end]
 
-    def slowest(self, since_boot_ns: int, most: int, until_boot_ns: int | None = None) -> NDArray[np.int64]:
-        """The slowest records of a span; at most ``most`` rows."""
-        rows = self._rows[: min(self.taken, len(self._rows))]
-        rows = rows[rows[:, 0] >= since_boot_ns]
-        return slowest(rows if until_boot_ns is None else rows[rows[:, 0] <= until_boot_ns], most)
+    def slowest(self, since_boot_ns: int, most: int, until_boot_ns: int | None = None) -> Picked:
+        """The slowest records of a span; at most ``most``."""
+        rows = self.kept()
+        inside = rows[:, 0] >= since_boot_ns
+        if until_boot_ns is not None:
+            inside &= rows[:, 0] <= until_boot_ns
+        (places,) = inside.nonzero()
+        return self._picked(places[_slowest(rows[places, 1], most)])
 
-    def at(self, boot_ns: NDArray[np.int64]) -> NDArray[np.int64]:
+    def at(self, boot_ns: NDArray[np.int64]) -> Picked:
         """The records of these moments."""
-        rows = self._rows[: min(self.taken, len(self._rows))]
-        return rows[np.isin(rows[:, 0], boot_ns)]
+        return self._picked(np.isin(self.kept()[:, 0], boot_ns).nonzero()[0])
+
+    def _picked(self, places: NDArray[np.intp]) -> Picked:
+        rows = self.kept()
+        return Picked(places + (self.taken - len(rows)), rows[places])
 
 
 def slowest(rows: NDArray[np.int64], most: int) -> NDArray[np.int64]:
     """The records with the largest second number (latency), slowest first; at most ``most`` rows."""
-    if len(rows) > most:
-        rows = rows[np.argpartition(rows[:, 1], -most)[-most:]]
-    return rows[np.argsort(~rows[:, 1], kind="stable")]  # not minus: the least number has none
+    return rows[_slowest(rows[:, 1], most)]
+
+
+def _slowest(latencies: NDArray[np.int64], most: int) -> NDArray[np.intp]:
+    """The places of the largest, largest first."""
+    if len(latencies) <= most:
+        return (~latencies).argsort(kind="stable")  # not minus: the least number has none
+    places = latencies.argpartition(-most)[-most:]
+    return places[(~latencies[places]).argsort(kind="stable")]
 
 
 def described(stream: EventStream, measure: Measure, row: list[int], names: Names, unix_offset_ns: int) -> SlowRequest:
@@ -80,22 +108,24 @@ class Described:
 
     def __init__(self, names: KeyNames) -> None:
         self._names = names
-        self._known: dict[tuple[str, int, bytes], SlowRequest] = {}
-        self._named = -1
-        """How much was known by name when they were made."""
+        self._known: dict[str, dict[int, SlowRequest]] = {}
+        self._state = (-1, 0)
+        """How much was known by name when they were made, and what the clock said."""
 
-    def rows(
-        self, stream: EventStream, measure: Measure, rows: NDArray[np.int64], unix_offset_ns: int
-    ) -> list[SlowRequest]:
-        """The records of one stream, shape (records, fields), as ``described`` gives them."""
-        if self._named != self._names.learned or len(self._known) > KNOWN_EVENTS:
+    def rows(self, stream: EventStream, measure: Measure, picked: Picked, unix_offset_ns: int) -> list[SlowRequest]:
+        """The records of one stream as ``described`` gives them."""
+        if self._state != (self._names.learned, unix_offset_ns):
             self._known.clear()
-            self._named = self._names.learned
+            self._state = self._names.learned, unix_offset_ns
+        known = self._known.setdefault(stream.name, {})
+        if len(known) > KNOWN_EVENTS:
+            known.clear()
+        found = [known.get(number) for number in picked.numbers.tolist()]
         out = []
-        for row in rows:
-            key = (stream.name, unix_offset_ns, row.tobytes())
-            event = self._known.get(key)
+        for place, event in enumerate(found):
             if event is None:
-                event = self._known[key] = described(stream, measure, row.tolist(), self._names, unix_offset_ns)
+                row = picked.rows[place].tolist()
+                event = described(stream, measure, row, self._names, unix_offset_ns)
+                known[int(picked.numbers[place])] = event
             out.append(event)
         return out

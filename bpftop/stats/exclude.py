@@ -26,6 +26,10 @@ class Excluded:
         self._v6 = [n for n in networks if n.version == 6]
         self._known: dict[int, bool] = {}
 
+    def __bool__(self) -> bool:
+        """Whether anybody can be excluded."""
+        return bool(self._v4 or self._v6)
+
     def learn(self, addresses: Mapping[int, tuple[int, int]]) -> None:
         """Take the IPv6 addresses of a tick."""
         if self._v6:
@@ -42,7 +46,7 @@ class Excluded:
 
     def folded(self, keys: Keys, by_client: Collection[int]) -> Keys:
         """The keys of a tick, those of excluded clients in measures by client (ids from 1) as keys of ``others``."""
-        if not (self._v4 or self._v6) or not len(keys):
+        if not self or not len(keys):
             return keys
         codes, inverse = np.unique(keys >> _CLIENT, return_inverse=True)
         out = np.array([self.holds(code) for code in codes.tolist()])[inverse]

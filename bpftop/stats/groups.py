@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from bpftop import wire
 from bpftop.model import Keyed, Names
-from bpftop.stats.clients import merge
+from bpftop.stats.distinct import merge
 
 _SHIFT = np.uint64(wire.CLIENT_SHIFT)
 _LOW = np.uint64((1 << wire.CLIENT_SHIFT) - 1)

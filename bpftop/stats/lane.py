@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
+from operator import attrgetter
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bpftop.model import EventStream, Measure, SlowRequest
-from bpftop.stats.events import Described, EventRing
+from bpftop.stats.events import Described, EventRing, Picked
 from bpftop.stats.exclude import Excluded
 from bpftop.stats.joined import HTTP, JOINED, joined
 from bpftop.stats.keys import KeyNames
+from bpftop.stats.made import Made
 
 Records: TypeAlias = tuple[tuple[int, tuple[int, ...]], ...]
 """(stream, numbers) of events."""
@@ -27,29 +30,26 @@ class EventsLane:
         self._measures = measures
         self._names = names
         self._route_at = [s.fields.index("route") if "route" in s.fields else None for s in streams]
-        self._described = Described(names)
         self._by_line = any(stream.name == HTTP for stream in streams)
         self.forget()
 
     def forget(self) -> None:
         """All events go."""
+        self._described = Described(self._names)
         self.rings = [EventRing(len(stream.fields)) for stream in self.streams]
 
     def declared(self, records: Records) -> Records:
         """Those that are as their streams declare."""
-        return tuple(
-            (stream, numbers)
-            for stream, numbers in records
-            if 1 <= stream <= len(self.rings) and self.rings[stream - 1].fits(numbers)
-        )
+        last = len(self.rings)
+        return tuple(each for each in records if 1 <= each[0] <= last and self.rings[each[0] - 1].fits(each[1]))
 
     def take(self, records: Records, excluded: Excluded) -> Records:
         """Put declared records into their rings, but those of excluded clients; returns them."""
-        return tuple(
-            (stream, numbers)
-            for stream, numbers in records
-            if not excluded.drops(self.streams[stream - 1], numbers) and self.rings[stream - 1].append(numbers)
-        )
+        if excluded:
+            records = tuple(each for each in records if not excluded.drops(self.streams[each[0] - 1], each[1]))
+        for number, ring in enumerate(self.rings, 1):
+            ring.extend([numbers for stream, numbers in records if stream == number])
+        return records
 
     def lines(self, records: Records) -> dict[int, str]:
         """The first lines of the requests among these events."""
@@ -65,16 +65,20 @@ class EventsLane:
         events = tuple(ring.kept() for ring in self.rings)
         return tuple(rows[rows[:, 0] <= until_ns] for rows in events) if until_ns is not None else events
 
-    def slow(self, since_ns: int, until_ns: int | None, most: int, unix_offset_ns: int) -> tuple[SlowRequest, ...]:
+    def slow(self, since_ns: int, until_ns: int | None, most: int, unix_offset_ns: int) -> Sequence[SlowRequest]:
         """The slowest events of each stream between two moments, slowest first, in Unix time."""
         picked = [ring.slowest(since_ns, most, until_ns) for ring in self.rings]
         twice = [place for place, stream in enumerate(self.streams) if stream.name in JOINED]
         if len(twice) > 1:  # one script's slowest need not be the other's: both halves of each row
-            moments = np.concatenate([picked[place][:, 0] for place in twice])
-            picked = [self.rings[at].at(moments) if at in twice else rows for at, rows in enumerate(picked)]
+            moments = np.concatenate([picked[place].rows[:, 0] for place in twice])
+            picked = [self.rings[at].at(moments) if at in twice else each for at, each in enumerate(picked)]
+        return Made(partial(self._in_words, self._described, picked, unix_offset_ns))
+
+    def _in_words(self, described: Described, picked: Sequence[Picked], unix_offset_ns: int) -> tuple[SlowRequest, ...]:
         found = [
             event
-            for stream, rows in zip(self.streams, picked, strict=True)
-            for event in self._described.rows(stream, self._measures[stream.measure], rows, unix_offset_ns)
+            for stream, each in zip(self.streams, picked, strict=True)
+            for event in described.rows(stream, self._measures[stream.measure], each, unix_offset_ns)
         ]
-        return tuple(sorted(joined(found) if self._by_line else found, key=lambda event: -event.latency_ns))
+        found = joined(found) if self._by_line else found
+        return tuple(sorted(found, key=attrgetter("latency_ns"), reverse=True))

@@ -17,6 +17,7 @@ from bpftop.model import Counts, Summary
 from bpftop.stats import buckets
 from bpftop.stats.clients import slow_bucket
 from bpftop.stats.quantiles import nearest_rank, summarize
+from bpftop.stats.series import Piece
 
 NOW_S = 10
 """What ``now`` is: the last so many seconds."""
@@ -200,12 +201,12 @@ class Levels:
         self._measures = [MeasureLevel(name in LATE) for name in names]
         self._kept: deque[tuple[int, tuple[Level, ...]]] = deque(maxlen=KEPT)
 
-    def take(self, boot_ns: int, span_s: float, new: Counts, now: Counts) -> None:
-        """One tick: the new counts and those of the last NOW_S seconds, shape (measures, buckets) both."""
-        levels = []
-        for measure, mine, recent in zip(self._measures, new, now, strict=True):
-            index = np.flatnonzero(mine)
-            levels.append(measure.take(span_s, index, mine[index], recent))
+    def take(self, boot_ns: int, span_s: float, new: Sequence[Piece], now: Counts) -> None:
+        """One tick: what is new of each measure (buckets and counts), and the counts of the last NOW_S seconds, shape
+        (measures, buckets)."""
+        levels = [
+            measure.take(span_s, *mine, recent) for measure, mine, recent in zip(self._measures, new, now, strict=True)
+        ]
         self._kept.append((boot_ns, tuple(levels)))
 
     def at(self, boot_ns: int | None = None) -> tuple[Level, ...]:

@@ -13,8 +13,8 @@ from bpftop.stats import buckets
 from bpftop.stats.clients import ClientSeries, by_key, of_measure, slow_count
 from bpftop.stats.groups import Networks
 from bpftop.stats.levels import NOW_S, Level
+from bpftop.stats.made import Made
 from bpftop.stats.quantiles import summarize
-from bpftop.stats.rows import Rows
 from bpftop.stats.series import GlobalSeries
 
 EARLIER_S = 60
@@ -42,7 +42,7 @@ def recent(
         mine = counts[number - 1]
         if measure.unit == "ns" and (mine.any() or level.before.count):
             named = partial(names.name, measure)
-            rows = Rows(partial(_top, keyed, number, max(span_s, 1e-9), named, level.slow_from))
+            rows = Made(partial(_top, keyed, number, max(span_s, 1e-9), named, level.slow_from))
             found = replace(_recent(mine, span_s, level), rows=rows)
             if measure.key == "client" and (found.risen_s or found.late_s or found.tail_s):
                 found = replace(found, networks=_networks(keyed, number, max(span_s, 1e-9), names, level.slow_from))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -11,6 +11,7 @@ import numpy as np
 from bpftop import wire
 from bpftop.model import (
     Accounting,
+    ClientRow,
     CounterSnapshot,
     Counts,
     EventStream,
@@ -21,17 +22,17 @@ from bpftop.model import (
     SlowRequest,
 )
 from bpftop.stats import buckets
-from bpftop.stats.clients import ClientSeries, bare, client_rows, slow_bucket, slow_count
-from bpftop.stats.distinct import distinct
+from bpftop.stats.clients import ClientSeries, bare, client_rows, slow_bucket_of, slow_count
+from bpftop.stats.distinct import distinct, merge
 from bpftop.stats.exclude import Excluded
 from bpftop.stats.keys import KeyNames
 from bpftop.stats.lane import EventsLane
 from bpftop.stats.ledger import Ledger
 from bpftop.stats.levels import NOW_S, Levels
+from bpftop.stats.made import Made
 from bpftop.stats.quantiles import histogram, summarize
 from bpftop.stats.recent import recent
-from bpftop.stats.rows import Rows
-from bpftop.stats.series import GlobalSeries
+from bpftop.stats.series import GlobalSeries, Piece
 from bpftop.stats.tick import Keys, Named, Slice, TickData
 
 SLOW_SHOWN = 300
@@ -76,7 +77,7 @@ class Store:
 
     def reset(self, boot_ns: int) -> None:
         """Forget all figures and single events; the accounts of the events lane stay, so no loss is hidden."""
-        self._forgotten += self._series.total.sum(axis=1)
+        self._forgotten += self._series.sums
         self._series.forget()
         self._clients = ClientSeries()
         self._levels = Levels([measure.name for measure in self._measures])
@@ -109,15 +110,13 @@ class Store:
         span_ns = max(0, tick.boot_ns - self._last_ns) if self._last_ns else 10**9
         self._first_ns = self._first_ns or tick.boot_ns
         self._last_ns = max(self._last_ns, tick.boot_ns)
-        new = self._series.add(tick.boot_ns, span_ns / 1e9, self._cumulative(tick))
-        flat = new.reshape(-1)
-        places = np.flatnonzero(flat)
+        places, counts = self._series.add(tick.boot_ns, span_ns / 1e9, self._cumulative(tick))
         if len(places):
             self.last_seen_ns = tick.boot_ns
         if len(tick.counts_keys) or not self._series.begun:
             # Once a run has counted anything, every tick brings its counts: without them the print was lost.
             self.settled_ns = tick.boot_ns
-        self._levels.take(tick.boot_ns, span_ns / 1e9, new, self._series.window(NOW_S)[0])
+        self._levels.take(tick.boot_ns, span_ns / 1e9, self._series.newest, self._series.window(NOW_S)[0])
         names = self._learn(tick)
         self.excluded.learn(tick.addresses)
         keys = self._names.routes.grouped(tick.client_keys, self._by_route)
@@ -131,10 +130,10 @@ class Store:
             processes=self._resolved("processes", kept[0]),
             devices=self._resolved("devices", kept[0]),
         )
-        totals = self._series.total.sum(axis=1) + self._forgotten
+        totals = self._series.sums + self._forgotten
         self._ledger.settle(tick, [numbers[0] for _, numbers in arrived], totals)
         return Slice(
-            tick.boot_ns, span_ns, places, flat[places], *kept, records, self.accounting, names, tick.final
+            tick.boot_ns, span_ns, places, counts, *kept, records, self.accounting, names, tick.final
         )  # fmt: skip
 
     def take(self, part: Slice) -> None:
@@ -142,10 +141,8 @@ class Store:
         self.ticks += not part.final
         self._first_ns = self._first_ns or part.boot_ns - part.span_ns
         self._last_ns = max(self._last_ns, part.boot_ns)
-        new = np.zeros((len(self._measures), buckets.BUCKETS), np.int64)
-        new.reshape(-1)[part.places] = part.counts
-        self._series.add_new(part.boot_ns, part.span_ns / 1e9, new)
-        self._levels.take(part.boot_ns, part.span_ns / 1e9, new, self._series.window(NOW_S)[0])
+        self._series.add_new(part.boot_ns, part.span_ns / 1e9, (part.places, part.counts))
+        self._levels.take(part.boot_ns, part.span_ns / 1e9, self._series.newest, self._series.window(NOW_S)[0])
         if len(part.places):
             self.last_seen_ns = part.boot_ns
         self.settled_ns = part.boot_ns
@@ -190,15 +187,15 @@ class Store:
         codes = distinct(keys[mine] >> np.uint64(wire.CLIENT_SHIFT))[0].tolist()
         return self._names.resolve(sort, [code for code in codes if code != wire.OTHERS])
 
-    def _cumulative(self, tick: TickData) -> Counts | None:
+    def _cumulative(self, tick: TickData) -> Piece | None:
         if not len(tick.counts_keys):
             return None
-        measure = (tick.counts_keys >> np.uint64(wire.MEASURE_SHIFT)).astype(np.int64) - 1
-        bucket = np.minimum((tick.counts_keys & np.uint64(0xFFFF)).astype(np.int64), buckets.BUCKETS - 1)
+        keys, counts = tick.counts_keys.view(np.int64), tick.counts
+        measure, bucket = (keys >> wire.MEASURE_SHIFT) - 1, keys & 0xFFFF
         known = (measure >= 0) & (measure < len(self._measures))
-        dense = np.zeros((len(self._measures), buckets.BUCKETS), np.int64)
-        np.add.at(dense, (measure[known], bucket[known]), tick.counts[known])
-        return dense
+        if not known.all():
+            measure, bucket, counts = measure[known], bucket[known], counts[known]
+        return merge(measure * buckets.BUCKETS + np.minimum(bucket, buckets.BUCKETS - 1), counts)
 
     @property
     def accounting(self) -> Accounting:
@@ -216,7 +213,7 @@ class Store:
         if not (skip := self._series.later(until_ns)):
             return self._last_ns
         before, _, _ = self._series.slices(skip)
-        return before[-1] if before else self._first_ns
+        return int(before[-1]) if len(before) else self._first_ns
 
     def measures(self, length_s: float | None, until_ns: int | None = None) -> dict[str, MeasureSnapshot]:
         """All latencies over a window of ``length_s`` seconds (None: everything), by name.
@@ -226,8 +223,9 @@ class Store:
         span, out = self._divisor(length_s, until_ns), {}
         skip, end_ns = self._series.later(until_ns), self._end_ns(until_ns)
         for position, measure, mine, rows in self._each(length_s, "ns", until_ns):
-            trend, slow = self._series.trend(position, end_ns, skip), slow_count(mine, slow_bucket(mine))
-            out[measure.name] = MeasureSnapshot(measure, summarize(mine, span), histogram(mine), rows, trend, slow)
+            trend, summary = self._series.trend(position, end_ns, skip), summarize(mine, span)
+            slow = slow_count(mine, slow_bucket_of(summary))
+            out[measure.name] = MeasureSnapshot(measure, summary, histogram(mine), rows, trend, slow)
         return out
 
     def recent(self, until_ns: int | None = None) -> dict[str, Recent]:
@@ -239,7 +237,7 @@ class Store:
         """All counters over a window, as ``measures``."""
         span, out = self._divisor(length_s, until_ns), {}
         for _, measure, mine, rows in self._each(length_s, "count", until_ns):
-            out[measure.name] = CounterSnapshot(measure, int(mine.sum()), mine.sum() / span, tuple(map(bare, rows)))
+            out[measure.name] = CounterSnapshot(measure, int(mine.sum()), mine.sum() / span, Made(partial(_bare, rows)))
         return out
 
     def _divisor(self, length_s: float | None, until_ns: int | None) -> float:
@@ -247,7 +245,7 @@ class Store:
 
     def _each(
         self, length_s: float | None, unit: str, until_ns: int | None
-    ) -> Iterator[tuple[int, Measure, Counts, Rows]]:
+    ) -> Iterator[tuple[int, Measure, Counts, Made[ClientRow]]]:
         """Position, measure, counts (buckets,) and rows by key of every measure of this unit."""
         skip = self._series.later(until_ns)
         counts, _ = self._series.window(length_s, skip)
@@ -257,7 +255,7 @@ class Store:
             if measure.unit == unit:
                 mine, name = counts[position], partial(self._names.name, measure)
                 make = partial(client_rows, keyed, position + 1, span, mine.copy(), name)
-                yield position, measure, mine, Rows(make)
+                yield position, measure, mine, Made(make)
 
     def history(self, length_s: float | None, unix_offset_ns: int, until_ns: int | None = None) -> History:
         """Every kept second until a moment (boot time), the keys of a window that ends then, and the kept events.
@@ -268,7 +266,7 @@ class Store:
         ends, spans, pieces = self._series.slices(skip)
         return History(
             measures=tuple(m.name for m in self._measures),
-            unix_ns=tuple(boot_ns + unix_offset_ns for boot_ns in ends),
+            unix_ns=Made(lambda: tuple((ends + unix_offset_ns).tolist())),
             pieces=pieces,
             spans_s=spans,
             keyed=self._clients.window(length_s, skip),
@@ -281,9 +279,13 @@ class Store:
 
     def slow(
         self, length_s: float | None, unix_offset_ns: int, until_ns: int | None = None, most: int = SLOW_SHOWN
-    ) -> tuple[SlowRequest, ...]:
+    ) -> Sequence[SlowRequest]:
         """The slowest events of each stream inside a window, slowest first. ``unix_offset_ns``: unix - boot time."""
         end_ns = self._end_ns(until_ns)
         since = 0 if length_s is None else end_ns - int(self.span_s(length_s, until_ns) * 1e9)
         until = None if end_ns == self._last_ns else end_ns
         return self.events.slow(since, until, most, unix_offset_ns)
+
+
+def _bare(rows: Sequence[ClientRow]) -> tuple[ClientRow, ...]:
+    return tuple(map(bare, rows))

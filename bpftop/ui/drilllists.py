@@ -31,7 +31,7 @@ class Connection:
     ended: SlowRequest | None
 
 
-def connections(events: tuple[SlowRequest, ...]) -> list[Connection]:
+def connections(events: Sequence[SlowRequest]) -> list[Connection]:
     """By client and port, those with the slowest request first."""
     found: dict[tuple[str, int], list[SlowRequest]] = {}
     for each in events:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, cast
 
@@ -23,7 +24,7 @@ _MARGIN_NS = 200_000_000
 """Unix and boot clock are read one after the other: a slice is asked for by a moment a little after its end."""
 
 
-def moments(snapshot: Snapshot) -> tuple[int, ...]:
+def moments(snapshot: Snapshot) -> Sequence[int]:
     """When each kept second ended (Unix time, ns), oldest first."""
     return snapshot.histories[0].unix_ns if snapshot.histories else ()
 

@@ -51,7 +51,8 @@ def with_routes(of: Snapshot, unseen: int = 0, empty: bool = False) -> Snapshot:
         "client_errors_5xx": counter("client_errors_5xx", **({} if empty else {"127.0.0.2": 45})),
     }
     lines = [("GET /users/42", 404), ("POST /orders", 500), (HOSTILE, 200), ("GET /a" + "b" * 58 + "…", 503), ("", 0)]
-    slow = tuple(with_line(each, *line) for each, line in zip(of.slow, lines, strict=False)) + of.slow[len(lines) :]
+    slow = tuple(with_line(each, *line) for each, line in zip(of.slow, lines, strict=False))
+    slow += tuple(of.slow[len(lines) :])
     measures = {**of.measures, LATENCY.name: shown}
     return replace(of, scripts=(*of.scripts, status), measures=measures, counters=counters, slow=slow)
 
