@@ -54,8 +54,10 @@ def test_five_healthy_minutes_are_silent(seed: int, rate: int, median_ms: float,
         assert (level.risen_s, level.late_s, level.busier_s) == (None, None, None), second
 
 
-@pytest.mark.parametrize("share", [1.0, 0.3, 0.05], ids=["all", "a third", "one in twenty"])
-@pytest.mark.parametrize("rate", [30, 1000])
+@pytest.mark.parametrize(
+    ("rate", "share"),
+    [(30, 1.0), (30, 0.3), (30, 0.05), (1000, 1.0), (1000, 0.3), (1000, 0.05), (5, 1.0), (20_000, 0.05)],
+)
 def test_a_trouble_is_known_within_five_seconds_and_its_end_too(rate: int, share: float) -> None:
     rng = np.random.default_rng(rate)
     seconds = Seconds()
