@@ -10,7 +10,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bpftop.model import Backlog, CpuWait, Neighbour, Recent, Resender, Resent, Scarce, Snapshot, Standstill, State
+from bpftop.model import (
+    Backlog,
+    CpuWait,
+    Neighbour,
+    Recent,
+    Resender,
+    Resent,
+    Scarce,
+    Snapshot,
+    Standstill,
+    State,
+    Summary,
+)
 from bpftop.stats.clause import Place
 from bpftop.stats.findings import judge
 from bpftop.stats.stages import ACCEPT, READ, REQUEST, UPSTREAM
@@ -58,6 +70,17 @@ def test_many_threads_that_wait_a_little_are_short_when_it_is_the_requests_time(
     many = scarce(1.0, 0.1)
     assert MACHINE.partition(":")[0] in " ".join(said(judge(with_(many, {READ: worse(5.0)}))))
     assert not any("CPU" in text for text in said(judge(with_(many, {READ: worse(500.0)}))))
+
+
+@pytest.mark.parametrize(
+    ("waits", "told"), [(scarce(0.4, 0.3), False), (scarce(2.0, 1.2), True)], ids=["a bit", "long"]
+)
+def test_few_are_answered_for_want_of_cpus_only_when_a_thread_waits_for_long(waits: Standstill, told: bool) -> None:
+    """Whatever part of the little time of the few requests that is."""
+    fewer = replace(calm(), now=Summary(20, 2.0, 10**6, 10**6, 10**6, 10**6, 10**6, 10**6, 20 * 10**6), fewer_s=8.0)
+    found = said(judge(with_(waits, {REQUEST: fewer})))
+    assert found[0].startswith("fewer requests are answered")
+    assert any("short of CPU" in text for text in found) is told
 
 
 def test_who_is_slow_like_all_others_is_not_blamed_for_a_machine_without_cpus() -> None:

@@ -86,9 +86,10 @@ def _of_requests(case: Case) -> float:
 
 def _explains(case: Case, slow: str) -> bool:
     """Whether that can be what is slow: who comes while a thread waits is in a queue; of what is slow after the read
-    it can be no more than the waiting itself."""
-    enough = _enough(case, "cpu ", PART, STILL_PART)
-    return slow not in (REQUEST, RESPONSE) or _of_requests(case) >= enough
+    it can be no more than the waiting itself; few are answered when a thread waits for long."""
+    if not slow:
+        return _waits(case, case.snapshot.standstill.scarce.cpu)
+    return slow not in (REQUEST, RESPONSE) or _of_requests(case) >= _enough(case, "cpu ", PART, STILL_PART)
 
 
 def _waits(case: Case, cpu: CpuWait) -> bool:

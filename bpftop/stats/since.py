@@ -14,7 +14,7 @@ from bpftop import units
 from bpftop.stats.case import MOST, Case
 from bpftop.stats.causes import behind, offered, where
 from bpftop.stats.clause import Clause, Place, Words, clause
-from bpftop.stats.levels import NEW_LEVEL_SLICES, RISEN_TIMES
+from bpftop.stats.levels import FIRE, NEW_LEVEL_SLICES, RISEN_TIMES
 from bpftop.stats.scarce import scarce
 from bpftop.stats.stages import REQUEST, Excess, slow_as_ever
 from bpftop.stats.stuck import LATE_S, LEAST_OPEN, opened, stuck
@@ -52,7 +52,8 @@ def _lead(case: Case, name: str) -> Clause:
     recent = case.recent.get(name)
     said: list[Words] = [(f"since the start {units.span(case.age_s)} ago: ", False)]
     if recent is None or not recent.now.count:
-        said.append(("no request was answered", True))
+        none = "no request was answered" if case.snapshot.ticks >= FIRE else "nothing is counted yet"
+        said.append((none, True))
         return clause("since", name, said, "what it was before is not known", Place("latency", name))
     said += [(f"{case.title(name)} p99 ", False), (units.duration(recent.now.p99_ns), True)]
     evidence = (
