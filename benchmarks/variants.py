@@ -22,7 +22,7 @@ from bpftop.preflight import bpftrace_path
 from bpftop.scripts import catalog, compose
 from bpftop.session import Session
 from bpftop.target import resolve
-from bpftop.tracer.overhead import enable_statistics, program_costs
+from bpftop.tracer.programs import ProgramCosts, enable_statistics
 from bpftop.tracer.supervisor import BpftraceSource
 from tests.kernel.missed import tracers
 from tests.kernel.watching import running_nginx
@@ -72,14 +72,15 @@ def _measured(script: Script, port: int) -> tuple[float, float]:
         if not session.wait_live(170):
             raise SystemExit(f"{script.name}: not live: {session.snapshot(None).tracer}")
         enable_statistics()
-        (pid,) = tracers()
+        (pid,), costs = tracers(), ProgramCosts()
         rounds = []
         for _ in range(ROUNDS):
             time.sleep(0.3)
-            began = program_costs(pid)
+            began = costs(pid)
             run_load(port, REQUESTS, connections=4, paths=["/index.html"])
-            ended = program_costs(pid)
+            ended = costs(pid)
             rounds.append([(ended[i] - began[i]) / REQUESTS for i in (0, 1)])
+        costs.close()
     finally:
         session.stop()
     spent, hits = np.median(np.array(rounds), axis=0)

@@ -47,15 +47,28 @@ def pids(proc: Path = PROC) -> list[int]:
         return []
 
 
+def content(path: str) -> bytes:
+    """A whole small file. Without pathlib and buffers: a host may have thousands of processes. Raises OSError."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        parts = []
+        while part := os.read(fd, 65536):
+            parts.append(part)
+        return b"".join(parts)
+    finally:
+        os.close(fd)
+
+
 def read(pid: int, proc: Path = PROC) -> Seen | None:
     """One process, or ``None`` when there is none (or a kernel thread, or a zombie)."""
     base = f"{proc}/{pid}"
     try:
-        parent, start_ticks, alive = _stat(_bytes(f"{base}/stat"))
+        stat = content(f"{base}/stat")
+        parent, start_ticks, alive = _stat(stat)
         if not alive:
             return None
-        comm = os.fsdecode(_bytes(f"{base}/comm").removesuffix(b"\n"))
-        argv = _argv(_bytes(f"{base}/cmdline"))
+        comm = os.fsdecode(stat[stat.index(b"(") + 1 : stat.rindex(b")")])
+        argv = _argv(content(f"{base}/cmdline"))
     except (OSError, ValueError, IndexError):
         return None
     return Seen(pid, parent, start_ticks, comm, argv, exe(pid, proc))
@@ -64,7 +77,7 @@ def read(pid: int, proc: Path = PROC) -> Seen | None:
 def comm_of(pid: int, proc: Path = PROC) -> str:
     """What a process or thread is called now; empty when it is gone."""
     try:
-        return _bytes(f"{proc}/{pid}/comm").decode("utf-8", "replace").rstrip("\n")
+        return content(f"{proc}/{pid}/comm").decode("utf-8", "replace").rstrip("\n")
     except OSError:
         return ""
 
@@ -72,7 +85,7 @@ def comm_of(pid: int, proc: Path = PROC) -> str:
 def start_ticks(pid: int, proc: Path = PROC) -> int | None:
     """When the process started, in clock ticks since boot."""
     try:
-        return _stat(_bytes(f"{proc}/{pid}/stat"))[1]
+        return _stat(content(f"{proc}/{pid}/stat"))[1]
     except (OSError, ValueError, IndexError):
         return None
 
@@ -80,7 +93,7 @@ def start_ticks(pid: int, proc: Path = PROC) -> int | None:
 def cpu_ticks(pid: int | None, proc: Path = PROC) -> int:
     """The CPU time that a process has used, in clock ticks; 0 when it is gone."""
     try:
-        words = (proc / str(pid) / "stat").read_text().rpartition(")")[2].split()
+        words = content(f"{proc}/{pid}/stat").rpartition(b")")[2].split()
         return int(words[11]) + int(words[12])
     except (OSError, ValueError, IndexError):
         return 0
@@ -97,7 +110,7 @@ def exe(pid: int, proc: Path = PROC) -> str:
 def leader(pid: int, proc: Path = PROC) -> int:
     """The process that a thread belongs to; the number itself when it is a process or nothing."""
     try:
-        match = re.search(rb"^Tgid:\s*(\d+)$", (proc / str(pid) / "status").read_bytes(), re.MULTILINE)
+        match = re.search(rb"^Tgid:\s*(\d+)$", content(f"{proc}/{pid}/status"), re.MULTILINE)
     except OSError:
         return pid
     return int(match[1]) if match else pid
@@ -106,7 +119,7 @@ def leader(pid: int, proc: Path = PROC) -> int:
 def own_pid(proc: Path = PROC) -> int | None:
     """This very process as this /proc numbers it."""
     try:
-        return int(os.readlink(proc / "self"))
+        return int(os.readlink(f"{proc}/self"))
     except (OSError, ValueError):
         return None
 
@@ -114,7 +127,7 @@ def own_pid(proc: Path = PROC) -> int | None:
 def working_directory(pid: int, proc: Path = PROC) -> str:
     """Where the process stands; empty when we may not know."""
     try:
-        return os.readlink(proc / str(pid) / "cwd")
+        return os.readlink(f"{proc}/{pid}/cwd")
     except OSError:
         return ""
 
@@ -159,7 +172,7 @@ def listening(pid: int, proc: Path = PROC) -> Mapping[int, int]:
 def cgroups(pid: int, proc: Path = PROC) -> tuple[str, ...]:
     """The paths of the cgroups that the process is in, one for each hierarchy (cgroups(7)); none when it is gone."""
     try:
-        lines = os.fsdecode(_bytes(f"{proc}/{pid}/cgroup")).splitlines()
+        lines = os.fsdecode(content(f"{proc}/{pid}/cgroup")).splitlines()
     except OSError:
         return ()
     # A path may hold colons; "(deleted)" marks a cgroup that was removed under a zombie.
@@ -169,7 +182,7 @@ def cgroups(pid: int, proc: Path = PROC) -> tuple[str, ...]:
 def same_namespace(kind: str, pid: int, proc: Path = PROC) -> bool:
     """Whether the process shares our ``mnt``, ``net``, ``pid`` … namespace; also when we may not know."""
     try:
-        return os.readlink(proc / str(pid) / "ns" / kind) == os.readlink(proc / "self" / "ns" / kind)
+        return os.readlink(f"{proc}/{pid}/ns/{kind}") == os.readlink(f"{proc}/self/ns/{kind}")
     except OSError:
         return True
 
@@ -177,7 +190,7 @@ def same_namespace(kind: str, pid: int, proc: Path = PROC) -> bool:
 def network(pid: int, proc: Path = PROC) -> str:
     """The network namespace of the process: equal text, equal namespace. Empty when we may not know."""
     try:
-        return os.readlink(proc / str(pid) / "ns" / "net")
+        return os.readlink(f"{proc}/{pid}/ns/net")
     except OSError:
         return ""
 
@@ -186,18 +199,6 @@ def network_number(pid: int, proc: Path = PROC) -> int:
     """The number of the network namespace of the process, as the kernel has it; 0 when we may not know."""
     match = re.fullmatch(r"net:\[(\d+)\]", network(pid, proc))
     return int(match[1]) if match else 0
-
-
-def _bytes(path: str) -> bytes:
-    """A whole small file. Without pathlib and buffers: a host may have thousands of processes."""
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        parts = []
-        while part := os.read(fd, 65536):
-            parts.append(part)
-        return b"".join(parts)
-    finally:
-        os.close(fd)
 
 
 def _stat(raw: bytes) -> tuple[int, int, bool]:

@@ -45,11 +45,8 @@ class Works:
     def again(self, key: str) -> BpftraceSource:
         return self._source(f"// {key or 'main'} again")
 
-    def rescan(self) -> object:
-        return "target"
-
-    def standstill(self) -> object:
-        return "nobody"
+    def look(self) -> object:
+        return "target", "nobody"
 
     def _source(self, text: str) -> BpftraceSource:
         return BpftraceSource(Program(text, (), (), ()), self._path)

@@ -381,7 +381,8 @@ def test_stopping_while_another_is_started_ends_that_one(tmp_path: Path, monkeyp
 
 @pytest.fixture
 def quick_rescan(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rescan, "_RESCAN_S", 0.1)
+    monkeypatch.setattr(rescan, "_LOOK_S", 0.1)
+    monkeypatch.setattr(rescan, "_CALM_S", 0.1)
     monkeypatch.setattr(rescan, "_alive", lambda pid: pid != GONE)
 
 

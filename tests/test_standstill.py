@@ -15,18 +15,19 @@ from dataclasses import replace
 import pytest
 
 from bpftop.model import Backlog, Held, Process, Resender, Resent, Scarce, Standstill, Target, TargetKind
-from bpftop.standstill import look, processes, sockets
+from bpftop.standstill import connections, look, processes, sockets
 from bpftop.standstill.look import Looks
 from bpftop.standstill.neighbours import Neighbours
 from bpftop.standstill.processes import Processes
 from bpftop.standstill.resends import Resends
+from bpftop.standstill.scarcity import Scarcity
 
 LATE_MS = 300
 
 
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(look, "LATE_MS", LATE_MS)
+    monkeypatch.setattr(connections, "LATE_MS", LATE_MS)
     monkeypatch.setattr(processes, "BUSY_S", 0.3)
     monkeypatch.setattr(processes, "LINGER_S", 0.3)
 
@@ -136,7 +137,7 @@ def test_an_upstream_that_does_not_answer_and_a_full_accept_queue(monkeypatch: p
 def test_what_is_usual_is_learnt_from_the_looks_before() -> None:
     now, waits = [100.0], [2]
 
-    def found(_: int) -> list[sockets.Socket]:
+    def found(_: int, __: bool) -> list[sockets.Socket]:
         late = sockets.Socket(sockets.ESTABLISHED, 80, "10.0.0.1", 1, 0, 0, 0, 9000, 8000, 5, 5)
         return [late] * waits[0]
 
@@ -155,9 +156,10 @@ def test_the_cost_of_a_look_makes_the_next_one_later() -> None:
     asked: list[int] = []
     now, spent = [0.0], [0.0]
 
-    def found(pid: int) -> list[sockets.Socket]:
-        asked.append(pid)
-        spent[0] += 0.1
+    def found(pid: int, all_of_them: bool) -> list[sockets.Socket]:
+        if all_of_them:
+            asked.append(pid)
+            spent[0] += 0.1
         return []
 
     looks = Looks(found, lambda: now[0], lambda: spent[0])
@@ -165,6 +167,58 @@ def test_the_cost_of_a_look_makes_the_next_one_later() -> None:
         looks(target(80))
         now[0] += 1.0
     assert len(asked) == 5
+
+
+class Network:
+    """One client's connection on a network of a fake clock; looks at it and how many of them were at everything."""
+
+    def __init__(self) -> None:
+        self.now, self.asked_s, self.again, self.whole = 100.0, 0.0, 0, list[float]()
+        self.looks = Looks(self._sockets, lambda: self.now, lambda: 0.0, lambda _: self.again)
+
+    def _sockets(self, _: int, all_of_them: bool) -> list[sockets.Socket]:
+        if not all_of_them:
+            return []
+        self.whole.append(self.now)
+        quiet_ms = int((self.now - self.asked_s) * 1000) if self.asked_s else 50
+        since = (quiet_ms + 10, quiet_ms) if self.asked_s else (quiet_ms, quiet_ms + 10)
+        return [sockets.Socket(sockets.ESTABLISHED, 80, "10.0.0.1", 1, 0, 0, 0, *since, 100, 100)]
+
+    def watch(self, seconds: int) -> list[Standstill]:
+        """A look each second."""
+        found = []
+        for _ in range(seconds):
+            self.now += 1.0
+            found.append(self.looks(target(80)))
+        return found
+
+
+def test_all_connections_are_looked_at_only_when_an_answer_may_be_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "LATE_MS", 5000)
+    monkeypatch.setattr(Scarcity, "look", lambda *_: Scarce())
+    for began in range(10):
+        network = Network()
+        assert all(calm(each) for each in network.watch(40 + began))
+        assert 40 / 7 <= len(network.whole) <= 50 / 5 + 1
+        network.asked_s = network.now + 0.5
+        said = [each.open for each in network.watch(12)]
+        assert said.index(1) + 0.5 <= connections.LATE_MS / 1000 + look.CALM_PAUSE_S, (began, said)
+        assert network.whole[-3:] == [network.now - 2, network.now - 1, network.now], "every second while one waits"
+
+
+def test_all_connections_are_looked_at_when_something_was_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "LATE_MS", 5000)
+    monkeypatch.setattr(Scarcity, "look", lambda *_: Scarce())
+    network = Network()
+    network.watch(2)
+    while network.whole[-1] == network.now:
+        network.watch(1)
+    network.again += 1
+    network.watch(2)
+    assert network.whole[-1] > network.now - 2
+    grown = len(network.whole)
+    network.watch(3)
+    assert len(network.whole) == grown
 
 
 def test_resends_are_counted_by_client_and_usual_is_known() -> None:
@@ -188,7 +242,7 @@ def test_resends_are_counted_by_client_and_usual_is_known() -> None:
         assert last.unusual(), "what is unusual never becomes usual"
     assert last.usual == 0.0237
 
-    found[0] = replace(found[0], resent=found[0].resent + 50, segments=found[0].segments + 100, no_room_us=900_000)
+    found[0] = found[0]._replace(resent=found[0].resent + 50, segments=found[0].segments + 100, no_room_us=900_000)
     assert resends.look(found, [80], 80.0).segments == last.segments - 10, "a slow reader is no network that loses"
 
 

@@ -299,7 +299,7 @@ def test_a_run_is_read_through_its_pipes_and_ended_by_asking(tmp_path: Path) -> 
 import os
 facts, source = link.begin("open")
 say(facts=facts, heard=os.read(source.stdout, 5).decode(), early=source.wait(0), held=link.held(source.pid),
-    costs=link.costs(source.pid), target=link.ask("rescan")[0])
+    costs=link.costs(source.pid), seen=link.ask("look")[0])
 source.stop()
 say(code=source.wait(20), closed=[source.stdout, source.stderr])
 again = source.anew()
@@ -311,7 +311,7 @@ say(code=again.wait(20))
     code, said, stderr = run(fake.path, body)
     assert (code, stderr) == (0, "")
     assert said == [
-        {"facts": "main", "heard": "hello", "early": None, "held": 0, "costs": [0, 0, 0], "target": "target"},
+        {"facts": "main", "heard": "hello", "early": None, "held": 0, "costs": [0, 0, 0], "seen": ["target", "nobody"]},
         {"code": 0, "closed": [-1, -1]},
         {"heard": "hello"},
         {"code": -signal.SIGKILL},
@@ -360,7 +360,7 @@ for _ in range(60):
         why = error.message
 began, asked = time.monotonic(), 0
 while time.monotonic() - began < 2:
-    link.ask("rescan")
+    link.ask("look")
     asked += 1
 say(started=len(pids), why=why, asked=asked, pids=pids)
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -14,11 +15,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bpftop import procfs
+from bpftop import procfs, sockdiag
 from bpftop.errors import TargetError
 from bpftop.interpreters import script, title
 from bpftop.model import Process, TargetKind
 from bpftop.target import cut, explain, hidden, listeners, parse, resolve, same, similar
+from bpftop.target.known import Known
 from tests.processes import SERVER, FakeProc, as_nobody, running, server
 
 LOCAL = {"host": "127.0.0.1"}
@@ -304,6 +306,55 @@ def test_garbage_in_proc_never_raises(fake: FakeProc) -> None:
     assert resolve("nginx", fake.root).processes == ()
     assert resolve("nginx", fake.root / "missing").processes == ()
     assert listeners(fake.root) == {}
+
+
+def rename(fake: FakeProc, pid: int, comm: str) -> None:
+    stat = fake.root / str(pid) / "stat"
+    stat.write_text(re.sub(r"\(.*\)", f"({comm})", stat.read_text()))
+
+
+def test_looking_again_reads_what_is_new_and_all_of_it_after_ten_seconds(fake: FakeProc) -> None:
+    now = 100.0
+    known = Known(fake.root, lambda: now)
+
+    def pids(spec: str) -> tuple[int, ...]:
+        return resolve(spec, fake.root, known).pids
+
+    fake.add(10, "nginx")
+    fake.add(11, "other")
+    assert pids("nginx") == (10,)
+    fake.add(12, "nginx")
+    rename(fake, 11, "nginx")
+    assert pids("nginx") == (10, 12), "what was there before is as it was"
+    rename(fake, 12, "sh")
+    shutil.rmtree(fake.root / "10")
+    assert pids("nginx") == (), "what has come since is read every time, and what is gone is gone"
+    now += Known.STALE_S
+    assert pids("nginx") == (11,)
+
+
+def test_a_port_is_found_again_by_whoever_holds_it(fake: FakeProc) -> None:
+    now = 100.0
+    known = Known(fake.root, lambda: now)
+    for pid, inodes in ((10, [7]), (11, [])):
+        (fake.add(pid, "x", sockets=inodes) / "net").mkdir()
+        table = "  sl  local_address\n   0: 0100007F:1F90 00000000:0000 0A 0 0 0 0 0 7 1\n"
+        (fake.root / f"{pid}/net/tcp").write_text(table)
+    assert resolve(":8080", fake.root, known).pids == (10,)
+    (fake.root / "11/fd/3").symlink_to("socket:[7]")
+    assert resolve(":8080", fake.root, known).pids == (10,)
+    (fake.add(12, "x", sockets=[7]) / "net").symlink_to(fake.root / "10/net")
+    assert resolve(":8080", fake.root, known).pids == (10, 12)
+    now += Known.STALE_S
+    found = resolve(":8080", fake.root, known)
+    assert (found.pids, found.ports) == ((10, 11, 12), (8080,))
+
+
+def test_the_kernel_tells_over_netlink_what_proc_tells() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("::1", 0), family=socket.AF_INET6) as two:
+        ours = {os.fstat(each.fileno()).st_ino: each.getsockname()[1] for each in (one, two)}
+        assert ours.items() <= sockdiag.listening(os.getpid()).items()
+        assert ours.items() <= procfs.listening(os.getpid()).items()
 
 
 def test_the_same_process_is_known_by_its_start() -> None:

@@ -16,7 +16,8 @@ import pytest
 from bpftop import capabilities
 from bpftop.btf_file import told_types
 from bpftop.errors import HostError
-from bpftop.tracer.overhead import OverheadMeter, program_costs
+from bpftop.tracer.overhead import OverheadMeter
+from bpftop.tracer.programs import ProgramCosts
 from bpftop.tracer.reader import pump
 from bpftop.tracer.source import Source
 from bpftop.tracer.supervisor import BpftraceSource, harmless, map_keys
@@ -150,8 +151,8 @@ def test_only_known_chatter_is_harmless() -> None:
 
 
 def test_costs_of_a_process_without_programs_are_nothing() -> None:
-    assert program_costs(os.getpid()) == (0, 0, 0)
-    assert program_costs(1 << 30) == (0, 0, 0)
+    costs = ProgramCosts()
+    assert costs(os.getpid()) == costs(1 << 30) == (0, 0, 0)
     meter = OverheadMeter()
     meter.tick(None)
     assert meter.overhead.ns_per_hit is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import signal
 import socket
@@ -38,6 +39,7 @@ def divide(options: argparse.Namespace) -> int | None:
     sys.stdout.flush()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, HANDLED)
     own = os.getpid()
+    gc.freeze()  # a collection would write to all that the two still share
     other = os.fork()
     if other == 0:
         ours.close()

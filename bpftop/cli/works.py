@@ -16,10 +16,11 @@ from bpftop.memory import settle
 from bpftop.people import Person
 from bpftop.supervision.apart import apart
 from bpftop.supervision.drop import supervise_only
+from bpftop.target.known import Known
 from bpftop.target.sparing import Sparing
 
 if TYPE_CHECKING:
-    from bpftop.model import Program, Script, ScriptStatus, Target
+    from bpftop.model import Program, Script, ScriptStatus, Standstill, Target
     from bpftop.standstill.look import Looks
     from bpftop.tracer.supervisor import BpftraceSource
 
@@ -59,8 +60,10 @@ class Works:
         self._person = person
         self._made: Made | None = None
         self._ran = False
-        self._rescan = Sparing(self._resolve)
+        self._known = Known()
+        self._rescan = Sparing(lambda: self._resolve(self._known))
         self._looks: Looks | None = None
+        self._seen: tuple[Target | None, Standstill | None] = (None, None)
         self._stack = ExitStack()
 
     def close(self) -> None:
@@ -140,26 +143,26 @@ class Works:
 
         return apart(made)
 
-    def rescan(self) -> object:
-        """The target as it is now, or was a moment ago."""
-        return self._rescan()
-
-    def standstill(self) -> object:
-        """Who stands still in the target, and who waits."""
+    def look(self) -> object:
+        """The target as it is now, or was a moment ago, and who stands still in it, who waits."""
         if self._looks is None:
             from bpftop.standstill.look import Looks
 
             self._looks = Looks()
-        return self._looks(self._rescan())
+        target = self._rescan()
+        found = self._looks(target)
+        if target is not self._seen[0] or found is not self._seen[1]:
+            self._seen = target, found
+        return self._seen
 
-    def _resolve(self) -> Target:
-        """The target as it is now."""
+    def _resolve(self, known: Known | None = None) -> Target:
+        """The target as it is now; with ``known`` some of it as it was a few seconds ago."""
         from bpftop.target import resolve
 
         made = self._opened()
         if not made.spec:
             return made.opened.target
-        found = resolve(made.spec)
+        found = resolve(made.spec, known=known)
         return replace(found, name=made.opened.target.name) if self._options.verb == "demo" else found
 
     def _opened(self) -> Made:

@@ -10,7 +10,7 @@ from bpftop.figures import Declared, Frame, Known, Origin, Tap
 from bpftop.model import Names, Program, Snapshot, Standstill, State, Target
 from bpftop.procfs import comm_of
 from bpftop.session.reading import LADDER_S, STEPS, Reading
-from bpftop.session.rescan import Followed, Looker, Rescan
+from bpftop.session.rescan import Followed, Outside, Rescan
 from bpftop.stats.devices import device_name
 from bpftop.stats.exclude import Excluded, Network
 from bpftop.stats.keys import KeyNames
@@ -25,8 +25,8 @@ class Session(Reading):
     """Watches one target through one program.
 
     ``renew`` makes a source for a target whose processes have changed, or after a crash; without it neither is
-    followed. ``rescan`` resolves the target again; it is asked every two seconds for processes that the kernel's own
-    following has missed. ``standstill`` is asked every second who stands still. ``comm_of`` and ``device_of`` name
+    followed. ``rescan`` resolves the target again; it is asked every second or two for processes that the kernel's own
+    following has missed, after ``standstill``, which is asked who stands still. ``comm_of`` and ``device_of`` name
     processes and devices of this host, unless the source is of another. ``budget``: what the probes may cost.
     """
 
@@ -58,8 +58,9 @@ class Session(Reading):
             rights=rights,
         )
         follows = rescan is not None and renew is not None
-        self._scanner = Rescan(rescan, self._followed_now, self._anew, self._stopping) if rescan and follows else None
-        self._looker = Looker(partial(self._look, standstill), self._stopping) if standstill is not None else None
+        again = Rescan(rescan, self._followed_now, self._anew, self._stopping) if rescan and follows else None
+        look = partial(self._look, standstill) if standstill is not None else None
+        self._outside = Outside(look, again, self._stopping)
 
     # --- life ---
 
@@ -69,10 +70,7 @@ class Session(Reading):
             self._source.start()
         self._started_ns = self._heard_ns = boot_ns()
         self._thread.start()
-        if self._scanner is not None:
-            self._scanner.start()
-        if self._looker is not None:
-            self._looker.start()
+        self._outside.start()
 
     def stop(self) -> None:
         """End the source within 3 s: SIGINT, then SIGTERM, then SIGKILL. The last counts are in the next snapshot."""

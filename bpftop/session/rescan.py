@@ -11,7 +11,6 @@ from bpftop.clock import boot_ns
 from bpftop.errors import BpftopError
 from bpftop.model import Target
 
-_RESCAN_S = 2.0
 _LOOK_S, _CALM_S = 1.0, 2.0
 _Missed = tuple[frozenset[int], frozenset[int]]
 """Process ids and ports."""
@@ -20,7 +19,7 @@ Followed = tuple[Target, int]
 
 
 class Rescan:
-    """A thread that resolves the target again every two seconds, and says when a fresh start would see more."""
+    """Resolves the target again whenever it is called, and says when a fresh start would see more."""
 
     def __init__(
         self,
@@ -35,17 +34,11 @@ class Rescan:
         self._since_ns = 0
         """When they were seen first."""
         self._tried: set[_Missed] = set()
-        self._thread = threading.Thread(target=self._scan, name="bpftop-rescan", daemon=True)
 
-    def start(self) -> None:
-        """Begin; it ends with ``stopping``."""
-        self._thread.start()
-
-    def _scan(self) -> None:
-        while not self._stopping.wait(_RESCAN_S):
-            with contextlib.suppress(OSError, BpftopError):
-                if self._followed() is not None:
-                    self._compare(self._rescan())
+    def __call__(self) -> None:
+        """Resolve it, unless nothing is traced. Raises OSError or BpftopError."""
+        if self._followed() is not None:
+            self._compare(self._rescan())
 
     def _compare(self, found: Target) -> None:
         """Say it when the same processes or ports are still missed in what the kernel has said since.
@@ -77,20 +70,26 @@ def _alive(pid: int) -> bool:
     return True
 
 
-class Looker:
+class Outside:
     """A thread that looks every second, every two while all goes on, until ``stopping``."""
 
-    def __init__(self, look: Callable[[], bool], stopping: threading.Event) -> None:
-        """``look`` says whether all goes on."""
-        self._look, self._stopping = look, stopping
-        self._thread = threading.Thread(target=self._look_on, name="bpftop-standstill", daemon=True)
+    def __init__(
+        self, look: Callable[[], bool] | None, rescan: Callable[[], None] | None, stopping: threading.Event
+    ) -> None:
+        """``look`` says whether all goes on; after it the target is resolved again."""
+        self._look, self._rescan, self._stopping = look, rescan, stopping
+        self._thread = threading.Thread(target=self._look_on, name="bpftop-outside", daemon=True)
 
     def start(self) -> None:
-        """Begin."""
-        self._thread.start()
+        """Begin, where there is something to do."""
+        if self._look is not None or self._rescan is not None:
+            self._thread.start()
 
     def _look_on(self) -> None:
         pause = _LOOK_S
         while not self._stopping.wait(pause):
             with contextlib.suppress(OSError, BpftopError):
-                pause = _CALM_S if self._look() else _LOOK_S
+                pause = _CALM_S if self._look is None or self._look() else _LOOK_S
+            with contextlib.suppress(OSError, BpftopError):
+                if self._rescan is not None:
+                    self._rescan()

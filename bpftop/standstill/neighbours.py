@@ -9,7 +9,8 @@ from pathlib import Path
 from bpftop import procfs
 from bpftop.model import Neighbour
 from bpftop.procfs import PROC
-from bpftop.standstill.sockets import LISTEN, Socket, place
+from bpftop.sockdiag import LISTEN
+from bpftop.standstill.sockets import Socket, place
 from bpftop.standstill.waits import Waits
 
 AGAIN_S = 30.0
@@ -32,13 +33,14 @@ class Neighbours:
         self._waits: dict[str, Waits] = {}
 
     def look(self, found: Iterable[Socket], ports: Iterable[int], now_s: float) -> tuple[Neighbour, ...]:
-        """The upstreams that a connection was seen to, the longest waits first; all sockets of the target's network."""
+        """The upstreams that a connection was seen to, the longest waits first. ``found``: all sockets of the
+        target's network, or none at this time."""
         found = list(found)
         self._ports.update(_upstreams(found, frozenset(ports)))
         while len(self._ports) > MOST:
             del self._ports[next(iter(self._ports))]
         wanted = frozenset(self._ports.values())
-        if wanted and (now_s - self._asked_s >= AGAIN_S or not wanted <= self._asked):
+        if found and wanted and (now_s - self._asked_s >= AGAIN_S or not wanted <= self._asked):
             self._holders = self._listeners({each.inode: each.port for each in found if each.state == LISTEN}, wanted)
             self._asked_s, self._asked = now_s, wanted
         self._waits = {name: self._waits.get(name) or Waits(self._proc) for name in self._ports}

@@ -6,7 +6,8 @@ from collections import Counter, deque
 from collections.abc import Iterable
 
 from bpftop.model import Resender, Resent
-from bpftop.standstill.sockets import LISTEN, Socket
+from bpftop.sockdiag import LISTEN
+from bpftop.standstill.sockets import Socket
 
 SPAN_S = 10.0
 NO_ROOM = 0.1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from bpftop.model import CpuWait, Neighbour, Scarce, Target
 from bpftop.standstill.neighbours import Neighbours
@@ -22,8 +22,8 @@ class Scarcity:
     def __init__(self) -> None:
         self._waits, self._neighbours, self._pressure = Waits(), Neighbours(), Sliding()
 
-    def look(self, target: Target, found: Iterable[Socket], now_s: float) -> Scarce:
-        """``found``: all sockets of the target's network."""
+    def look(self, target: Target, found: Callable[[], Iterable[Socket]], now_s: float) -> Scarce:
+        """``found``: asks for all sockets of the target's network, which is dear; it may have none at this time."""
         own, span_s = self._waits.look(target.pids, now_s), self._waits.span_s
         total_us = pressure_us()
         self._pressure.take(now_s, {} if total_us is None else {"some": (total_us,)})
@@ -32,7 +32,7 @@ class Scarcity:
         pressed = (own.wait_s if pressure_s is None else pressure_s) >= PRESSED_SHARE * span_s
         near: tuple[Neighbour, ...] = ()
         if span_s and (pressed or own.throttled_s):
-            near = self._neighbours.look(found, target.ports, now_s)
+            near = self._neighbours.look(found(), target.ports, now_s)
         near = tuple(each for each in near if _much(each.cpu, span_s))
         return Scarce(own, pressure_s, near, round(span_s, 1)) if near or _much(own, span_s) else Scarce()
 

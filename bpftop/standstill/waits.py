@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from bpftop.model import CpuWait
-from bpftop.procfs import PROC
+from bpftop.procfs import PROC, content
 from bpftop.standstill.sliding import Sliding
 
 MOST_TASKS = 64
@@ -26,8 +26,9 @@ class Waits:
         """How long they have waited for a CPU in the last SPAN_S."""
         pids = list(pids)
         self._tasks.take(now_s, {task: run_times(task)[1:] for task in _tasks(self._proc, pids)})
-        folders = dict(each for pid in pids for each in limits_of(pid, self._proc, self._groups))
-        self._limits.take(now_s, {path: (throttled_us(folder),) for path, folder in folders.items()})
+        memberships = {text(f"{self._proc}/{pid}/cgroup") for pid in pids}
+        limits = dict(each for member in memberships for each in limits_of(member, self._groups))
+        self._limits.take(now_s, {path: (us,) for path, us in limits.items()})
         waits = [each[0] for each in self._tasks.grown().values()]
         group, throttled = max(
             ((path, each[0]) for path, each in self._limits.grown().items()), key=lambda each: each[1], default=("", 0)
@@ -59,8 +60,7 @@ def _tasks(proc: Path, pids: Iterable[int]) -> Iterator[str]:
 def text(path: str) -> str:
     """A small file; empty when it is gone or not ours to read."""
     try:
-        with open(path, errors="replace") as file:
-            return file.read()
+        return content(path).decode(errors="replace")
     except OSError:
         return ""
 
@@ -72,33 +72,45 @@ def run_times(task: str) -> tuple[int, int, int]:
     return (int(numbers[0]), int(numbers[1]), int(numbers[2])) if len(numbers) > 2 else (0, 0, 0)
 
 
-def limits_of(pid: int, proc: Path = PROC, groups: Path = _GROUPS) -> Iterator[tuple[str, str]]:
-    """Path and folder of each control group that can hold a process back, of version 2 or 1: its own, and those
-    above it, whose limits hold for all below them."""
-    for line in text(f"{proc}/{pid}/cgroup").splitlines():
+def limits_of(membership: str, groups: Path = _GROUPS) -> Iterator[tuple[str, int]]:
+    """Path of each control group that can hold a process back, of version 2 or 1, and for how long (us) it has so far:
+    its own, and those above it, whose limits hold for all below them. ``membership``: /proc/PID/cgroup."""
+    for line in membership.splitlines():
         _, controllers, path = line.split(":", 2)
         if controllers == "":
-            root = groups
+            root = str(groups)
         elif "cpu" in controllers.split(","):
-            root = groups / "cpu"
+            root = f"{groups}/cpu"
         else:
             continue
         while path not in ("", "/"):
-            folder = f"{root}{path}"
-            if "throttled_" in text(f"{folder}/cpu.stat"):
-                yield path, folder
+            us = throttled_us(f"{root}{path}")
+            if us is not None:
+                yield path, us
             path = path.rpartition("/")[0]
 
 
-def throttled_us(folder: str) -> int:
-    """``throttled_usec`` of version 2, ``throttled_time`` (ns) of version 1: of each CPU's run queue, added up."""
+def throttled_us(folder: str) -> int | None:
+    """``throttled_usec`` of version 2, ``throttled_time`` (ns) of version 1: of each CPU's run queue, added up; None of
+    a control group that limits no CPU."""
     for line in text(f"{folder}/cpu.stat").splitlines():
         name, _, value = line.partition(" ")
         if name == "throttled_usec":
             return int(value)
         if name == "throttled_time":
             return int(value) // 1000
-    return 0
+    return None
+
+
+def sent_again(pid: int, proc: Path = PROC) -> int | None:
+    """TCP segments sent again so far in the network namespace of a process (RetransSegs of RFC 1213); None when it is
+    not to be known."""
+    rows = [line.split() for line in text(f"{proc}/{pid}/net/snmp").splitlines() if line.startswith("Tcp:")]
+    try:
+        names, values = rows
+        return int(values[names.index("RetransSegs")])
+    except (ValueError, IndexError):
+        return None
 
 
 def pressure_us(proc: Path = PROC) -> int | None:

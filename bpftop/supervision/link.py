@@ -15,7 +15,8 @@ from typing import Any
 
 from bpftop import errors
 from bpftop.errors import BpftopError, HostError
-from bpftop.supervision.requests import written
+from bpftop.model import Standstill, Target
+from bpftop.supervision.requests import SHORT, written
 
 _ANSWER_S = 60.0
 """Finding the target among thousands of processes takes long, on a busy host longer."""
@@ -35,6 +36,8 @@ class Link:
         self._pids: dict[int, int] = {}
         self._early = False
         self._costs_s = _COSTS_S
+        self._seen: tuple[bytes, Any] = (b"", None)
+        """The last look, as it came and as a value."""
         self._supervisor = os.getppid()
         connection.settimeout(_ANSWER_S)
 
@@ -46,7 +49,7 @@ class Link:
             self._connection.settimeout(patience_s)
             self._wake()
             self._send(word, argument)
-            return self._received()
+            return self._received(word)
         finally:
             self._connection.settimeout(_ANSWER_S)
             self._lock.release()
@@ -66,28 +69,38 @@ class Link:
         except OSError as error:
             raise _gone(error) from error
 
-    def _received(self) -> tuple[Any, list[int]]:
+    def _received(self, word: str = "") -> tuple[Any, list[int]]:
+        """The value of an answer and its descriptors; of a look that shows what the one before did, the very same."""
         try:
-            memory, *descriptors = self._answer(b"%d" % self._number)
+            packed, descriptors = self._answer(b"%d" % self._number)
         except OSError as error:
             raise _gone(error) from error
-        with open(memory, "rb") as file:
-            fine, value = pickle.load(file)
-        if fine:
-            return value, descriptors
-        kind, message, hint = value
-        raise getattr(errors, kind, BpftopError)(message, hint)
+        if not packed:
+            with open(descriptors.pop(0), "rb") as file:
+                packed = file.read()
+        if word == "look" and packed == self._seen[0]:
+            return self._seen[1], descriptors
+        fine, value = pickle.loads(packed)
+        if not fine:
+            kind, message, hint = value
+            raise getattr(errors, kind, BpftopError)(message, hint)
+        if word == "look":
+            self._seen = packed, value
+        return value, descriptors
 
-    def _answer(self, number: bytes) -> list[int]:
-        """The descriptors of the answer with this number; answers that came too late for their question are let go."""
+    def _answer(self, number: bytes) -> tuple[bytes, list[int]]:
+        """The pickle of the answer with this number, empty when it is in the first of the descriptors; answers that
+        came too late for their question are let go."""
+        space = socket.CMSG_SPACE(4 * 8)
         while True:
-            said, rights, _, _ = self._connection.recvmsg(32, socket.CMSG_SPACE(4 * 8), socket.MSG_CMSG_CLOEXEC)
+            said, rights, _, _ = self._connection.recvmsg(SHORT + 32, space, socket.MSG_CMSG_CLOEXEC)
             descriptors = array.array("i")
             for _, kind, data in rights:
                 if kind == socket.SCM_RIGHTS:
                     descriptors.frombytes(data)
-            if said == number and descriptors:
-                return list(descriptors)
+            which, _, packed = said.partition(b" ")
+            if which == number and (packed or descriptors):
+                return packed, list(descriptors)
             for each in descriptors:
                 os.close(each)
             if not said:
@@ -116,8 +129,18 @@ class Link:
         self._pids[pid] = run
         return facts, SupervisedSource(self, run, pid, pipes, rights)
 
+    def standstill(self, _: Target) -> Standstill:
+        """Who stands still in the target, and who waits. Raises BpftopError."""
+        found: Standstill = self.ask("look")[0][1]
+        return found
+
+    def target(self) -> Target:
+        """The target as the last look found it; asks only when there was none. Raises BpftopError."""
+        found: Target = (self._seen[1] or self.ask("look")[0])[0]
+        return found
+
     def costs(self, pid: int) -> tuple[int, int, int] | None:
-        """As ``bpftop.tracer.overhead.program_costs``; None when the supervisor does not answer soon."""
+        """As ``bpftop.tracer.programs.ProgramCosts``; None when the supervisor does not answer soon."""
         try:
             value, _ = self.ask("costs", self._pids.get(pid, 0), self._costs_s)
         except BpftopError:
@@ -128,7 +151,7 @@ class Link:
         return run_ns, runs, missed
 
     def statistics(self) -> int:
-        """As ``bpftop.tracer.overhead.enable_statistics``."""
+        """As ``bpftop.tracer.programs.enable_statistics``."""
         try:
             _, descriptors = self.ask("statistics", "", self._costs_s)
         except BpftopError:

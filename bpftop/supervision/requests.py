@@ -1,7 +1,8 @@
 """The words that the process without rights may say to the supervisor, and the answers. Nothing else is understood.
 
 A request is one packet of ASCII: a number, a word, and for some words a name or the number of a run. An answer is one
-packet with the same number; its value is a pickle in an anonymous file, behind it bpftrace's pipes where there are any.
+packet with the same number and a pickle of its value behind it, bpftrace's pipes with it where there are any; a large
+pickle is in an anonymous file, the first of the descriptors.
 Pickles go from root to the user only; what comes from the user is matched against one pattern.
 """
 
@@ -15,6 +16,8 @@ from types import MappingProxyType
 
 LONGEST = 80
 """Bytes of a request."""
+SHORT = 4096
+"""Bytes of a pickle that goes with the packet of an answer."""
 _PATTERN = re.compile(rb"([0-9]{1,9}) ([a-z]{3,12})(?: ([a-z][a-z0-9_-]{0,31}|[0-9]{1,6}))?", re.ASCII)
 
 
@@ -35,8 +38,7 @@ WORDS: Mapping[str, Argument] = MappingProxyType({
     "terminate": Argument.RUN,
     "kill": Argument.RUN,
     "ended": Argument.RUN,  # the exit code
-    "rescan": Argument.NOTHING,  # the target as it is now
-    "standstill": Argument.NOTHING,  # who stands still in it, and who waits
+    "look": Argument.NOTHING,  # the target as it is now; who stands still in it, and who waits
     "costs": Argument.RUN,  # what the kernel says of its programs
     "held": Argument.RUN,  # how many probes it holds
     "statistics": Argument.NOTHING,  # keep the kernel's statistics on while the answer's descriptor is open

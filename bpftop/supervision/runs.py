@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from bpftop.anyscript.attached import held
 from bpftop.errors import HostError
 from bpftop.supervision.allowance import Allowance
-from bpftop.tracer.overhead import program_costs
+from bpftop.tracer.programs import ProgramCosts
 from bpftop.tracer.supervisor import BpftraceSource
 
 MOST_RUNS = 16
@@ -30,12 +30,15 @@ class _Run:
     key: str
     source: BpftraceSource
     born: float
+    costs: ProgramCosts = field(default_factory=ProgramCosts)
     code: int | None = None
 
     def ended(self) -> int | None:
         """The exit code, once there is one."""
         if self.code is None:
             self.code = self.source.wait(0)
+            if self.code is not None:
+                self.costs.close()
         return self.code
 
 
@@ -83,7 +86,7 @@ class Runs:
             case "ended":
                 return run.ended()
             case "costs":
-                return program_costs(run.source.pid or 0)
+                return run.costs(run.source.pid or 0) if run.code is None else (0, 0, 0)
             case "held":
                 return held(run.source.pid)
             case _:

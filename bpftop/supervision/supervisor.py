@@ -6,7 +6,7 @@ import array
 import contextlib
 import os
 import pickle
-import selectors
+import select
 import signal
 import socket
 import time
@@ -16,10 +16,10 @@ from typing import Protocol
 from bpftop import procfs
 from bpftop.errors import BpftopError
 from bpftop.supervision.allowance import Allowance
-from bpftop.supervision.requests import LONGEST, Refused, Request, read
+from bpftop.supervision.requests import LONGEST, SHORT, Refused, Request, read
 from bpftop.supervision.runs import Answer, Runs
 from bpftop.terminal_modes import TerminalModes
-from bpftop.tracer.overhead import enable_statistics
+from bpftop.tracer.programs import enable_statistics
 from bpftop.tracer.supervisor import BpftraceSource
 
 FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
@@ -32,6 +32,8 @@ _EXIT_S = 2.0
 """From the end of the connection to the end of the process, when it uses no CPU in between."""
 _SLOW_EXIT_S = 60.0
 """The same however busy it is: where many processes want a CPU, Python takes seconds to tidy up."""
+_AGAIN_S, _ENDING_S, _CALM_S = 0.02, 1.0, 30.0
+"""How long it waits for something to happen: too many requests came; the end is near; neither."""
 _STARTING = ("open", "start", "again", "relax")
 
 
@@ -47,11 +49,8 @@ class Works(Protocol):
     def again(self, key: str) -> BpftraceSource:
         """The run ``open`` (empty key) or ``start`` (name) once more, for the target as it is now. Not started."""
 
-    def rescan(self) -> object:
-        """The target as it is now."""
-
-    def standstill(self) -> object:
-        """Who stands still in it, and who waits."""
+    def look(self) -> object:
+        """The target as it is now, who stands still in it, and who waits; the same object while nothing changes."""
 
 
 class Supervisor:
@@ -76,11 +75,14 @@ class Supervisor:
         self._say = say
         self._runs = Runs()
         self._requests = Allowance(*_REQUESTS)
+        self._listens = False
         self._deadline: float | None = None
         self._closed: float | None = None
         """When the other process was last seen to do something after it had closed its end; None before that."""
         self._used = (0, 0.0)
         """The CPU time (clock ticks) that it had used then, and the moment when it closed."""
+        self._seen: tuple[object, bytes] = (None, b"")
+        """At the last look, and as a pickle."""
 
     def run(self) -> int:
         """Serve until the other process has ended; the exit code for the shell. Signals are blocked on entry."""
@@ -98,30 +100,32 @@ class Supervisor:
 
     def _serve(self, woken: int) -> int:
         """The wait status of the other process."""
-        with selectors.DefaultSelector() as selector:
-            selector.register(woken, selectors.EVENT_READ)
-            while True:
-                pause = self._listen(selector)
-                for key, _ in selector.select(pause):
-                    if key.fd == woken:
-                        for number in os.read(woken, 64):
-                            self._signalled(number)
-                    else:
-                        self._hear()
-                self._insist()
-                status = self._status()
-                if status is not None:
-                    return status
+        poll = select.poll()
+        poll.register(woken, select.POLLIN)
+        while True:
+            pause_s = self._listen(poll)
+            for descriptor, _ in poll.poll(pause_s * 1000):
+                if descriptor == woken:
+                    for number in os.read(woken, 64):
+                        self._signalled(number)
+                else:
+                    self._hear()
+            self._insist()
+            status = self._status()
+            if status is not None:
+                return status
 
-    def _listen(self, selector: selectors.BaseSelector) -> float:
-        """Watch the connection while requests are allowed; how long to wait at most."""
-        watched = self._connection in selector.get_map()
+    def _listen(self, poll: select.poll) -> float:
+        """Watch the connection while requests are allowed; how many seconds to wait at most."""
         wanted = self._closed is None and self._requests.left() >= 1
-        if wanted and not watched:
-            selector.register(self._connection, selectors.EVENT_READ)
-        elif watched and not wanted:
-            selector.unregister(self._connection)
-        return 0.02 if not wanted and self._closed is None else 1.0
+        if wanted and not self._listens:
+            poll.register(self._connection, select.POLLIN)
+        elif self._listens and not wanted:
+            poll.unregister(self._connection)
+        self._listens = wanted
+        if not wanted and self._closed is None:
+            return _AGAIN_S
+        return _CALM_S if self._deadline is None and self._closed is None else _ENDING_S
 
     # --- the other process ---
 
@@ -194,12 +198,12 @@ class Supervisor:
             return
         try:
             value, descriptors = self._answer(request)
-            self._send(request.number, (True, value), descriptors)
+            self._send(request.number, self._packed(request.word, value), descriptors)
         except BpftopError as error:
-            self._send(request.number, (False, (type(error).__name__, error.message, error.hint)))
+            self._send(request.number, pickle.dumps((False, (type(error).__name__, error.message, error.hint))))
         except Exception as error:  # a defect must not end the one process that can put things right
             said = f"the supervisor failed: {type(error).__name__}: {error}"
-            self._send(request.number, (False, ("HostError", said, "please report it")))
+            self._send(request.number, pickle.dumps((False, ("HostError", said, "please report it"))))
 
     def _answer(self, request: Request) -> Answer:
         if request.word in _STARTING:
@@ -217,25 +221,41 @@ class Supervisor:
             case "statistics":
                 descriptor = enable_statistics()
                 return descriptor >= 0, (descriptor,) if descriptor >= 0 else ()
-            case "standstill":
-                return self._works.standstill(), ()
-            case "rescan":
-                return self._works.rescan(), ()
+            case "look":
+                return self._works.look(), ()
             case word:
                 return self._runs.tell(request.run, word), ()
 
-    def _send(self, number: int, value: object, descriptors: Sequence[int] = ()) -> None:
+    def _packed(self, word: str, value: object) -> bytes:
+        """A pickle; of what was seen at the last look, too, the one of then."""
+        if word != "look":
+            return pickle.dumps((True, value))
+        if value is not self._seen[0]:
+            self._seen = value, pickle.dumps((True, value))
+        return self._seen[1]
+
+    def _send(self, number: int, packed: bytes, descriptors: Sequence[int] = ()) -> None:
         """One answer; the descriptors are the other process's from now on. Who does not read gets none."""
-        memory = os.memfd_create("bpftop-answer", os.MFD_CLOEXEC)
+        if len(packed) <= SHORT and not descriptors:
+            with contextlib.suppress(OSError):
+                self._connection.send(b"%d %b" % (number, packed), socket.MSG_DONTWAIT)
+            return
+        memory = _in_memory(packed)
         try:
-            with open(memory, "wb", closefd=False) as file:
-                pickle.dump(value, file)
-            os.lseek(memory, 0, os.SEEK_SET)
             rights = array.array("i", (memory, *descriptors)).tobytes()
             with contextlib.suppress(OSError):
                 self._connection.sendmsg(
-                    [b"%d" % number], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)], socket.MSG_DONTWAIT
+                    [b"%d " % number], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)], socket.MSG_DONTWAIT
                 )
         finally:
             os.close(memory)
             self._runs.let_go(descriptors)
+
+
+def _in_memory(content: bytes) -> int:
+    """A descriptor of an anonymous file with this content, to be read from its beginning."""
+    memory = os.memfd_create("bpftop-answer", os.MFD_CLOEXEC)
+    with open(memory, "wb", closefd=False) as file:
+        file.write(content)
+    os.lseek(memory, 0, os.SEEK_SET)
+    return memory

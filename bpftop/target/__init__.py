@@ -1,7 +1,7 @@
 """From the word the user typed to processes and ports, through /proc.
 
-``resolve`` is called again whenever the answer may have changed; nothing is kept in between. A word that matches
-nothing gives a target without processes: the tracer waits for it.
+``resolve`` is called again whenever the answer may have changed; nothing is kept in between but what is handed to it.
+A word that matches nothing gives a target without processes: the tracer waits for it.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from bpftop.interpreters import basename, script
 from bpftop.model import Process, Target, TargetKind
 from bpftop.procfs import PROC, Seen
 from bpftop.target.cgroups import CONTAINER, PREFIX, cgroup_path, containers, is_member, unit_of
+from bpftop.target.known import Known
 from bpftop.target.matching import OURSELVES, family, named, names, path_matcher, with_forks
 from bpftop.target.sockets import holders, open_ports, places
 from bpftop.target.word import cut, parse
@@ -26,13 +27,17 @@ CMDLINE_CHARACTERS = 1000
 _TRACER = "bpftrace"
 
 
-def resolve(spec: str, proc: Path = PROC) -> Target:
-    """The processes and listening ports behind the word, now. Never bpftop itself, never bpftrace."""
+def resolve(spec: str, proc: Path = PROC, known: Known | None = None) -> Target:
+    """The processes and listening ports behind the word, now. Never bpftop itself, never bpftrace.
+
+    ``known``: of earlier calls for the same ``proc``; then some is as it was a few seconds ago, and costs less.
+    """
     target = parse(spec)
     own = procfs.own_pid(proc)
-    seen = [p for p in procfs.processes(proc) if p.pid != own and p.comm != _TRACER]
+    known = known or Known(proc)
+    seen = [p for p in known.processes() if p.pid != own and p.comm != _TRACER]
     if target.kind is TargetKind.PORT:
-        found = holders(target.ports[0], seen, proc)
+        found = holders(target.ports[0], seen, proc, known)
     elif target.kind is TargetKind.PID:
         found = family(seen, procfs.leader(int(spec), proc))
     elif target.kind is TargetKind.PATH:

@@ -8,18 +8,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import cache
 
 PREFIX = "cgroup:"
 CONTAINER = "container:"
 _UNIT = re.compile(r".+\.(?:service|scope|slice)")
 _MOUNT = "/sys/fs/cgroup/"
 _RUNTIMES = "docker|libpod|crio|cri-containerd|containerd|nerdctl"
-_CONTAINER = re.compile(
+_CONTAINER = (
     rf"(?:(?:{_RUNTIMES})-|.+:(?:{_RUNTIMES}):)?(?P<id>[0-9a-f]{{64}})(?:\.scope)?"  # docker-ID.scope, X:crio:ID, ID
     r"|lxc\.payload\.(?P<lxc>.+)|machine-(?P<machine>.+)\.scope|systemd-nspawn@(?P<nspawn>.+)\.service"
 )
 _BY_PARENT = {"lxc", "default"}
 """Parents of containers that are called by their names: LXC without systemd, containerd's own namespace."""
+
+
+@cache
+def _container() -> re.Pattern[str]:
+    """It is large, and most targets are no containers."""
+    return re.compile(_CONTAINER)
 
 
 def is_unit(word: str) -> bool:
@@ -53,7 +60,7 @@ def containers(paths: Iterable[str]) -> set[str]:
     for path in paths:
         parts = path.split("/")
         for parent, part in zip(["", *parts], parts, strict=False):
-            if match := _CONTAINER.fullmatch(part):
+            if match := _container().fullmatch(part):
                 found.add(next(group for group in match.groups() if group))
             elif parent in _BY_PARENT and part:
                 found.add(part)
@@ -64,6 +71,6 @@ def unit_of(paths: Iterable[str]) -> str:
     """The innermost systemd unit; empty when there is none."""
     for path in paths:
         for part in reversed(path.split("/")):
-            if is_unit(part) and not part.endswith(".slice") and not _CONTAINER.fullmatch(part):
+            if is_unit(part) and not part.endswith(".slice") and not _container().fullmatch(part):
                 return part
     return ""

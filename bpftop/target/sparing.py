@@ -12,6 +12,8 @@ from bpftop.model import Target
 class Sparing:
     """Calls ``resolve`` when there are other processes than before, else every STALE_S; between, its last answer stays.
 
+    An answer that is equal to the last one is the last one.
+
     Reading /proc takes ten milliseconds on most hosts and half a second where thousands of processes run, so it never
     takes more than SHARE of the time, and LITTLE of it where that needs no longer pause than PAUSE_S.
     """
@@ -39,7 +41,9 @@ class Sparing:
         began = self._clock()
         if self._answer is None or (began >= self._due and (began >= self._stale or self._pids() != self._known)):
             self._known = self._pids()
-            self._answer = self._resolve()
+            found = self._resolve()
+            if found != self._answer:
+                self._answer = found
             ended = self._clock()
             took = ended - began
             pause = max(took / self.SHARE, min(took / self.LITTLE, self.PAUSE_S), self.LEAST_S)

@@ -12,22 +12,17 @@ the same host make it more.
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import os
-import platform
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import TypeAlias
 
 from bpftop.model import Overhead
+from bpftop.tracer.programs import ProgramCosts, enable_statistics
 
-_BPF_ENABLE_STATS = 32
-_SYSCALL = {"x86_64": 321, "aarch64": 280, "riscv64": 280, "s390x": 351, "ppc64le": 361}
 EVERY_TICKS = 10
 KEPT = 5
 """Measurements that are averaged."""
@@ -35,7 +30,6 @@ _SHORTEST_S = 0.5
 """After a pause many ticks come at once: what took less is no measurement of a second."""
 Costs: TypeAlias = Callable[[int], tuple[int, int, int] | None]
 """From a process id to run time (ns), runs and missed runs; None: nobody answers, a measurement goes on."""
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 class OverheadMeter:
@@ -45,8 +39,9 @@ class OverheadMeter:
     """
 
     def __init__(self, costs: Costs | None = None, enable: Callable[[], int] | None = None) -> None:
-        """``costs`` and ``enable``: as ``program_costs`` and ``enable_statistics``, where another process must ask."""
-        self._costs = costs or program_costs
+        """``costs`` and ``enable``: as ``ProgramCosts`` and ``enable_statistics``, where another process must ask."""
+        self._own = ProgramCosts()
+        self._costs = costs or self._own
         self._enable = enable or enable_statistics
         self.overhead = Overhead()
         self._ticks = 0
@@ -111,40 +106,16 @@ class OverheadMeter:
             hits = sum(each[1] for each in self._measured)
             elapsed = sum(each[2] for each in self._measured)
             self.overhead = Overhead(spent / hits if hits else None, hits / elapsed, spent / elapsed / 1e7)
-        self.close()
+        self._stop_counting()
 
     def close(self) -> None:
-        """Let the kernel stop counting. Any thread may call it: a descriptor closed twice could be another file's."""
+        """Let the kernel stop counting, and hold nothing of it open."""
+        self._own.close()
+        self._stop_counting()
+
+    def _stop_counting(self) -> None:
+        """Any thread may call it: a descriptor closed twice could be another file's."""
         with self._closing:
             descriptor, self._stats_fd = self._stats_fd, -1
             if descriptor >= 0:
                 os.close(descriptor)
-
-
-def program_costs(pid: int) -> tuple[int, int, int]:
-    """Run time (ns), runs and missed runs of all BPF programs that a process holds; zeros when it is gone.
-
-    Takes 0.3 ms: what is no program, such as a map, whose size the kernel would count, is not read.
-    """
-    programs: dict[str, tuple[int, int, int]] = {}
-    with contextlib.suppress(OSError):
-        for number in os.listdir(f"/proc/{pid}/fdinfo"):
-            with contextlib.suppress(OSError, ValueError, KeyError):
-                if os.readlink(f"/proc/{pid}/fd/{number}") != "anon_inode:bpf-prog":
-                    continue
-                text = Path(f"/proc/{pid}/fdinfo/{number}").read_text()
-                lines = dict(line.split(":\t", 1) for line in text.splitlines() if ":\t" in line)
-                if "run_time_ns" in lines:
-                    run_ns, runs = int(lines["run_time_ns"]), int(lines["run_cnt"])
-                    programs[lines["prog_id"]] = run_ns, runs, int(lines.get("recursion_misses", 0))
-    run_ns, runs, missed = (sum(each[i] for each in programs.values()) for i in range(3))
-    return run_ns, runs, missed
-
-
-def enable_statistics() -> int:
-    """The file descriptor that keeps the statistics on, or -1 where the kernel has none."""
-    number = _SYSCALL.get(platform.machine())
-    if number is None:
-        return -1
-    attributes = (ctypes.c_uint32 * 32)()
-    return int(_libc.syscall(number, _BPF_ENABLE_STATS, ctypes.byref(attributes), ctypes.sizeof(attributes)))

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
-from tests.kernel.watching import Nginx
+from bpftop.tracer.programs import ProgramCosts, enable_statistics
+from tests.kernel.missed import tracers
+from tests.kernel.watching import Nginx, watching
 from tests.load import run_load
 
 
@@ -29,3 +32,21 @@ def test_what_costs_more_than_it_may_stops_and_the_others_go_on(nginx: Nginx, tm
     assert found
     assert pattern.search(heard.read_text())
     assert all(int(match[1]) < report["duration_s"] for match in found), "it stopped while the others went on"
+
+
+def test_what_is_kept_open_tells_what_a_fresh_look_tells(nginx: Nginx) -> None:
+    """And when bpftrace has ended, nothing of it is left open."""
+    with watching(f":{nginx.port}"):
+        (pid,) = tracers()
+        statistics, kept, before = enable_statistics(), ProgramCosts(), 0
+        assert statistics >= 0
+        for _ in range(12):
+            run_load(nginx.port, 100, connections=4, paths=["/fixed"])
+            found, fresh = kept(pid), ProgramCosts()
+            assert found <= fresh(pid)
+            fresh.close()
+            assert found[1] > before + 100
+            before = found[1]
+        os.close(statistics)
+    assert kept(pid) == (0, 0, 0)
+    assert not kept._files

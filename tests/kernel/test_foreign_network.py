@@ -11,7 +11,7 @@ import time
 import pytest
 
 from bpftop.model import Backlog, Process, Target, TargetKind
-from bpftop.standstill import look
+from bpftop.standstill import connections
 from bpftop.standstill.look import Looks
 from tests.incidents.namespace import namespace
 
@@ -32,7 +32,7 @@ def target(pid: int, port: int) -> Target:
 
 def test_the_queue_of_a_target_in_another_network_is_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """Its port is one of ours, too: there nobody waits."""
-    monkeypatch.setattr(look, "LATE_MS", 100)
+    monkeypatch.setattr(connections, "LATE_MS", 100)
     with namespace() as theirs:
         with theirs.entered():
             other = subprocess.Popen([sys.executable, "-c", LISTENS], stdin=subprocess.PIPE, stdout=subprocess.PIPE)

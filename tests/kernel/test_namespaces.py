@@ -125,7 +125,7 @@ def cgroup(name: str) -> Iterator[Path]:
 
 
 def test_a_cgroup_and_who_joins_it_later(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rescan_module, "_RESCAN_S", 0.5)
+    monkeypatch.setattr(rescan_module, "_CALM_S", 0.5)
     with (
         cgroup(f"bpftop-test-{os.getpid()}") as group,
         delay_server() as inside,
