@@ -22,6 +22,8 @@ from bpftop.ui.first import FirstFrame
 _VERBS = {verb: (verb, verb) for verb in VERBS} | {
     "demo": ("watch", "demo"), "scripts": ("scripts", "listing"), "script": ("scripts", "show"),
 }  # fmt: skip
+_SCREENS = frozenset({"watch", "demo", "replay", "run"})
+"""Verbs that speak to nobody over TLS."""
 INTERRUPTED = 128 + signal.SIGINT
 BROKEN_PIPE = 128 + signal.SIGPIPE
 
@@ -122,10 +124,15 @@ def _divided(options: argparse.Namespace, ours_alone: bool) -> int:
         # numpy starts a thread for each CPU otherwise, for matrices that nobody here multiplies.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         from bpftop.cli.divide import divide
+        from bpftop.memory import one_heap, without
 
+        one_heap()
         code = divide(options)
         if code is not None:
             return code
+        if options.verb in _SCREENS:
+            with without("ssl", "_hashlib"):
+                return _verb(options)
     return _verb(options)
 
 

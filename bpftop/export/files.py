@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import secrets
 import shlex
 import stat
 from collections.abc import Iterator, Mapping
@@ -140,7 +139,7 @@ def _directory(path: Path) -> Iterator[int]:
 
 def _write_hidden(folder: int, text: str) -> tuple[str, int]:
     """Write under a random name; the name and the inode. Leaves nothing behind when it fails."""
-    name = f".bpftop-{secrets.token_hex(8)}.tmp"
+    name = f".bpftop-{os.urandom(8).hex()}.tmp"
     fd = os.open(name, _CREATE, 0o600, dir_fd=folder)
     try:
         data = memoryview(text.encode("utf-8", "replace"))
