@@ -7,10 +7,13 @@ def duration(ns: float | None) -> str:
     """Three significant digits with a unit, at most 7 cells: ``842 ns``, ``1.84 ms``, ``12.0 s``, ``–`` for none."""
     if ns is None or ns != ns:
         return "–"
-    for limit, divisor, unit in ((1e3, 1, "ns"), (1e6, 1e3, "µs"), (1e9, 1e6, "ms"), (1e11, 1e9, "s")):
-        if ns < limit * 0.9995:
-            return f"{_three(ns / divisor)} {unit}"
-    return f"{ns / 60e9:.0f} min"
+    if ns < 999.5:
+        return f"{_three(ns)} ns"
+    if ns < 999.5e3:
+        return f"{_three(ns / 1e3)} µs"
+    if ns < 999.5e6:
+        return f"{_three(ns / 1e6)} ms"
+    return f"{_three(ns / 1e9)} s" if ns < 99.95e9 else f"{ns / 60e9:.0f} min"
 
 
 def count(n: float) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from bpftop import units
 from bpftop.model import MeasureSnapshot, Snapshot
 from bpftop.stats.stages import ACCEPT, READ, REQUEST, RESPONSE, UPSTREAM, stages
+from bpftop.ui import kinds
 from bpftop.ui.paint import Line, Role, Span, fit, line, pad
 
 ABOUT = (
@@ -104,12 +105,11 @@ def _medians(snapshot: Snapshot, request: MeasureSnapshot) -> Bar | None:
 
 def _slowest(snapshot: Snapshot, request: MeasureSnapshot) -> Bar | None:
     """The mean of the slowest single requests, of which only two stages are known."""
-    events = [each for each in snapshot.slow if each.event == "request"]
-    events = events[: max(int(request.summary.count * SHARE), 1)]
+    events = kinds.of_kind(snapshot, kinds.REQUEST)[: max(int(request.summary.count * SHARE), 1)]
     if not events:
         return None
-    waited = sum(each.fields.get("read_queue_ns", 0) for each in events) / len(events)
-    whole = sum(each.latency_ns for each in events) / len(events)
+    waited = sum([each.fields.get("read_queue_ns", 0) for each in events]) / len(events)
+    whole = sum([each.latency_ns for each in events]) / len(events)
     upstream = snapshot.measures.get(UPSTREAM)
     served = TOGETHER if upstream is not None and upstream.summary.count else REQUEST
     return Bar(f"slowest {len(events)}", {READ: waited, served: whole - waited}, whole)
@@ -122,10 +122,11 @@ def breakdown(snapshot: Snapshot, width: int) -> list[Line]:
         return []
     used = [name for name in STAGES if any(each.parts.get(name) for each in found)]
     title = Span("Where the time goes", "strong")
-    headings = (
-        line(title, *_legend(used)), line(title, *_legend(used, short=True)), line(*_legend(used, short=True)[1:])
-    )  # fmt: skip
-    heading = next((each for each in headings if each.cells <= width), fit(headings[-1], width))
+    heading = line(title, *_legend(used))
+    if heading.cells > width:
+        heading = line(title, *_legend(used, short=True))
+    if heading.cells > width:
+        heading = fit(Line(heading.spans[2:]), width)
     shares = {id(each): _shares(each) for each in found}
     size = max(sum(len(span.text) for span in spans) for spans in shares.values())
     room = max(width - _LABEL - _TOTAL - size - 2, 8)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import zip_longest
+
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
-from textual.geometry import Region
+from textual.geometry import NULL_REGION, Region
 from textual.strip import Strip
 from textual.widget import Widget
 
@@ -36,6 +39,8 @@ class Canvas(NamedKeys, Widget):
         self._pen: Pen | None = None
         self._placed: dict[int, tuple[Line, Cells | None]] = {}
         """The rows that were sent last, cell by cell."""
+        self._region: tuple[object, Region] = (None, NULL_REGION)
+        """Of a layout of the screen, where the content is."""
         self._coming: tuple[int, int] | None = None
         """The size that it will have when it is shown."""
 
@@ -45,40 +50,52 @@ class Canvas(NamedKeys, Widget):
 
     def redraw(self) -> None:
         """Draw again; only rows that differ are sent."""
-        width, height = self.size
-        if not width or not height or not self.is_attached:
+        attached = self.is_attached
+        left, top, width, height = self._on_screen() if attached else NULL_REGION
+        if not width or not height:
             self._drawn = []
-            if self._coming is not None and self.is_attached:
+            if self._coming is not None and attached:
                 self._drawn_width = self._coming[0]
-                self._drawn = self._fitted(*self._coming)
+                self._drawn = self._fitted(*self._coming, [])
                 self._styles_cache.clear()
             return
         self._coming = None
-        rows = self._fitted(width, height)
-        before, self._drawn = self._drawn, rows
+        before = self._drawn
+        rows = self._drawn = self._fitted(width, height, before)
         if len(before) != height or self._drawn_width != width:
             self._drawn_width = width
             self.refresh()
             return
-        changed: list[tuple[int, Line, Line]] = []
-        for y, (old, new) in enumerate(zip(before, rows, strict=True)):
-            if old == new:
-                rows[y] = old  # its cells are known
-            else:
-                changed.append((y, old, new))
-        if changed and not self._send(changed, width):
+        changed = [(y, old, new) for y, (old, new) in enumerate(zip(before, rows, strict=True)) if old is not new]
+        if changed and not self._send(changed, left, top, width):
             parts = ((y, *part) for y, old, new in changed for part in differing(old, new, width))
             self.refresh(*(Region(start, y, end - start, 1) for y, start, end in parts))
 
-    def _fitted(self, width: int, height: int) -> list[Line]:
-        rows = [fit(row, width) if row.cells > width else row for row in self.lines(width, height)[:height]]
-        return rows + [EMPTY] * (height - len(rows))
+    def _fitted(self, width: int, height: int, before: Sequence[Line]) -> list[Line]:
+        """The lines in this size; one that is as it was ``before`` is the same object."""
+        rows = self.lines(width, height)[:height]
+        rows += [EMPTY] * (height - len(rows))
+        for y, (old, new) in enumerate(zip_longest(before[:height], rows)):
+            if old != new and new.cells > width:
+                new = rows[y] = fit(new, width)
+            if old == new:
+                rows[y] = old
+        return rows
+
+    def _on_screen(self) -> Region:
+        """Where it is on the screen; asked for once in each layout."""
+        laid_out = self.screen._compositor._visible_widgets
+        of, region = self._region
+        if laid_out is None or of is not laid_out or self not in laid_out:
+            region = self.content_region
+            self._region = laid_out, region
+        return region
 
     def expect(self, width: int, height: int) -> None:
         """It is about to be shown in this size: what it draws until then is what is seen first, not a blank."""
         self._coming = (width, height) if width > 0 and height > 0 and not self.size.area else None
 
-    def _send(self, changed: list[tuple[int, Line, Line]], width: int) -> bool:
+    def _send(self, changed: list[tuple[int, Line, Line]], left: int, top: int, width: int) -> bool:
         """Write the cells that differ past Textual; False when that cannot be (see ``bpftop.ui.direct``)."""
         terminal: DirectTerminal | None = getattr(self.app, "direct", lambda _: None)(self.screen)
         if terminal is None or self._layout_required or self._repaint_required:
@@ -87,7 +104,6 @@ class Canvas(NamedKeys, Widget):
             return False
         if self._pen is None:
             self._pen = Pen(self._style, terminal.colors)
-        left, top = self.content_region.offset
         rows = []
         for y, old, new in changed:
             known = self._placed.get(y)
@@ -98,9 +114,7 @@ class Canvas(NamedKeys, Widget):
                 return False
             rows.append((left, top + y, was, now))
         terminal.send(self._pen.rows(rows))
-        # Textual keeps what it has drawn: it is to ask again when it draws these rows.
-        inside = self.content_offset
-        self._styles_cache.set_dirty(*(Region(0, y, width, 1).translate(inside) for y, _, _ in changed))
+        self._styles_cache.clear()  # Textual keeps what it has drawn: it is to ask again
         return True
 
     def on_resize(self, event: events.Resize) -> None:

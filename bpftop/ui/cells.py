@@ -12,4 +12,6 @@ _SINGLE = re.compile("[ -~¡-¬®-˿Ͱ-҂‐-‧←-⇿∀-⋿─-◼⠀-⣿]*")
 
 def cell_len(text: str) -> int:
     """As ``rich.cells.cell_len``, which walks over each new text character by character."""
+    if text.isascii() and text.isprintable():
+        return len(text)
     return len(text) if _SINGLE(text) else _cell_len(text)

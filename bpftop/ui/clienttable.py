@@ -9,8 +9,9 @@ from bpftop import units
 from bpftop.model import ClientRow, Measure, MeasureSnapshot, Snapshot
 from bpftop.stats.groups import network_of
 from bpftop.ui import words
+from bpftop.ui.kinds import REQUEST, of_kind
 from bpftop.ui.paint import EMPTY, Line, Span, line
-from bpftop.ui.panes.slow import REQUEST, of_kind, slow_columns
+from bpftop.ui.panes.slow import slow_columns
 from bpftop.ui.pin import box_words, kept_by_key, when
 from bpftop.ui.safe import safe
 from bpftop.ui.table import Column, table

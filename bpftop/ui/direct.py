@@ -9,7 +9,10 @@ colours and no colours.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
+import re
+from collections.abc import Callable, Iterable
+from itertools import compress
+from operator import ne
 from typing import NamedTuple
 
 from rich.color import ColorSystem
@@ -20,9 +23,8 @@ from bpftop.ui.fewcolors import in_256
 from bpftop.ui.paint import Line, Role
 from bpftop.ui.thrift import Attributes, ThriftyDriver, applied, change, same_blank
 
-_NEAR = 4
-"""Cells that are sent again rather than jumped over: a jump takes 4 to 8 bytes."""
-_PIECE = 8
+_STRETCH = re.compile(rb"\x01(?:\x00{0,4}\x01)*")
+"""Cells that differ (1). Up to four that do not are sent again rather than jumped over: a jump takes 4 to 8 bytes."""
 _NONE: Attributes = ("", "", "")
 
 
@@ -42,16 +44,18 @@ class Cells(NamedTuple):
 
 
 _looks: list[Look] = []
-_codes: dict[tuple[Role, Role], str] = {}
 
 
-def code_of(fill: Role, role: Role) -> str:
-    """The character that stands for a look: rows of looks are compared and cut as texts are."""
-    code = _codes.get((fill, role))
-    if code is None:
-        code = _codes[fill, role] = chr(len(_looks))
-        _looks.append(Look(fill, role))
-    return code
+class _Codes(dict[tuple[Role, Role], str]):
+    """By ground and ink the character that stands for a look: rows of looks are compared and cut as texts are."""
+
+    def __missing__(self, look: tuple[Role, Role]) -> str:
+        code = self[look] = chr(len(_looks))
+        _looks.append(Look(*look))
+        return code
+
+
+_codes = _Codes()
 
 
 def cells(row: Line, width: int, clean: Callable[[str], str]) -> Cells | None:
@@ -60,10 +64,10 @@ def cells(row: Line, width: int, clean: Callable[[str], str]) -> Cells | None:
     if cell_len(whole) != len(whole):
         return None
     ground = row.fill
-    looks = "".join([code_of(fill or ground, role) * len(text) for text, role, fill in row.spans])
+    looks = "".join([_codes[fill or ground, role] * len(text) for text, role, fill in row.spans])
     if len(looks) != len(whole):  # something was not fit to be shown
         return None
-    return Cells(whole.ljust(width)[:width], looks.ljust(width, code_of(ground, ""))[:width])
+    return Cells(whole.ljust(width)[:width], looks.ljust(width, _codes[ground, ""])[:width])
 
 
 class Pen:
@@ -105,30 +109,14 @@ class Pen:
         out.append(change(now, _NONE))
         return "".join(out)
 
-    def _stretches(self, old: Cells, new: Cells) -> Iterator[tuple[int, int]]:
-        """Where the cells differ; stretches that are close together are one."""
-        start = end = -1
-        for at in self._differing(old, new):
-            if start >= 0 and at - end > _NEAR:
-                yield start, end
-                start = at
-            elif start < 0:
-                start = at
-            end = at + 1
-        if start >= 0:
-            yield start, end
-
-    def _differing(self, old: Cells, new: Cells) -> Iterator[int]:
-        """The cells that do not look the same; most pieces of a row are found equal as wholes."""
-        for begin in range(0, len(new.text), _PIECE):
-            end = begin + _PIECE
-            were, are = old.text[begin:end], new.text[begin:end]
-            before, after = old.looks[begin:end], new.looks[begin:end]
-            if were == are and before == after:
-                continue
-            for at, (was, now, one, other) in enumerate(zip(were, are, before, after, strict=True), begin):
-                if was != now or (one != other and not (now == " " and self._same_ground(one, other))):
-                    yield at
+    def _stretches(self, old: Cells, new: Cells) -> list[tuple[int, int]]:
+        """Where the cells do not look the same; stretches that are close together are one."""
+        marks = bytearray(map(ne, old.text, new.text))
+        if old.looks != new.looks:
+            for at in compress(range(len(marks)), map(ne, old.looks, new.looks)):
+                if new.text[at] != " " or not self._same_ground(old.looks[at], new.looks[at]):
+                    marks[at] = True
+        return [each.span() for each in _STRETCH.finditer(marks)]
 
     def _same_ground(self, one: str, other: str) -> bool:
         """Whether a blank looks the same in both."""

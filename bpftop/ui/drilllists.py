@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeVar
 
 from bpftop import units
 from bpftop.model import SlowRequest
 from bpftop.ui.columns import Columns
 from bpftop.ui.filters import Filter
+from bpftop.ui.kinds import REQUEST
 from bpftop.ui.paint import Span
-from bpftop.ui.panes.slow import REQUEST, time_of_day
+from bpftop.ui.panes.slow import time_of_day
 from bpftop.ui.safe import safe
 from bpftop.ui.table import Column
 
@@ -98,7 +99,7 @@ def marked(
 ) -> list[Column[Row]]:
     """The columns, with an arrow at the one that sorts."""
     by, arrow = sorts[sort % len(sorts)][0], "▲" if reverse else "▼"
-    return [replace(each, mark=arrow) if each.title == by else each for each in columns]
+    return [each._replace(mark=arrow) if each.title == by else each for each in columns]
 
 
 def _slowest(each: Connection) -> Span | str:

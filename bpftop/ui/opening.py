@@ -35,6 +35,8 @@ class Opening(Scrubbing, inherit_bindings=False):
         self.panes = panes_for(first)
         self.drilled = Drill()
         self._pin = Pin()
+        self._fitted: list[tuple[str, State, str, str]] = []
+        """The scripts, as they were when panes and tabs were last fitted to them."""
         self.tabs = Tabs([pane.TITLE for pane in self.panes], [pane.SHORT for pane in self.panes])
 
     @property
@@ -105,6 +107,10 @@ class Opening(Scrubbing, inherit_bindings=False):
 
     def fit_panes(self) -> None:
         """A pane for each script that runs or could be started; tabs that tell which ones run."""
+        states = [(each.name, each.state, each.pane, each.unfit) for each in self.view.snapshot.scripts]
+        if states == self._fitted:
+            return
+        self._fitted = states
         scripts = with_panes(self.view.snapshot)
         wanted = {f"script-{script.name}": script for script in scripts}
         there = {pane.id: pane for pane in self.panes if isinstance(pane, Startable)}

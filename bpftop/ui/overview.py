@@ -5,11 +5,14 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
+from operator import attrgetter
+from typing import NamedTuple
 
 from bpftop import units
 from bpftop.model import ClientRow, MeasureSnapshot, Snapshot
 from bpftop.ui import words
+from bpftop.ui.kinds import REQUEST, of_kind
 from bpftop.ui.paint import Line, Role, Span, line
 from bpftop.ui.plot import MIN_HEIGHT, latency_lines
 from bpftop.ui.safe import safe
@@ -21,49 +24,67 @@ _DENSE = 100
 """Below this width the columns are close together and the titles short."""
 
 
+class _Row(NamedTuple):
+    """One measure in the table."""
+
+    shown: MeasureSnapshot
+    chosen: bool
+    usual: float | None
+
+
 def measures_table(view: View, width: int, most: int) -> list[Line]:
     """One row a measure, the chosen one marked and always there; where there are more than ``most`` it is said."""
     chosen, dense = view.shown, width < _DENSE
-    few, fewer = words.ENOUGH_P99, words.ENOUGH_P999
-
-    def title(row: MeasureSnapshot) -> Span:
-        here, name = row is chosen, row.measure.title
-        name = _SHORT.get(name, name).removesuffix(" latency") if dense else name
-        return Span(("› " if here else "  ") + safe(name, 14 if dense else 40), "strong" if here else "")
-
-    def figure(name: str, field: str, enough: int, rank: int = 0, role: Role = "") -> Column[MeasureSnapshot]:
-        def cell(row: MeasureSnapshot) -> Span:
-            value: int | None = getattr(row.summary, field)
-            return words.doubtful(units.duration(value), row.summary.count, enough, role)
-
-        return Column(name, 7, cell, rank=rank)
-
-    columns: list[Column[MeasureSnapshot]] = [
-        Column("  Measure", 15 if dense else 22, title, left=True, grow=2 if dense else 8),
-        Column("n", 5 if dense else 6, lambda row: units.count(row.summary.count)),
-        figure("p50", "p50_ns", 1, role="p50"),
-        figure("p90", "p90_ns", 1, 3),
-        figure("p95", "p95_ns", 1, 4),
-        figure("p99", "p99_ns", few, role="p99"),
-        figure("p99.9", "p999_ns", fewer, 2),
-        figure("Max", "max_ns", 1),
-        Column("Trend" if dense else "p99 over time", 8 if dense else 14, lambda row: "", left=True, rank=5,
-               grow=0 if dense else 40, draw=partial(spark, view)),
-    ]  # fmt: skip
-    if not dense:
-        columns.insert(1, Column("Rate", 7, lambda row: units.rate(row.summary.rate_per_s), rank=1))
-    rows = list(view.snapshot.measures.values())
-    hidden = len(rows) - most + 1 if len(rows) > most else 0
+    measures = list(view.snapshot.measures.values())
+    hidden = len(measures) - most + 1 if len(measures) > most else 0
     if hidden:
-        kept = rows[: most - 1]
-        rows = kept if chosen is None or chosen in kept else [*kept[:-1], chosen]
-    lines = table(columns, rows, width, gap=1 if dense else 2)
+        kept = measures[: most - 1]
+        measures = kept if chosen is None or chosen in kept else [*kept[:-1], chosen]
+    rows = [_Row(each, each is chosen, usual(view, each.measure.name)) for each in measures]
+    lines = table(_MEASURES_DENSE if dense else _MEASURES, rows, width, gap=1 if dense else 2)
     return [*lines, line(Span(f"  and {hidden} more measures  (↑ ↓)", "dim"))] if hidden else lines
 
 
-def spark(view: View, row: MeasureSnapshot, width: int) -> tuple[Span, ...]:
+def _title(row: _Row, dense: bool) -> Span:
+    name = row.shown.measure.title
+    name = _SHORT.get(name, name).removesuffix(" latency") if dense else name
+    return Span(("› " if row.chosen else "  ") + safe(name, 14 if dense else 40), "strong" if row.chosen else "")
+
+
+def _figure(name: str, field: str, enough: int, rank: int = 0, role: Role = "") -> Column[_Row]:
+    value = attrgetter(field)
+
+    def cell(row: _Row) -> Span:
+        summary = row.shown.summary
+        return words.doubtful(units.duration(value(summary)), summary.count, enough, role)
+
+    return Column(name, 7, cell, rank=rank)
+
+
+def _columns(dense: bool) -> tuple[Column[_Row], ...]:
+    few, fewer = words.ENOUGH_P99, words.ENOUGH_P999
+    rate: Column[_Row] = Column("Rate", 7, lambda row: units.rate(row.shown.summary.rate_per_s), rank=1)
+    return (
+        Column("  Measure", 15 if dense else 22, partial(_title, dense=dense), left=True, grow=2 if dense else 8),
+        *(() if dense else (rate,)),
+        Column("n", 5 if dense else 6, lambda row: units.count(row.shown.summary.count)),
+        _figure("p50", "p50_ns", 1, role="p50"),
+        _figure("p90", "p90_ns", 1, 3),
+        _figure("p95", "p95_ns", 1, 4),
+        _figure("p99", "p99_ns", few, role="p99"),
+        _figure("p99.9", "p999_ns", fewer, 2),
+        _figure("Max", "max_ns", 1),
+        Column("Trend" if dense else "p99 over time", 8 if dense else 14, lambda row: "", left=True, rank=5,
+               grow=0 if dense else 40, draw=_spark),
+    )  # fmt: skip
+
+
+def _spark(row: _Row, width: int) -> tuple[Span, ...]:
     """The p99 of the last points, one cell each, on the row's own log scale, which begins at what is usual."""
-    return (Span(sparkline(row.trend.p99_ns, width, usual(view, row.measure.name)), "bar"),)
+    return (Span(sparkline(row.shown.trend.p99_ns, width, row.usual), "bar"),)
+
+
+_MEASURES, _MEASURES_DENSE = _columns(False), _columns(True)
 
 
 def usual(view: View, name: str) -> float | None:
@@ -90,7 +111,7 @@ def chart(shown: MeasureSnapshot, view: View, width: int, height: int, *, large:
 
 def clients(shown: MeasureSnapshot, width: int, height: int) -> list[Line]:
     """The clients with the most slow requests, with their share of them."""
-    rows = [row for row in shown.clients if row.client != words.OTHERS and row.count]
+    rows = [row for row in shown.clients if row.count and row.client != words.OTHERS]
     rows.sort(key=lambda row: (row.slow or 0, row.count), reverse=True)
     if not rows:
         return [line(Span("Clients", "strong")), line(Span("no client figures", "dim"))]
@@ -99,25 +120,35 @@ def clients(shown: MeasureSnapshot, width: int, height: int) -> list[Line]:
         heading = line(Span("Clients of the slowest 1 %", "strong"), Span(said, "dim"))
         if heading.cells <= width:
             break
-    columns = _client_columns(shown, max(len(row.client) for row in rows))
-    return [heading, *table(columns, rows[: max(height - 2, 0)], width)]
-
-
-def _client_columns(shown: MeasureSnapshot, longest: int) -> list[Column[ClientRow]]:
+    columns = _client_columns(max([len(row.client) for row in rows]))
     slow, total = max(shown.slow, 1), max(shown.summary.count, 1)
-    return [
-        Column("Client", 15, lambda row: safe(row.client, 39), left=True, grow=max(min(longest, 39) - 15, 0)),
-        Column("Of slow", 7, lambda row: Span(words.share(min((row.slow or 0) / slow, 1.0)), "strong")),
-        Column("Of all", 6, lambda row: words.share(min(row.count / total, 1.0)), rank=1),
-        Column("p99", 7, lambda row: words.p99(row, "p99")),
-        Column("p50", 7, lambda row: Span(units.duration(row.p50_ns), "p50"), rank=2),
-        Column("Count", 6, lambda row: units.count(row.count), rank=3),
-        Column("Max", 7, lambda row: units.duration(row.max_ns), rank=4),
-        Column(
-            "", 8, lambda row: "", rank=5, grow=24,
-            draw=lambda row, n: (Span(bar(min((row.slow or 0) / slow, 1.0), n), "bar"),),
-        ),
-    ]  # fmt: skip
+    seen = [
+        _Client(row, min((row.slow or 0) / slow, 1.0), min(row.count / total, 1.0))
+        for row in rows[: max(height - 2, 0)]
+    ]
+    return [heading, *table(columns, seen, width)]
+
+
+class _Client(NamedTuple):
+    """One client in the table."""
+
+    row: ClientRow
+    of_slow: float
+    of_all: float
+
+
+@lru_cache(maxsize=8)
+def _client_columns(longest: int) -> tuple[Column[_Client], ...]:
+    return (
+        Column("Client", 15, lambda each: safe(each.row.client, 39), left=True, grow=max(min(longest, 39) - 15, 0)),
+        Column("Of slow", 7, lambda each: Span(words.share(each.of_slow), "strong")),
+        Column("Of all", 6, lambda each: words.share(each.of_all), rank=1),
+        Column("p99", 7, lambda each: words.p99(each.row, "p99")),
+        Column("p50", 7, lambda each: Span(units.duration(each.row.p50_ns), "p50"), rank=2),
+        Column("Count", 6, lambda each: units.count(each.row.count), rank=3),
+        Column("Max", 7, lambda each: units.duration(each.row.max_ns), rank=4),
+        Column("", 8, lambda each: "", rank=5, grow=24, draw=lambda each, n: (Span(bar(each.of_slow, n), "bar"),)),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +164,8 @@ class Worker:
 def workers_of(snapshot: Snapshot) -> list[Worker]:
     """The processes that answered the single slow requests, the most first."""
     found: dict[int, list[tuple[int, int]]] = defaultdict(list)
-    for each in snapshot.slow:
-        if each.event == "request" and "pid" in each.fields:
+    for each in of_kind(snapshot, REQUEST):
+        if "pid" in each.fields:
             found[each.fields["pid"]].append((each.fields.get("read_queue_ns", 0), each.latency_ns))
     rows = [
         Worker(pid, len(seen), max(wait for wait, _ in seen), max(whole for _, whole in seen))
@@ -150,12 +181,23 @@ def workers(snapshot: Snapshot, width: int, height: int) -> list[Line]:
         return []
     total = sum(row.requests for row in rows)
     names = {process.pid: process.comm for process in snapshot.target.processes}
-    columns: list[Column[Worker]] = [
-        Column("Worker", 14, lambda row: safe(f"{names.get(row.pid, '')} {row.pid}".strip(), 24), left=True, grow=10),
-        Column("Slow", 5, lambda row: f"{row.requests:,}"),
-        Column("Share", 6, lambda row: words.share(row.requests / total)),
-        Column("Longest wait", 12, lambda row: units.duration(row.longest_wait_ns)),
-        Column("Longest", 8, lambda row: units.duration(row.longest_ns), rank=1),
-    ]
+    seen = [_Seen(row, safe(f"{names.get(row.pid, '')} {row.pid}".strip(), 24), row.requests / total) for row in rows]
     heading = line(Span("Workers", "strong"), Span(f"  of the {total:,} slow requests seen one by one", "dim"))
-    return [heading, *table(columns, rows[: height - 2], width)]
+    return [heading, *table(_WORKERS, seen[: height - 2], width)]
+
+
+class _Seen(NamedTuple):
+    """One worker in the table."""
+
+    worker: Worker
+    name: str
+    share: float
+
+
+_WORKERS: tuple[Column[_Seen], ...] = (
+    Column("Worker", 14, lambda each: each.name, left=True, grow=10),
+    Column("Slow", 5, lambda each: f"{each.worker.requests:,}"),
+    Column("Share", 6, lambda each: words.share(each.share)),
+    Column("Longest wait", 12, lambda each: units.duration(each.worker.longest_wait_ns)),
+    Column("Longest", 8, lambda each: units.duration(each.worker.longest_ns), rank=1),
+)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeAlias
 
 from bpftop.ui.cells import cell_len
@@ -31,8 +30,7 @@ class Span(NamedTuple):
     fill: Role = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """One row of the screen. ``fill`` is the role of the whole row, under the roles of its spans."""
 
     spans: tuple[Span, ...] = ()
@@ -41,7 +39,7 @@ class Line:
     @property
     def text(self) -> str:
         """The characters without roles."""
-        return "".join(span.text for span in self.spans)
+        return "".join([text for text, _, _ in self.spans])
 
     @property
     def cells(self) -> int:
@@ -90,14 +88,16 @@ def _placed(row: Line) -> Iterator[tuple[int, int, Span]]:
 
 def fit(row: Line, width: int) -> Line:
     """The row in exactly ``width`` cells: cut with an ellipsis or filled with blanks."""
+    room = width - row.cells
+    if room >= 0:
+        return Line((*row.spans, Span(" " * room)), row.fill) if room else row
     spans: list[Span] = []
     room = width
-    total = row.cells
     for span in row.spans:
-        text = span.text if total <= width else cut(span.text, room)
+        text = cut(span.text, room)
         spans.append(Span(text, span.role, span.fill))
         room -= cell_len(text)
-        if total > width and len(text) < len(span.text):
+        if len(text) < len(span.text):
             break
     if room > 0:
         spans.append(Span(" " * room))
@@ -162,7 +162,8 @@ def beside(left: Sequence[Line], right: Sequence[Line], left_width: int, gap: in
     rows = max(len(left), len(right))
     one = [*left, *[EMPTY] * (rows - len(left))]
     two = [*right, *[EMPTY] * (rows - len(right))]
-    return [Line((*_filled(fit(a, left_width)), Span(" " * gap), *_filled(b))) for a, b in zip(one, two, strict=True)]
+    between = Span(" " * gap)
+    return [Line((*_filled(fit(a, left_width)), between, *_filled(b))) for a, b in zip(one, two, strict=True)]
 
 
 def _filled(row: Line) -> tuple[Span, ...]:

@@ -7,11 +7,14 @@ values are clipped, and nothing is drawn below 20 x 6.
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Container, Mapping, Sequence
+from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bpftop import units
 from bpftop.model import Trend
@@ -24,7 +27,12 @@ from bpftop.ui.shape import enclosing, ticks
 
 MIN_WIDTH, MIN_HEIGHT = 20, 6
 _FLOOR_NS, _CEILING_NS = 1.0, 1e12
-_COLOURS: dict[int, Role] = {39: "p50", 208: "p99"}
+_ROLES: tuple[Role, Role] = ("p99", "p50")
+"""In the order in which they are drawn."""
+_COLOURS: Mapping[Role, int] = {"p50": 39, "p99": 208}
+_BY_COLOUR = {str(code): role for role, code in _COLOURS.items()}
+_KEPT = 1000
+"""Latencies whose places are remembered."""
 _ESCAPE = re.compile(r"\x1b\[([0-9;]*)m")
 
 
@@ -35,56 +43,89 @@ def latency_lines(trend: Trend, span_s: float, width: int, height: int, *, large
     """
     if width < MIN_WIDTH or height < MIN_HEIGHT:
         return []
-    recent = trend.age_s <= span_s
-    age = trend.age_s[recent]
-    series = [(208, _clean(trend.p99_ns[recent])), (39, _clean(trend.p50_ns[recent]))]
-    known = np.concatenate([values[np.isfinite(values)] for _, values in series])
-    if not known.size:
+    first = int(np.count_nonzero(trend.age_s > span_s))
+    age = trend.age_s[first:].tolist()
+    p99, p50 = _usable(trend.p99_ns[first:].tolist()), _usable(trend.p50_ns[first:].tolist())
+    known = [*filter(None, p99), *filter(None, p50)]
+    if not known:
         return _blank("no observation in this window", width, height)
-    axes = _axes(known, _time_span(span_s, age), width, height)
+    x = _time_axis(_time_span(span_s, age), width)
+    y = _latency_axis(*enclosing(min(known), max(known)), height)
+    pauses = {at for at, (before, after) in enumerate(pairwise(age), 1) if abs(after - before) > PAUSE_S}
+    series = [(p99, _runs(p99, pauses)), (p50, _runs(p50, pauses))]
     if large:
-        rows = _built(age, series, *axes, width, height).split("\n")[:height]
+        rows = _built(age, series, x, y, width, height).split("\n")[:height]
         return [fit(Line(_spans(row)), width) for row in rows] + [fit(line(), width)] * (height - len(rows))
-    runs = [
-        (_COLOURS[colour], list(zip((-age[a:b]).tolist(), np.log10(values[a:b]).tolist(), strict=True)))
-        for colour, values in series
-        for a, b in _runs(values, age)
+    across, up = braille.dots_of(width, height)
+    columns, rises = x.places([-each for each in age], across), _rises(y, up)
+    runs: list[tuple[Role, braille.Dots]] = [
+        (role, [(columns[at], rises[values[at]]) for at in range(begin, end)])
+        for role, (values, found) in zip(_ROLES, series, strict=True)
+        for begin, end in found
     ]
-    return braille.chart(runs, *axes, width, height)
+    return braille.chart(runs, x, y, width, height)
 
 
-def _clean(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """NaN for what cannot be on a log axis, the rest clipped."""
-    usable = np.isfinite(values) & (values > 0)
-    return np.where(usable, np.clip(values, _FLOOR_NS, _CEILING_NS), np.nan)
+def _usable(values: Sequence[float]) -> list[float]:
+    """0 for what cannot be on a log axis, the rest clipped."""
+    return [each if _FLOOR_NS <= each <= _CEILING_NS else _clipped(each) for each in values]
 
 
-def _time_span(span_s: float, age: NDArray[np.float64]) -> float:
+def _clipped(value: float) -> float:
+    return min(max(value, _FLOOR_NS), _CEILING_NS) if 0 < value < math.inf else 0.0
+
+
+def _time_span(span_s: float, age: Sequence[float]) -> float:
     """What the time axis covers: the window, or for ``all`` what there is."""
-    oldest = float(age.max()) if age.size else 1.0
-    return max(min(span_s, oldest * 1.02) if np.isfinite(span_s) else oldest, 1.0)
+    oldest = max(age, default=1.0)
+    return max(min(span_s, oldest * 1.02) if span_s < math.inf else oldest, 1.0)
 
 
-def _axes(known: NDArray[np.float64], span_s: float, width: int, height: int) -> tuple[Axis, Axis]:
-    """Time (s before now, negative) and latency (log10 of ns)."""
-    bottom, top = enclosing(known)
+@lru_cache(maxsize=8)
+def _time_axis(span_s: float, width: int) -> Axis:
+    """Seconds before now, negative."""
+    times = ((-each, f"-{units.span(each)}" if each else "now") for each in _times(span_s, width))
+    return Axis(-span_s, 0.0, tuple(times))
+
+
+@lru_cache(maxsize=8)
+def _latency_axis(bottom: float, top: float, height: int) -> Axis:
+    """log10 of ns."""
     levels = ticks(bottom, top, max((height - 2) // 2, 2))
-    times = [(-each, f"-{units.span(each)}" if each else "now") for each in _times(span_s, width)]
-    named = [(float(np.log10(level)), round_duration(level)) for level in levels]
-    return Axis(-span_s, 0.0, times), Axis(float(np.log10(bottom)), float(np.log10(top)), named)
+    return Axis(math.log10(bottom), math.log10(top), tuple((math.log10(each), round_duration(each)) for each in levels))
+
+
+class _Rises(dict[float, int]):
+    """By latency (ns) the dot on an axis: those of a minute come again in each second of it."""
+
+    def __init__(self, axis: Axis, most: int) -> None:
+        super().__init__()
+        self._axis, self._most = axis, most
+
+    def __missing__(self, latency_ns: float) -> int:
+        if len(self) >= _KEPT:
+            self.clear()
+        self[latency_ns] = rise = self._axis.place(math.log10(latency_ns), self._most)
+        return rise
+
+
+_rises = lru_cache(maxsize=8)(_Rises)
 
 
 def _built(
-    age: NDArray[np.float64], series: list[tuple[int, NDArray[np.float64]]], x: Axis, y: Axis, width: int, height: int
+    age: Sequence[float],
+    series: Sequence[tuple[Sequence[float], Sequence[tuple[int, int]]]],
+    x: Axis,
+    y: Axis,
+    width: int,
+    height: int,
 ) -> str:
     plot = _canvas(width, height)
-    for colour, values in series:
-        for start, end in _runs(values, age):
-            xs, ys = (-age[start:end]).tolist(), np.log10(values[start:end]).tolist()
-            if end - start == 1:
-                plot.scatter(xs, ys, marker="braille", color=colour)
-            else:
-                plot.plot(xs, ys, marker="braille", color=colour)
+    for role, (values, runs) in zip(_ROLES, series, strict=True):
+        for start, end in runs:
+            xs, ys = [-each for each in age[start:end]], [math.log10(each) for each in values[start:end]]
+            draw = plot.scatter if end - start == 1 else plot.plot
+            draw(xs, ys, marker="braille", color=_COLOURS[role])
     plot.ylim(y.low, y.high)
     plot.yticks([at for at, _ in y.marks], [f"{label:>7}" for _, label in y.marks])
     plot.xlim(x.low, x.high)
@@ -105,16 +146,20 @@ def _canvas(width: int, height: int) -> Any:
     return plotext
 
 
-def _runs(values: NDArray[np.float64], age: NDArray[np.float64]) -> list[tuple[int, int]]:
+def _runs(values: Sequence[float], pauses: Container[int]) -> list[tuple[int, int]]:
     """Stretches without a gap: a line across seconds without requests would claim what nobody measured.
 
     So would one across a pause, in which bpftrace stood still and no second was told by itself.
     """
-    finite = np.isfinite(values)
-    follows = finite[1:] & finite[:-1] & (np.abs(np.diff(age)) <= PAUSE_S)
-    starts = np.flatnonzero(finite & ~np.concatenate([[False], follows])[: len(finite)])
-    ends = np.flatnonzero(finite & ~np.concatenate([follows, [False]])[: len(finite)]) + 1
-    return [(int(a), int(b)) for a, b in zip(starts, ends, strict=True)]
+    found: list[tuple[int, int]] = []
+    begin = -1
+    for at, value in enumerate(values):
+        if begin >= 0 and (not value or at in pauses):
+            found.append((begin, at))
+            begin = -1
+        if value and begin < 0:
+            begin = at
+    return [*found, (begin, len(values))] if begin >= 0 else found
 
 
 def _times(span_s: float, width: int) -> list[float]:
@@ -134,7 +179,7 @@ def _spans(row: str) -> tuple[Span, ...]:
         if match.start() > at:
             spans.append(Span(row[at : match.start()], role))
         codes = match.group(1).split(";")
-        role = _COLOURS.get(int(codes[2]), "dim") if codes[:2] == ["38", "5"] else "dim"
+        role = _BY_COLOUR.get(codes[2], "dim") if codes[:2] == ["38", "5"] else "dim"
         at = match.end()
     return (*spans, Span(row[at:], role)) if row[at:] else tuple(spans)
 

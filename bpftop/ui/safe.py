@@ -6,6 +6,8 @@ become ``?``: they move the cursor, reorder the line or hang on the neighbour's 
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from rich.cells import set_cell_size
 
 from bpftop import text as foreign
@@ -14,8 +16,12 @@ from bpftop.ui.cells import cell_len
 _LONGEST = 4096
 
 
+@lru_cache(maxsize=512)
 def safe(text: str, cells: int = 200) -> str:
-    """The text with every risky character as ``?`` (the rule is bpftop.text's), cut to at most ``cells`` cells."""
+    """The text with every risky character as ``?`` (the rule is bpftop.text's), cut to at most ``cells`` cells.
+
+    Kept, since names come again with every frame.
+    """
     return cut(foreign.safe(text[:_LONGEST].replace("\t", " ")), cells)
 
 

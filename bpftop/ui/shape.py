@@ -100,9 +100,8 @@ def _axes(coarseness: float) -> list[NDArray[np.float64]]:
     return axes
 
 
-def enclosing(values_ns: NDArray[np.float64]) -> tuple[float, float]:
-    """Limits of a log axis around positive values: from the 1-2-5 series, at least a factor of 4 apart."""
-    low, high = float(values_ns.min()), float(values_ns.max())
+def enclosing(low: float, high: float) -> tuple[float, float]:
+    """Limits of a log axis around two positive values: from the 1-2-5 series, at least a factor of 4 apart."""
     bottom, top = _below(low), _above(high)
     if top / bottom < 4:
         bottom, top = _below(bottom * 0.99), _above(top * 1.01)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Generic, TypeVar
+from functools import lru_cache
+from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +16,12 @@ from bpftop.ui.safe import both_ends, cut
 
 Row = TypeVar("Row")
 GAP = 2
+_MARKS = "▁▂▃▄▅▆▇"
 _LEAST_TEXT = 8
 """Cells that a column of words keeps where not even the most important columns have room."""
 
 
-@dataclass(frozen=True, slots=True)
-class Column(Generic[Row]):
+class Column(NamedTuple, Generic[Row]):
     """One column: its heading, its width and how a cell is written."""
 
     title: str
@@ -41,19 +42,38 @@ class Column(Generic[Row]):
     """Cut in its middle when it is too long: the end of a path or of an address with its port is not lost."""
 
 
-def chosen(columns: Sequence[Column[Row]], width: int, gap: int = GAP) -> list[Column[Row]]:
-    """The columns that fit, the important ones first to stay."""
-    kept = list(columns)
-    while len(kept) > 1 and sum(each.width + gap for each in kept) - gap > width:
-        least = max(kept, key=lambda each: each.rank)
-        if least.rank == 0:
+class Layout(NamedTuple):
+    """Which columns of a table have room, and how wide they are."""
+
+    places: tuple[int, ...]
+    """Of the kept columns in those that were wished for."""
+    sizes: tuple[int, ...]
+    heading: Line
+
+
+def laid_out(columns: Sequence[Column[Row]], width: int, gap: int = GAP) -> Layout:
+    """The important columns stay where not all have room. What is left over goes to those that may grow, the first one
+    first; texts give way to numbers."""
+    return _laid_out(tuple([each[:2] + each[3:6] + each[7:8] for each in columns]), width, gap)
+
+
+@lru_cache(maxsize=64)
+def _laid_out(shapes: tuple[tuple[str, int, bool, int, int, str], ...], width: int, gap: int) -> Layout:
+    columns: dict[int, Column[str]] = {
+        place: Column(title, size, str, left, grow, rank, mark=mark)
+        for place, (title, size, left, grow, rank, mark) in enumerate(shapes)
+    }
+    while len(columns) > 1 and sum(each.width + gap for each in columns.values()) - gap > width:
+        least = max(columns, key=lambda place: columns[place].rank)
+        if columns[least].rank == 0:
             break
-        kept.remove(least)
-    return kept
+        del columns[least]
+    kept = [*columns.values()]
+    sizes = _widths(kept, width, gap)
+    return Layout(tuple(columns), tuple(sizes), _heading(kept, sizes, gap))
 
 
-def widths(columns: Sequence[Column[Row]], width: int, gap: int = GAP) -> list[int]:
-    """Their widths: the room left over goes to those that may grow, the first one first; texts give way to numbers."""
+def _widths(columns: Sequence[Column[str]], width: int, gap: int) -> list[int]:
     spare = width - sum(each.width + gap for each in columns) + gap
     out = []
     for each in columns:
@@ -69,12 +89,12 @@ def widths(columns: Sequence[Column[Row]], width: int, gap: int = GAP) -> list[i
 
 def places(columns: Sequence[Column[Row]], width: int, gap: int = GAP) -> list[tuple[int, str]]:
     """Where each heading ends, with what sorts by it, for the mouse."""
-    kept = chosen(columns, width, gap)
+    layout = laid_out(columns, width, gap)
     ends: list[tuple[int, str]] = []
     at = 0
-    for column, size in zip(kept, widths(kept, width, gap), strict=True):
+    for place, size in zip(layout.places, layout.sizes, strict=True):
         at += size + (gap if ends else 0)
-        ends.append((at, column.sort or column.title))
+        ends.append((at, columns[place].sort or columns[place].title))
     return ends
 
 
@@ -88,12 +108,13 @@ def table(
     gap: int = GAP,
 ) -> list[Line]:
     """Heading and rows; ``cursor`` is the row drawn as chosen."""
-    kept = chosen(columns, width, gap)
-    sizes = widths(kept, width, gap)
-    lines = [_heading(kept, sizes, gap)] if heading else []
+    layout = laid_out(columns, width, gap)
+    kept = [(columns[place], size) for place, size in zip(layout.places, layout.sizes, strict=True)]
+    between = Span(" " * gap)
+    lines = [layout.heading] if heading else []
     for index, row in enumerate(rows):
         fill: Role = "cursor" if index == cursor else ""
-        lines.append(Line(_cells(kept, sizes, row, gap), fill))
+        lines.append(Line(_cells(kept, row, between), fill))
     return lines
 
 
@@ -112,31 +133,31 @@ def _heading(columns: Sequence[Column[Row]], sizes: Sequence[int], gap: int) -> 
     return Line(tuple(spans))
 
 
-def _cells(columns: Sequence[Column[Row]], sizes: Sequence[int], row: Row, gap: int) -> tuple[Span, ...]:
+def _cells(columns: Sequence[tuple[Column[Row], int]], row: Row, between: Span) -> tuple[Span, ...]:
     spans: list[Span] = []
-    for index, (column, size) in enumerate(zip(columns, sizes, strict=True)):
-        if index:
-            spans.append(Span(" " * gap))
+    for column, size in columns:
+        if spans:
+            spans.append(between)
         if column.draw is not None:
             spans += column.draw(row, size)
             continue
         cell = column.cell(row)
-        span = cell if isinstance(cell, Span) else Span(cell)
+        text, role = (cell.text, cell.role) if isinstance(cell, Span) else (cell, "")
         if column.ends:
-            span = Span(both_ends(span.text, size), span.role)
-        spans.append(_aligned(span, size, column.left))
+            text = both_ends(text, size)
+        room = size - (len(text) if text.isascii() else cell_len(text))
+        if room < 0:
+            spans.append(Span(_shorter(text, size, column.left), role))
+        else:
+            spans.append(Span(text + " " * room if column.left else " " * room + text, role))
     return tuple(spans)
 
 
-def _aligned(span: Span, size: int, left: bool) -> Span:
+def _shorter(text: str, size: int, left: bool) -> str:
     """A number that does not fit is never cut (a wrong number): it is replaced by an ellipsis."""
-    taken = cell_len(span.text)
-    if taken <= size:
-        blank = " " * (size - taken)
-        return Span(span.text + blank if left else blank + span.text, span.role)
     if left:
-        return Span(pad(span.text, size, left=True), span.role)
-    return Span(pad("…", size), span.role) if span.text[:1].isdigit() else Span(cut(span.text, size), span.role)
+        return pad(text, size, left=True)
+    return pad("…", size) if text[:1].isdigit() else cut(text, size)
 
 
 def sparkline(values: NDArray[np.float64], width: int, level: float | None = None) -> str:
@@ -145,18 +166,15 @@ def sparkline(values: NDArray[np.float64], width: int, level: float | None = Non
     ``level``: what is usual. The scale begins there at the latest, so that values which are all far above it do not
     look like calm ones.
     """
-    recent = values[-width:]
-    usable = np.isfinite(recent) & (recent > 0)
-    if not usable.any():
+    logs = [math.log10(each) if 0 < each < math.inf else None for each in values[-width:].tolist()]
+    known = [each for each in logs if each is not None]
+    if not known:
         return " " * width
-    logs = np.log10(np.where(usable, recent, 1.0))
-    low = float(logs[usable].min())
+    low = min(known)
     if level:
-        low = min(low, float(np.log10(level)))
-    scale = max(float(logs[usable].max()) - low, 0.3)
-    marks = "▁▂▃▄▅▆▇"
-    heights = np.minimum((logs - low) / scale * 6.99, 6).astype(np.int64)
-    cells = [marks[height] if good else " " for height, good in zip(heights.tolist(), usable.tolist(), strict=True)]
+        low = min(low, math.log10(level))
+    scale = max(max(known) - low, 0.3)
+    cells = [" " if each is None else _MARKS[min(int((each - low) / scale * 6.99), 6)] for each in logs]
     return "".join(cells).rjust(width)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from bpftop import units
 from bpftop.anyscript import figures, keys
@@ -212,7 +211,7 @@ def table_lines(view: MapView, look: Look, place: Place, width: int, height: int
     titles = sorts(view, rows)
     arrow = "▲" if place.reversed else "▼"
     marked = [
-        replace(each, mark=arrow) if each.title == titles[place.sort][0] else each for each in columns(view, rows)
+        each._replace(mark=arrow) if each.title == titles[place.sort][0] else each for each in columns(view, rows)
     ]
     lines = table(marked, visible, width, cursor=place.cursor - place.top)
     if len(rows) > len(visible):

@@ -162,7 +162,7 @@ class Clients(ListPane[ClientRow], MeasurePane):
         rows = self.rows(view)
         total, slow = self._totals
         columns = client_columns(total, self._longest(rows))
-        columns[0] = replace(columns[0], title=_TITLES[self.group], sort="Client")
+        columns[0] = columns[0]._replace(title=_TITLES[self.group], sort="Client")
         columns[-1] = Column("Slow", 6, lambda row: words.share((row.slow or 0) / slow))
         if self._cell is not None:
             cell = self._cell

@@ -26,10 +26,11 @@ from bpftop.ui.drilllists import (
 from bpftop.ui.filters import Filter, Filterable, parse
 from bpftop.ui.heat import AXIS, grid, heading, make_map, times
 from bpftop.ui.histogram import histogram
+from bpftop.ui.kinds import kinds, of_kind
 from bpftop.ui.paint import EMPTY, Line, Span, beside, ends, fit, line
 from bpftop.ui.panes.base import Pane
 from bpftop.ui.panes.latency import look_of
-from bpftop.ui.panes.slow import kinds, of_kind, slow_columns
+from bpftop.ui.panes.slow import slow_columns
 from bpftop.ui.safe import safe
 from bpftop.ui.subject import NETWORK, Subject
 from bpftop.ui.table import Column, row_words, table

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from operator import attrgetter
 from typing import ClassVar, Generic, TypeVar
@@ -173,7 +172,7 @@ class ListPane(Pane, Filterable, Generic[Row]):
         self.prepare(view, visible)
         by = self.SORTS[self.sort]
         columns = [
-            replace(each, mark=arrow) if by == (each.sort or each.title) else each for each in self.columns(view)
+            each._replace(mark=arrow) if by == (each.sort or each.title) else each for each in self.columns(view)
         ]
         self._headings = self.size.height - height + len(above), places(columns, width)
         lines = table(columns, visible, width, cursor=self.cursor - self.top)

@@ -11,10 +11,11 @@ from bpftop.model import MeasureSnapshot
 from bpftop.stats.findings import Verdict
 from bpftop.stats.stages import READ
 from bpftop.ui import breakdown, overview
+from bpftop.ui.kinds import kinds, of_kind
 from bpftop.ui.overview import chart
 from bpftop.ui.paint import EMPTY, Line, Span, beside, line
 from bpftop.ui.panes.base import MeasurePane
-from bpftop.ui.panes.slow import kinds, of_kind, slow_columns
+from bpftop.ui.panes.slow import slow_columns
 from bpftop.ui.plot import MIN_HEIGHT
 from bpftop.ui.table import table
 from bpftop.ui.verdict import Judge, evidence_lines, verdict_lines
@@ -65,6 +66,7 @@ class Overview(MeasurePane):
         self.chosen = ""
         """The key of the chosen clause; another one is taken when it is not said any more."""
         self.judge = Judge()
+        self._said: tuple[tuple[Verdict, str, int] | None, list[Line]] = None, []
 
     def action_maximise(self) -> None:
         """The chart alone, or all again."""
@@ -94,15 +96,22 @@ class Overview(MeasurePane):
             keys = [each.key for each in self.verdict.clauses]
             self.chosen = self.chosen if self.chosen in keys else keys[0] if keys else ""
 
+    def _answer(self, width: int) -> list[Line]:
+        """The verdict and what the chosen clause rests on; made once, as long as they say the same."""
+        made_of = self.verdict, self.chosen, width
+        if self._said[0] != made_of:
+            lines = verdict_lines(self.verdict, self.chosen, width)
+            found = next((each for each in self.verdict.clauses if each.key == self.chosen), None)
+            self._said = made_of, [*lines, *(evidence_lines(found, width) if found else ())]
+        return [*self._said[1]]
+
     def draw(self, view: View, width: int, height: int) -> list[Line]:
         """Top down, the most important first; what has no room is left out whole."""
         shown = view.shown
         if shown is None:
             return []
         self._judge(view)
-        lines = verdict_lines(self.verdict, self.chosen, width)
-        found = next((each for each in self.verdict.clauses if each.key == self.chosen), None)
-        lines += evidence_lines(found, width) if found else []
+        lines = self._answer(width)
         if self.maximised:
             return [*lines, EMPTY, *chart(shown, view, width, height - len(lines) - 1, large=True)]
         lines += [] if height <= _LOW and len(lines) > 3 else [EMPTY]

@@ -15,10 +15,11 @@ from bpftop.model import ClientRow, Measure, MeasureSnapshot, ScriptStatus, Slow
 from bpftop.stats.routes import route_of
 from bpftop.ui import words
 from bpftop.ui.histogram import histogram
+from bpftop.ui.kinds import REQUEST, of_kind
 from bpftop.ui.paint import EMPTY, Line, Role, Span, beside, joined, line, wrapped
 from bpftop.ui.panes.latency import look_of
 from bpftop.ui.panes.lists import ListPane, by_figure, by_name
-from bpftop.ui.panes.slow import REQUEST, of_kind, slow_columns
+from bpftop.ui.panes.slow import slow_columns
 from bpftop.ui.panes.startable import Startable
 from bpftop.ui.safe import safe
 from bpftop.ui.subject import Subject

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from bpftop.model import Snapshot
+from bpftop.ui.kinds import of_kind
 from bpftop.ui.paint import EMPTY, Line, Span, line
-from bpftop.ui.panes.slow import of_kind, slow_columns
+from bpftop.ui.panes.slow import slow_columns
 from bpftop.ui.safe import safe
 from bpftop.ui.table import table
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import ClassVar
 
 import numpy as np
@@ -11,7 +12,8 @@ from numpy.typing import NDArray
 from textual.binding import Binding, BindingType
 
 from bpftop import units
-from bpftop.model import SlowRequest, Snapshot
+from bpftop.model import SlowRequest
+from bpftop.ui.kinds import kinds, of_kind
 from bpftop.ui.paint import EMPTY, Line, Role, Span, fit, line, pad, wrapped
 from bpftop.ui.panes.lists import ListPane, by_name
 from bpftop.ui.pin import box_words, when
@@ -20,23 +22,11 @@ from bpftop.ui.subject import Subject, subject_of
 from bpftop.ui.table import Column
 from bpftop.ui.view import Box, View
 
-REQUEST = "request"
-"""The kind of event that comes first."""
 ROUTE, STATUS = "route", "status"
 """What the script ``http`` tells of a request."""
 
 
-def kinds(snapshot: Snapshot) -> list[str]:
-    """Which kinds of events there are: a connection of an hour is no slow request, so they are not ranked together."""
-    found = dict.fromkeys(each.event for each in snapshot.slow)
-    return sorted(found, key=lambda name: name != REQUEST)
-
-
-def of_kind(snapshot: Snapshot, kind: str) -> list[SlowRequest]:
-    """The events of one kind, slowest first."""
-    return [each for each in snapshot.slow if each.event == kind]
-
-
+@lru_cache(maxsize=256)
 def time_of_day(unix_ns: int) -> str:
     """Local time with milliseconds, as logs have it."""
     return datetime.fromtimestamp(unix_ns / 1e9).strftime("%H:%M:%S.%f")[:12]
@@ -44,21 +34,26 @@ def time_of_day(unix_ns: int) -> str:
 
 def slow_columns(rows: Sequence[SlowRequest], *, client: bool = True) -> list[Column[SlowRequest]]:
     """Time, latency, client, and whatever words and numbers the stream carries."""
-    longest = max((len(row.client) for row in rows[:200]), default=15)
+    longest = max([len(row.client) for row in rows[:200]], default=15)
+    grow = max(min(longest, 39) - 15, 0)
+    texts = dict.fromkeys(name for row in rows[:200] for name in row.texts)
+    names = dict.fromkeys(name for row in rows[:200] for name in row.fields)
+    return [*_slow_columns(grow if client else -1, tuple(texts), tuple(names))]
+
+
+@lru_cache(maxsize=16)
+def _slow_columns(grow: int, texts: tuple[str, ...], names: tuple[str, ...]) -> tuple[Column[SlowRequest], ...]:
     columns: list[Column[SlowRequest]] = [
         Column("Time", 12, lambda row: time_of_day(row.unix_ns), left=True),
         Column("Latency", 8, lambda row: Span(units.duration(row.latency_ns), "p99")),
     ]
-    if client:
-        grow = max(min(longest, 39) - 15, 0)
+    if grow >= 0:
         columns.append(Column("Client", 15, lambda row: safe(row.client, 64), left=True, grow=grow, ends=True))
-    texts = list(dict.fromkeys(name for row in rows[:200] for name in row.texts))
     columns += [_text_column(name) for name in texts]
-    names = dict.fromkeys(name for row in rows[:200] for name in row.fields)
     shown = [name for name in names if name != STATUS or ROUTE not in texts]
     for rank, name in enumerate(shown, 1):
         columns.append(_number_column(name, rank))
-    return columns
+    return tuple(columns)
 
 
 def _text_column(name: str) -> Column[SlowRequest]:
