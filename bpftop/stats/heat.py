@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +10,6 @@ from numpy.typing import NDArray
 
 from bpftop.model import Counts, Histogram, History
 from bpftop.stats import buckets
-from bpftop.stats.quantiles import histogram
 
 PAUSE_S = 2.5
 """A slice is a second; a longer one than this says that bpftrace stood still."""
@@ -22,33 +22,37 @@ class Columns:
     starts_unix_ns: Counts
     """When each column begins; shape (columns,)."""
     length_ns: int
+    used: Counts
+    """The buckets that any column has something in, ascending; shape (used,)."""
     counts: Counts
-    """Shape (columns, buckets)."""
+    """Shape (columns, used)."""
     untold: NDArray[np.bool_]
     """Columns inside a pause of bpftrace: what they counted is in the column that ends it; shape (columns,)."""
 
     def total(self) -> Histogram:
         """All columns together."""
-        return histogram(self.counts.sum(axis=0))
+        counts = self.counts.sum(axis=0)
+        used = self.used[counts > 0]
+        return Histogram(buckets.lower_edge(used), buckets.upper_edge(used), counts[counts > 0])
 
     def rows(self, edges_ns: NDArray[np.float64]) -> Counts:
         """The counts merged to rows: row i has the buckets whose middle is in [edges_ns[i], edges_ns[i + 1]).
 
         Values outside go to the first or last row. Shape (columns, rows).
         """
-        middles = np.maximum(buckets.middle(np.arange(buckets.BUCKETS)), 1)
+        middles = np.maximum(buckets.middle(self.used), 1)
         row = np.clip(np.searchsorted(edges_ns, middles, side="right") - 1, 0, len(edges_ns) - 2)
         out = np.zeros((len(self.counts), len(edges_ns) - 1), np.int64)
-        column, bucket = np.nonzero(self.counts)
-        np.add.at(out, (column, row[bucket]), self.counts[column, bucket])
+        filled, starts = np.unique(row, return_index=True)
+        if len(starts):
+            out[:, filled] = np.add.reduceat(self.counts, starts, axis=1)
         return out
 
     def quantiles(self, *qs: float) -> list[NDArray[np.float64]]:
         """These quantiles of each column (nearest rank, ns); NaN where nothing was. Each of shape (columns,)."""
-        used = np.flatnonzero(self.counts.any(axis=0))
-        running = np.cumsum(self.counts[:, used], axis=1)
-        n = running[:, -1] if len(used) else np.zeros(len(running), np.int64)
-        middles = buckets.middle(np.append(used, buckets.BUCKETS - 1)).astype(np.float64)
+        running = np.cumsum(self.counts, axis=1)
+        n = running[:, -1] if len(self.used) else np.zeros(len(running), np.int64)
+        middles = buckets.middle(np.append(self.used, buckets.BUCKETS - 1)).astype(np.float64)
         found = []
         for q in qs:
             rank = np.maximum(np.ceil(q * n * (1 - 1e-12)), 1)
@@ -66,18 +70,43 @@ def columns(history: History, measure: str, length_s: float, now_unix_ns: int, m
     step = step_s * 10**9
     last = now_unix_ns // step
     count = max(1, min(most, -(-int(length_s) // step_s)))
-    dense = np.zeros((count, buckets.BUCKETS), np.int64)
     starts = (np.arange(count) + (last - count + 1)) * step
     untold = np.zeros(count, np.bool_)
     for end_ns, span_s in zip(history.unix_ns, history.spans_s, strict=False):
         if span_s > PAUSE_S:
             untold |= (starts >= end_ns - span_s * 1e9) & (starts + step <= end_ns - 500_000_000)
-    if measure in history.measures:
-        base = history.measures.index(measure) * buckets.BUCKETS
-        for end_ns, (index, counts) in zip(history.unix_ns, history.pieces, strict=True):
-            # A tick reports the second that it ends.
-            column = (end_ns - 500_000_000) // step - (last - count + 1)
-            if 0 <= column < count:
-                low, high = np.searchsorted(index, (base, base + buckets.BUCKETS))
-                dense[column, index[low:high] - base] += counts[low:high]
-    return Columns(starts, step, dense, untold)
+    used, counts = _dense(_pieces(history, measure, step, last - count + 1, count), count)
+    return Columns(starts, step, used, counts, untold)
+
+
+_Piece = tuple[int, NDArray[np.int64], Counts]
+"""What a column gets: its place, buckets, and how many fell in each."""
+
+
+def _pieces(history: History, measure: str, step: int, first: int, count: int) -> list[_Piece]:
+    """The seconds of the history in ``count`` columns, of which ``first`` is the oldest."""
+    if measure not in history.measures:
+        return []
+    base = history.measures.index(measure) * buckets.BUCKETS
+    ends = np.array((base, base + buckets.BUCKETS))
+    found = []
+    for end_ns, (index, counts) in zip(history.unix_ns, history.pieces, strict=True):
+        column = (end_ns - 500_000_000) // step - first  # a tick reports the second that it ends
+        if 0 <= column < count:
+            low, high = index.searchsorted(ends).tolist()
+            if low < high:
+                found.append((column, index[low:high] - base, counts[low:high]))
+    return found
+
+
+def _dense(pieces: Sequence[_Piece], count: int) -> tuple[Counts, Counts]:
+    """The buckets that are used, and their counts in each of ``count`` columns."""
+    seen = np.zeros(buckets.BUCKETS, np.bool_)
+    for _, index, _ in pieces:
+        seen[index] = True
+    used = np.flatnonzero(seen)
+    place = np.cumsum(seen) - 1
+    dense = np.zeros((count, len(used)), np.int64)
+    for column, index, counts in pieces:
+        dense[column, place[index]] += counts
+    return used, dense

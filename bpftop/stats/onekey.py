@@ -168,26 +168,45 @@ def _key_trend(history: History, position: int, snapshot: Snapshot) -> Trend:
     return Trend(np.maximum(ages, 0.0), rates, p50, p99)
 
 
-def recent_p99(history: History, measure: str, codes: Sequence[int], seconds: int) -> NDArray[np.float64]:
-    """The p99 (ns, within 3 %) of each key in each of the last seconds, oldest first; NaN where it had none.
+class RecentP99:
+    """The p99 (ns, within 3 %) of keys in single seconds; what is known of a second is not asked for again."""
 
-    Shape (keys, seconds).
-    """
-    out = np.full((len(codes), seconds), np.nan)
-    if measure not in history.measures or not len(codes):
+    def __init__(self) -> None:
+        self._measure = ""
+        self._known: dict[int, tuple[Keyed, dict[int, float]]] = {}
+        """By the identity of a second's counts: these counts, and p99 by key."""
+
+    def __call__(self, history: History, measure: str, codes: Sequence[int], seconds: int) -> NDArray[np.float64]:
+        """Of each key in each of the last seconds, oldest first; NaN where it had none. Shape (keys, seconds)."""
+        out = np.full((len(codes), seconds), np.nan)
+        if measure not in history.measures or not len(codes):
+            return out
+        if measure != self._measure:
+            self._measure, self._known = measure, {}
+        recent = history.keyed_pieces[-seconds:]
+        self._known = {id(each): self._known.get(id(each), (each, {})) for each in recent}
+        position = history.measures.index(measure)
+        for piece, known in self._known.values():
+            unknown = [code for code in codes if code not in known]
+            if unknown:
+                known.update(zip(unknown, _p99_of(piece, position, unknown), strict=True))
+        seen = [self._known[id(each)][1] for each in recent]
+        if seen:
+            out[:, -len(seen) :] = [[known[code] for known in seen] for code in codes]
         return out
-    first = history.measures.index(measure) + 1 << wire.CLIENT_MEASURE_SHIFT
-    lows = (np.array(codes, np.uint64) << _SHIFT) + np.uint64(first)
-    recent = history.keyed_pieces[-seconds:]
-    for column, piece in enumerate(recent, seconds - len(recent)):
-        low, high = (
-            np.searchsorted(piece.keys, each) for each in (lows, lows + np.uint64(1 << wire.CLIENT_MEASURE_SHIFT))
-        )
-        there = np.flatnonzero(high > low)
-        if not len(there):
-            continue
+
+
+def _p99_of(piece: Keyed, position: int, codes: Sequence[int]) -> list[float]:
+    """The p99 of each key in one second."""
+    out = np.full(len(codes), np.nan)
+    lows = (np.array(codes, np.uint64) << _SHIFT) + np.uint64(position + 1 << wire.CLIENT_MEASURE_SHIFT)
+    highs = lows + np.uint64(1 << wire.CLIENT_MEASURE_SHIFT)
+    low, high = np.searchsorted(piece.keys, lows), np.searchsorted(piece.keys, highs)
+    there = np.flatnonzero(high > low)
+    if len(there):
         at = np.concatenate([np.arange(low[i], high[i]) for i in there])
         starts = np.concatenate([[0], np.cumsum(high[there] - low[there])[:-1]]).astype(np.intp)
         place = grouped_ranks(piece.counts[at], starts, 0.99)
-        out[there, column] = buckets.client_middle(bucket_of_key(piece.keys[at])[place])
-    return out
+        out[there] = buckets.client_middle(bucket_of_key(piece.keys[at])[place])
+    found: list[float] = out.tolist()
+    return found

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from codecs import charmap_decode
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -117,21 +121,47 @@ def levels(counts: Counts) -> NDArray[np.int64]:
 
 def grid(drawn: Map, at: tuple[int, int] | None, marked: Box | None) -> list[Line]:
     """The rows of the map, the slowest first; ``at`` is the cell of the cursor, ``marked`` is outlined."""
-    spans = _spans()
-    looks = np.repeat(_looks(drawn, at, marked), np.diff(drawn.starts()), axis=0)
-    turns = np.ones(looks.shape, np.bool_)
-    turns[1:] = looks[1:] != looks[:-1]
+    drawing = _drawing(Canvas.ascii, Canvas.glyphs)
+    looks = np.repeat(_looks(drawn, at, marked).astype(np.uint8), np.diff(drawn.starts()), axis=0)
+    width, height = looks.shape
+    cells = looks[:, ::-1].tobytes("F")
+    text, inks = charmap_decode(cells, "strict", drawing.text)[0], cells.translate(drawing.inks)
     lines = []
-    for row in range(looks.shape[1] - 1, -1, -1):
-        label = pad(round_duration(drawn.axis.edges_ns[row]), AXIS)
-        begins = np.flatnonzero(turns[:, row])
-        sizes = np.diff(begins, append=len(looks)).tolist()
-        here = [Span(label + (" │" if at is None or at[1] != row else " ┤"), "dim")]
-        for look, size in zip(looks[begins, row].tolist(), sizes, strict=True):
-            text, role, fill = spans[look]
-            here.append(Span(text * size, role, fill))
-        lines.append(Line(tuple(_merged(here))))
+    for row, begin in enumerate(range(0, width * height, width)):
+        edge = height - 1 - row
+        label = pad(round_duration(drawn.axis.edges_ns[edge]), AXIS) + (" │" if at is None or at[1] != edge else " ┤")
+        spans = [Span(label, "dim")]
+        for start, end in [each.span() for each in _STRETCH.finditer(inks, begin, begin + width)]:
+            ink = drawing.spans[inks[start]]
+            if len(spans) == 1 and ink == _DIM:  # as the label
+                spans = [Span(label + text[start:end], "dim")]
+            else:
+                spans.append(Span(text[start:end], *ink))
+        lines.append(Line(tuple(spans)))
     return lines
+
+
+_STRETCH = re.compile(rb"(.)\1*", re.DOTALL)
+"""Cells of one ink."""
+_DIM: tuple[Role, Role] = "dim", ""
+
+
+class _Drawing(NamedTuple):
+    """How the looks of cells are drawn: each one's character, its ink, and role and fill of each ink."""
+
+    text: str
+    inks: bytes
+    spans: list[tuple[Role, Role]]
+
+
+@lru_cache(maxsize=4)
+def _drawing(ascii_only: bool, glyphs: bool) -> _Drawing:
+    """Of every shade with nothing on it, then with each thing that may lie on it. The arguments are those of Canvas."""
+    bare = [_cell(level) for level in range(len(RAMP) + 1)]
+    looks = bare + [Span(text, role, cell.fill) for text, role in _ON_TOP for cell in bare]
+    spans = list(dict.fromkeys((each.role, each.fill) for each in looks))
+    inks = bytes(spans.index((each.role, each.fill)) for each in looks)
+    return _Drawing("".join(each.text for each in looks), inks.ljust(256, b"\0"), spans)
 
 
 _ON_TOP: tuple[tuple[str, Role], ...] = (("?", "dim"), ("─", "p50"), ("━", "p99"), ("▪", "cell"), ("◆", "cell"))
@@ -140,7 +170,7 @@ _UNTOLD, _P50, _P99, _MARKED, _CURSOR = (place * (len(RAMP) + 1) for place in ra
 
 
 def _looks(drawn: Map, at: tuple[int, int] | None, marked: Box | None) -> NDArray[np.int64]:
-    """The place in ``_spans`` of every cell of the map; shape (columns, rows)."""
+    """The place in ``_drawing`` of every cell of the map; shape (columns, rows)."""
     top = np.zeros(drawn.counts.shape, np.int64)
     top[drawn.columns.untold, :1] = _UNTOLD
     for line_of, what in ((drawn.p50, _P50), (drawn.p99, _P99)):
@@ -152,23 +182,6 @@ def _looks(drawn: Map, at: tuple[int, int] | None, marked: Box | None) -> NDArra
     if at is not None:
         top[at] = _CURSOR
     return top + levels(drawn.counts)
-
-
-def _spans() -> list[Span]:
-    """Every shade with nothing on it, then with each thing that may lie on it."""
-    bare = [_cell(level) for level in range(len(RAMP) + 1)]
-    return bare + [Span(text, role, cell.fill) for text, role in _ON_TOP for cell in bare]
-
-
-def _merged(spans: list[Span]) -> list[Span]:
-    """Neighbours of equal looks as one span: a row is some spans instead of a hundred."""
-    out: list[Span] = []
-    for span in spans:
-        if out and out[-1].role == span.role and out[-1].fill == span.fill:
-            out[-1] = Span(out[-1].text + span.text, span.role, span.fill)
-        else:
-            out.append(span)
-    return out
 
 
 def times(drawn: Map) -> Line:

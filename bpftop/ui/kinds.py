@@ -3,13 +3,13 @@ together."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from bpftop.model import SlowRequest, Snapshot
 
 REQUEST = "request"
 """The kind of event that comes first."""
-_made: list[tuple[tuple[SlowRequest, ...], Mapping[str, list[SlowRequest]]]] = []
+_made: list[tuple[Sequence[SlowRequest], Mapping[str, list[SlowRequest]]]] = []
 """Those of the newest snapshot: several parts of a screen ask."""
 
 
@@ -23,7 +23,7 @@ def of_kind(snapshot: Snapshot, kind: str) -> list[SlowRequest]:
     return _by_kind(snapshot.slow).get(kind, [])
 
 
-def _by_kind(events: tuple[SlowRequest, ...]) -> Mapping[str, list[SlowRequest]]:
+def _by_kind(events: Sequence[SlowRequest]) -> Mapping[str, list[SlowRequest]]:
     if _made and _made[0][0] is events:
         return _made[0][1]
     found: dict[str, list[SlowRequest]] = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -92,12 +93,16 @@ def _coarseness(histogram: Histogram) -> float:
 
 def _axes(coarseness: float) -> list[NDArray[np.float64]]:
     """The axes from fine to coarse, each over all decades."""
-    axes = []
-    for series in _SERIES:
-        if 10 ** (1 / len(series)) * 1.1 >= coarseness:
-            axes.append(np.array([value * 10.0**decade for decade in range(_TOP) for value in series]))
-    axes += [10.0 ** np.arange(0, _TOP + 1, step) for step in (2, 3, 7)]
-    return axes
+    fine, coarse = _all_axes()
+    wide = [each for series, each in zip(_SERIES, fine, strict=True) if 10 ** (1 / len(series)) * 1.1 >= coarseness]
+    return wide + coarse
+
+
+@lru_cache(maxsize=1)
+def _all_axes() -> tuple[list[NDArray[np.float64]], list[NDArray[np.float64]]]:
+    """One of each series, and those of some decades only."""
+    fine = [np.array([value * 10.0**decade for decade in range(_TOP) for value in series]) for series in _SERIES]
+    return fine, [np.array([10.0**decade for decade in range(0, _TOP + 1, step)]) for step in (2, 3, 7)]
 
 
 def enclosing(low: float, high: float) -> tuple[float, float]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from bpftop.model import MeasureSnapshot, SlowRequest, Snapshot, State
 from bpftop.stats.clause import Clause
+from bpftop.ui.kinds import REQUEST, of_kind
 from bpftop.ui.options import Position, RecordingState
 
 HEADLINE = "request_latency"
@@ -37,14 +38,29 @@ class Box:
         return _value(event, self.measure) is not None
 
 
+def telling(snapshot: Snapshot, measure: str) -> list[SlowRequest]:
+    """The single events that have a latency of a measure, slowest first."""
+    if measure == "read_queue_latency":
+        return [each for each in snapshot.slow if "read_queue_ns" in each.fields]
+    return of_kind(snapshot, _OWN[measure]) if measure in _OWN else []
+
+
+_OWN: Mapping[str, str] = {
+    "request_latency": REQUEST,
+    "connection_duration": "connection",
+    "route_latency": "http",
+    "upstream_latency": "upstream",
+}
+"""The kind of event that has the latency of a measure."""
+
+
 def _value(event: SlowRequest, measure: str) -> int | None:
     """The latency of the event in terms of a measure; None when the event does not tell."""
     if measure == "read_queue_latency":
         return event.fields.get("read_queue_ns")
-    if measure == "request_latency" and event.event == "request":
-        return event.latency_ns - event.fields.get("read_queue_ns", 0)
-    own = {"connection_duration": "connection", "route_latency": "http", "upstream_latency": "upstream"}
-    return event.latency_ns if own.get(measure) == event.event else None
+    if _OWN.get(measure) != event.event:
+        return None
+    return event.latency_ns - (event.fields.get("read_queue_ns", 0) if event.event == REQUEST else 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,7 +116,9 @@ def test_a_selected_piece_is_outlined_and_the_counts_within_it_are_seen() -> Non
     one = Histogram(np.array([1_000]), np.array([9_000_000]), np.array([1]))
     axis = rows_of(one, 8)
     edges = np.array([10.0**i for i in range(3, 9)])
-    columns = Columns(np.arange(6) * 10**9, 10**9, np.zeros((6, buckets.BUCKETS), np.int64), np.zeros(6, np.bool_))
+    columns = Columns(
+        np.arange(6) * 10**9, 10**9, np.zeros(0, np.int64), np.zeros((6, 0), np.int64), np.zeros(6, np.bool_)
+    )
     drawn = Map(
         columns, replace(axis, edges_ns=edges, counts=np.ones(5, np.int64)), np.ones((6, 5), np.int64), [], [], 6
     )
@@ -169,7 +171,9 @@ def test_a_coarse_axis_of_long_times_counts_every_cell() -> None:
     one = Histogram(np.array([2_000, 5 * 10**9]), np.array([2_001, 5 * 10**9 + 1]), np.array([1, 1]))
     edges = rows_of(one, 8).edges_ns
     assert edges.dtype == np.float64
-    columns = Columns(np.array([0, 10**9]), 10**9, np.zeros((2, buckets.BUCKETS), np.int64), np.zeros(2, np.bool_))
+    columns = Columns(
+        np.array([0, 10**9]), 10**9, np.zeros(0, np.int64), np.zeros((2, 0), np.int64), np.zeros(2, np.bool_)
+    )
     drawn = Map(columns, rows_of(one, 8), np.ones((2, len(edges) - 1), np.int64), [], [], 10)
     assert drawn.count(drawn.piece("x", (0, 0), (1, len(edges) - 2))) == 2 * (len(edges) - 1)
 

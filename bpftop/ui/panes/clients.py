@@ -14,7 +14,7 @@ from textual.binding import Binding, BindingType
 from bpftop.model import ClientRow, History, Measure, MeasureSnapshot
 from bpftop.stats.clients import client_rows
 from bpftop.stats.groups import Networks
-from bpftop.stats.onekey import recent_p99
+from bpftop.stats.onekey import RecentP99
 from bpftop.stats.past import dense_counts, history_of
 from bpftop.ui import words
 from bpftop.ui.clienttable import IN_CELL, client_columns, counted, from_events, per_client, pinned_words, portrait
@@ -65,6 +65,7 @@ class Clients(ListPane[ClientRow], MeasurePane):
         self._history = History()
         self._totals = (1, 1)
         """All observations, and the slow ones."""
+        self._p99 = RecentP99()
         self._trends: dict[str, NDArray[np.float64]] = {}
         self._sort_before: int | None = None
 
@@ -144,7 +145,7 @@ class Clients(ListPane[ClientRow], MeasurePane):
         """The trends of the visible rows."""
         shown = self.subject_measure(view)
         rows = [row for row in visible if row.code]
-        found = recent_p99(self._history, shown.measure.name if shown else "", [row.code for row in rows], TREND_S)
+        found = self._p99(self._history, shown.measure.name if shown else "", [row.code for row in rows], TREND_S)
         self._trends = {row.client: found[i] for i, row in enumerate(rows)}
 
     def subject(self, row: ClientRow, view: View) -> Subject | None:

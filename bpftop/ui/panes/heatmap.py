@@ -20,7 +20,7 @@ from bpftop.ui.panes.slow import ROUTE, slow_columns
 from bpftop.ui.pin import Part, behind, box_words
 from bpftop.ui.safe import safe
 from bpftop.ui.table import table
-from bpftop.ui.view import Box, View
+from bpftop.ui.view import Box, View, telling
 
 _HINTS = (
     "arrows or mouse: what is behind a cell  n: the hottest slow one  Enter or a drag: pin",
@@ -262,8 +262,7 @@ def _listed(what: str, named: Sequence[tuple[str, object]]) -> Line:
 
 def _slowest(view: View, drawn: Map, shown: MeasureSnapshot, width: int, room: int) -> list[Line]:
     """What the keys do, and the slowest single events while no cell is asked for."""
-    everything = Box(shown.measure.name, 0, 0, 0.0, float("inf"))
-    rows = [each for each in view.snapshot.slow if everything.tells(each)]
+    rows = telling(view.snapshot, shown.measure.name)
     lines = [_hint(drawn, width)]
     if not rows or room < 4:
         return lines

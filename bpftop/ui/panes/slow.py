@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
+from itertools import chain
 from typing import ClassVar
 
 import numpy as np
@@ -36,8 +37,8 @@ def slow_columns(rows: Sequence[SlowRequest], *, client: bool = True) -> list[Co
     """Time, latency, client, and whatever words and numbers the stream carries."""
     longest = max([len(row.client) for row in rows[:200]], default=15)
     grow = max(min(longest, 39) - 15, 0)
-    texts = dict.fromkeys(name for row in rows[:200] for name in row.texts)
-    names = dict.fromkeys(name for row in rows[:200] for name in row.fields)
+    texts = dict.fromkeys(chain.from_iterable([row.texts for row in rows[:200]]))
+    names = dict.fromkeys(chain.from_iterable([row.fields for row in rows[:200]]))
     return [*_slow_columns(grow if client else -1, tuple(texts), tuple(names))]
 
 
