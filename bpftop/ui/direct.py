@@ -25,6 +25,8 @@ from bpftop.ui.thrift import Attributes, ThriftyDriver, applied, change, same_bl
 
 _STRETCH = re.compile(rb"\x01(?:\x00{0,4}\x01)*")
 """Cells that differ (1). Up to four that do not are sent again rather than jumped over: a jump takes 4 to 8 bytes."""
+_SAME = re.compile(r"(.)\1*", re.DOTALL)
+"""Cells of one look."""
 _NONE: Attributes = ("", "", "")
 
 
@@ -40,7 +42,7 @@ class Cells(NamedTuple):
 
     text: str
     looks: str
-    """A character for each look (``code_of``)."""
+    """A character for each look (``_codes``)."""
 
 
 _looks: list[Look] = []
@@ -75,8 +77,10 @@ class Pen:
 
     def __init__(self, style: Callable[[Role, Role], Style], colors: ColorSystem) -> None:
         self._style, self._colors = style, colors
-        self._known: dict[str, Attributes] = {}
+        self._known: dict[str, Attributes] = {"": _NONE}
         self._alike: dict[str, bool] = {}
+        self._turns: dict[tuple[str, str], str] = {}
+        """By two looks, what makes one of the other."""
 
     def _attributes(self, code: str) -> Attributes:
         found = self._known.get(code)
@@ -92,22 +96,25 @@ class Pen:
     def rows(self, changed: Iterable[tuple[int, int, Cells, Cells]]) -> str:
         """What turns rows into others: of each where its first cell is (column, row), as it was and as it is to be."""
         out: list[str] = []
-        now = _NONE
+        now = ""
         for x, y, old, new in changed:
+            text, looks = new
             for at, end in self._stretches(old, new):
                 out.append(f"\x1b[{y + 1};{x + at + 1}H")
-                looks = new.looks[at:end]
-                while looks:
-                    rest = looks.lstrip(looks[0])
-                    size = len(looks) - len(rest)
-                    text, wanted = new.text[at : at + size], self._attributes(looks[0])
-                    if wanted is not now and not same_blank(now, wanted, text):
-                        out.append(change(now, wanted))
-                        now = wanted
-                    out.append(text)
-                    looks, at = rest, at + size
-        out.append(change(now, _NONE))
+                for start, stop in [each.span() for each in _SAME.finditer(looks, at, end)]:
+                    look, said = looks[start], text[start:stop]
+                    if look != now and not (said.isspace() and self._same_ground(now, look)):
+                        out.append(self._turn(now, look))
+                        now = look
+                    out.append(said)
+        out.append(self._turn(now, ""))
         return "".join(out)
+
+    def _turn(self, one: str, other: str) -> str:
+        found = self._turns.get((one, other))
+        if found is None:
+            found = self._turns[one, other] = change(self._attributes(one), self._attributes(other))
+        return found
 
     def _stretches(self, old: Cells, new: Cells) -> list[tuple[int, int]]:
         """Where the cells do not look the same; stretches that are close together are one."""
