@@ -73,11 +73,15 @@ def client_code(address: str) -> int:
     ip = ipaddress.ip_address(address)
     if isinstance(ip, ipaddress.IPv6Address):
         if ip.ipv4_mapped is None:
-            high, low = halves(ip)
-            mixed = (high * 0x1E3779B97F4A7C15 ^ low * 0x42B2AE3D27D4EB4F) & (1 << 64) - 1
-            return IPV6_BIT | mixed >> 17
+            return ipv6_code(*halves(ip))
         ip = ip.ipv4_mapped
     return int.from_bytes(ip.packed, sys.byteorder)
+
+
+def ipv6_code(high: int, low: int) -> int:
+    """The code of the IPv6 address whose halves these are."""
+    mixed = ((high ^ high >> 32) * 0x1E3779B97F4A7C15 ^ (low ^ low >> 32) * 0x42B2AE3D27D4EB4F) & (1 << 64) - 1
+    return IPV6_BIT | mixed >> 17
 
 
 @functools.lru_cache(maxsize=4096)

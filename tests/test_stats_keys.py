@@ -112,3 +112,9 @@ def test_a_counter_has_counts_and_no_times() -> None:
     ]
     slow = store.slow(None, 0)[0]
     assert (slow.client, slow.texts, slow.fields) == ("", {"peer": "10.0.0.1:80"}, {"pid": 77})
+
+
+def test_addresses_of_one_site_have_codes_of_their_own() -> None:
+    """Networks and hosts are counted up in the last bytes of each half of an address."""
+    addresses = [f"2001:db8:0:{network:x}::{host:x}" for network in range(100) for host in range(1, 101)]
+    assert len({wire.client_code(each) for each in addresses}) == len(addresses)

@@ -32,6 +32,7 @@ def _assert_books(snapshot: Snapshot) -> None:
 def _assert_parts(snapshot: Snapshot, per_client: dict[str, int]) -> None:
     """One client alone, one network and the kept seconds together have the counts of the generator."""
     row = next(row for row in snapshot.measures["request_latency"].clients if row.client == "::1")
+    assert row.code == wire.client_code("::1"), "Python and the kernel have one rule"
     for subject, expected in (
         (Subject("client", row.client, row.code, "request_latency"), per_client["::1"]),
         (Subject(NETWORK, "127.0.1.0/24", wire.client_code("127.0.1.0"), "request_latency"),

@@ -52,7 +52,8 @@ def client_codes(first: str, count: int) -> Codes:
         numbers = np.arange(count, dtype=np.uint32) + np.uint32(int(address))
         return numbers.astype(">u4").view(np.uint32).astype(np.uint64)
     high, low = ipv6_halves(first, count)
-    mixed = (high * np.uint64(_MULTIPLIER)) ^ (low * np.uint64(0x42B2AE3D27D4EB4F))
+    half = np.uint64(32)
+    mixed = ((high ^ (high >> half)) * np.uint64(_MULTIPLIER)) ^ ((low ^ (low >> half)) * np.uint64(0x42B2AE3D27D4EB4F))
     return np.uint64(wire.IPV6_BIT) + (mixed >> np.uint64(17))
 
 
