@@ -8,10 +8,13 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from numpy.typing import NDArray
 
 from bpftop import wire
 from bpftop.anyscript.store import Log
+from bpftop.model import Keyed
 from bpftop.stats import clients as clients_module
+from bpftop.stats import totals as totals_module
 from bpftop.stats.clients import ClientSeries
 from bpftop.stats.events import EventRing
 from bpftop.stats.series import WINDOWS_S
@@ -131,6 +134,13 @@ SLICES = st.dictionaries(
 )
 
 
+def networks_of(keys: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Three clients each are one network; its code is that of none of them."""
+    return ((keys >> np.uint64(wire.CLIENT_SHIFT)) // np.uint64(3) + np.uint64(100) << np.uint64(wire.CLIENT_SHIFT)) | (
+        keys & np.uint64(LOW)
+    )
+
+
 class TopMachine(RuleBasedStateMachine):
     """Whatever is folded into others: sums are exact, and nobody is said to have more than is true."""
 
@@ -138,8 +148,8 @@ class TopMachine(RuleBasedStateMachine):
         super().__init__()
         self.patch = pytest.MonkeyPatch()
         for name, value in FEW.items():
-            self.patch.setattr(clients_module, name, value)
-        self.series, self.slices = ClientSeries(), []  # type: tuple[ClientSeries, list[Counter[int]]]
+            self.patch.setattr(totals_module if name == "MAX_KEYS" else clients_module, name, value)
+        self.series, self.slices = ClientSeries(networks_of), []  # type: tuple[ClientSeries, list[Counter[int]]]
 
     def teardown(self) -> None:
         self.patch.undo()
@@ -187,10 +197,25 @@ class TopMachine(RuleBasedStateMachine):
         assert +sums == +wanted, "the sum of each measure and bucket is exact"
         assert len({low for low, n in sums.items() if n < 0}) == 0
         assert all(count <= truth[key] for key, count in pairs if count > 0 and key >> wire.CLIENT_SHIFT != wire.OTHERS)
+        self.compare_networks(found, truth)
         if not found.incomplete:
             assert {key: n for key, n in pairs if n} == dict(truth), "nothing was folded: every client is exact"
         if not skip:
             assert len(pairs) <= FEW["MAX_KEYS"]
+
+    def compare_networks(self, found: Keyed, truth: Counter[int]) -> None:
+        """What is known of the others by network, with those kept one by one, is never more than is true."""
+        if found.networks is None:
+            return
+        wanted, sums = (Counter[int]() for _ in range(2))
+        for key, count in truth.items():
+            wanted[int(networks_of(np.array([key], np.uint64))[0])] += count
+        for key, count in zip(found.networks.keys.tolist(), found.networks.counts.tolist(), strict=True):
+            sums[key] += count
+        for key, count in zip(found.keys.tolist(), found.counts.tolist(), strict=True):
+            sums[int(networks_of(np.array([key], np.uint64))[0])] += count
+        own = {key: n for key, n in sums.items() if key >> wire.CLIENT_SHIFT not in (wire.OTHERS, 100)}
+        assert all(n <= wanted[key] for key, n in own.items())
 
 
 TopMachine.TestCase.settings = examples(15, 12)

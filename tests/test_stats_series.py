@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import tracemalloc
 from collections import Counter
 from typing import Any
@@ -16,17 +17,18 @@ from bpftop import wire
 from bpftop.model import Counts, Keyed
 from bpftop.stats import buckets
 from bpftop.stats.clients import (
-    MAX_KEYS,
+    SHOWN,
     SLICE_CLIENTS,
     ClientSeries,
-    KeyedTotals,
     client_rows,
-    fold,
     slow_bucket,
     slow_count,
 )
 from bpftop.stats.distinct import merge
+from bpftop.stats.groups import NetworkKeys, Networks
+from bpftop.stats.keys import KeyNames
 from bpftop.stats.series import KEPT_SLICES, WINDOWS_S, GlobalSeries
+from bpftop.stats.totals import FOR_SLOW, MAX_KEYS, KeyedTotals, folded, staying
 from tests.fuzz.examples import examples
 
 MEASURES = 3
@@ -172,18 +174,103 @@ def test_merging_is_adding(rows: list[tuple[int, int, int, int]]) -> None:
     st.dictionaries(st.tuples(CLIENTS, st.integers(1, 3), st.integers(0, 3)), st.integers(1, 9), min_size=1),
     st.integers(0, 10),
 )
-def test_folding_keeps_every_sum_and_the_most_active(slice_: dict[tuple[int, int, int], int], kept: int) -> None:
+def test_folding_keeps_every_sum_the_slowest_and_the_most_active(
+    slice_: dict[tuple[int, int, int], int], kept: int
+) -> None:
     keys, counts = keys_of(slice_)
-    folded = fold(keys, counts, kept)
-    assert by_low(*folded) == by_low(keys, counts)
+    stay = staying(keys, counts, kept)
+    found = folded(keys, counts, stay)
+    assert by_low(*found) == by_low(keys, counts)
     activity: Counter[int] = Counter()
     for (client, _, _), count in slice_.items():
         activity[client] += count
-    stay = {int(key) >> wire.CLIENT_SHIFT for key in folded[0]} - {wire.OTHERS}
-    assert len(stay) == min(kept, len(activity))
-    gone = set(activity) - stay
-    if stay and gone:
-        assert min(activity[c] for c in stay) >= max(activity[c] for c in gone)
+    stayed = {int(key) >> wire.CLIENT_SHIFT for key in found[0]} - {wire.OTHERS}
+    assert len(stayed) == min(kept, len(activity))
+    gone = set(activity) - stayed
+    most = [client for client in stayed if all(activity[client] >= activity[each] for each in gone)]
+    assert len(most) >= len(stayed) - len(stayed) // FOR_SLOW, "all but the share of the slow ones are the most active"
+
+
+def crowd(clients: int, slow: dict[int, int], count: int = 3) -> tuple[Keys, Counts]:
+    """So many clients (from 1) with ``count`` quick observations each; ``slow``: clients with one, by its bucket."""
+    slices = {(client, 1, 100): count for client in range(1, clients + 1)} | {(c, 1, at): 1 for c, at in slow.items()}
+    return keys_of(slices)
+
+
+def test_a_client_that_is_slow_and_rare_is_kept_among_many_busy_ones() -> None:
+    series = ClientSeries()
+    series.add(*crowd(20_000, {70_000: 400}), False)
+    for second in range(1, 60):
+        series.add(*crowd(20_000, {70_000 + second: 150}), False)
+    whole = counted(60 * 20_000 * 3 + 60)
+    for length in (60, None):
+        rows = client_rows(series.window(length), 1, 60.0, whole, str)
+        slowest = max(rows, key=lambda row: row.max_ns or 0)
+        assert (slowest.client, slowest.count) == ("70000", 1)
+        assert sum(row.count for row in rows) == whole.sum()
+
+
+def test_rows_are_the_busiest_and_the_slowest() -> None:
+    keys, counts = crowd(5000, {6000: 300, 6001: 200})
+    rows = client_rows(Keyed(keys, counts), 1, 1.0, counted(15_002), str)
+    assert len(rows) > SHOWN
+    assert {"6000", "6001"} < {row.client for row in rows}
+    assert rows[-1].client == "others"
+    assert [row.count for row in rows[:-1]] == sorted((row.count for row in rows[:-1]), reverse=True)
+    assert sum(row.count for row in rows) == 15_002
+
+
+@pytest.mark.parametrize("six", [False, True])
+def test_networks_are_exact_for_all_clients_however_many(six: bool) -> None:
+    """3,000 clients of 40 networks a second: more than are kept one by one, also after totals were folded again."""
+    chance = np.random.default_rng(11)
+    names = KeyNames()
+    series = ClientSeries(NetworkKeys(names, {1, 2}))
+    recent: list[Counter[str]] = []
+    for second in range(70):
+        truth: Counter[str] = Counter()
+        codes: list[int] = []
+        for network, host in zip(
+            chance.integers(1, 41, 3000).tolist(), chance.integers(0, 256, 3000).tolist(), strict=True
+        ):
+            text = (
+                f"2001:db8:0:{network:x}::{second % 5 * 256 + host:x}" if six else f"10.{second % 9}.{network}.{host}"
+            )
+            codes.append(wire.client_code(text))
+            truth[f"2001:db8:0:{network:x}::/64" if six else f"10.{second % 9}.{network}.0/24"] += 1
+            if six:
+                names.learn({codes[-1]: wire.halves(ipaddress.IPv6Address(text))}, {})
+        low = np.uint64(1 << wire.CLIENT_MEASURE_SHIFT) + chance.integers(90, 110, 3000).astype(np.uint64)
+        keys = (np.array(codes, np.uint64) << np.uint64(wire.CLIENT_SHIFT)) | low
+        series.add(keys, np.ones(3000, np.int64), False)
+        recent.append(truth)
+        for length in (10, 60, None, 7):
+            if second % 23 == 22:
+                networks = Networks(names)
+                keyed = series.window(length)
+                grouped = networks.grouped(keyed)
+                wanted = sum(recent[-length:] if length else recent, Counter())
+                rows = client_rows(grouped, 1, 1.0, counted(wanted.total()), networks.label)
+                assert {row.client: row.count for row in rows} == wanted
+                assert keyed.incomplete
+                assert not grouped.incomplete
+    past = series.window(10, skip=20)
+    rows = client_rows(Networks(names).grouped(past), 1, 1.0, counted(30_000), str)
+    assert sum(row.count for row in rows) == 30_000
+
+
+def test_what_has_no_known_network_stays_in_others() -> None:
+    names = KeyNames()
+    series = ClientSeries(NetworkKeys(names, {1}))
+    unknown = {(wire.IPV6_BIT | client, 1, 100): 1 for client in range(1, 3001)}
+    syscalls = {(client, 2, 100): 1 for client in range(1, 301)}
+    series.add(*keys_of(unknown | syscalls), False)
+    networks = Networks(names)
+    grouped = networks.grouped(series.window(10))
+    rows = client_rows(grouped, 1, 1.0, counted(3000), networks.label)
+    assert grouped.incomplete
+    assert rows[-1].client == "others"
+    assert sum(row.count for row in rows) == 3000
 
 
 def random_slice(chance: np.random.Generator, clients: Keys, size: int) -> tuple[Keys, Keys]:
@@ -293,11 +380,11 @@ def test_others_hold_what_no_client_accounts_for_and_only_when_something_was_lef
     assert rows_of({(1, 1, 5): 3}, 2, incomplete=True) == [("1", 3)], "never below 0"
 
 
-def test_at_most_a_thousand_rows_and_the_sum_is_everything() -> None:
+def test_rows_have_a_bound_and_the_sum_is_everything() -> None:
     rows = rows_of({(client, 1, 5): client for client in range(1, 1501)}, sum(range(1501)))
     assert [row[1] for row in rows[:1000]] == list(range(1500, 500, -1))
-    assert rows[1000] == ("others", sum(range(501)))
-    assert len(rows) == 1001
+    assert rows[-1] == ("others", sum(range(1501)) - sum(row[1] for row in rows[:-1]))
+    assert len(rows) == 1251
 
 
 @given(

@@ -125,6 +125,10 @@ class Keyed:
     counts: Counts
     incomplete: bool = False
     """What some keys had is only in ``others``."""
+    networks: Keyed | None = None
+    """What of ``others`` is known by network (/24, IPv6 /64), under the code of the network's own address."""
+    missing: bool = False
+    """Some counts came without a key: the kernel's map was full."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ from bpftop.model import Accounting
 from bpftop.recording.codec import Damaged
 from bpftop.recording.frames import decode, encode, extra_of
 from bpftop.stats.buckets import BUCKETS
-from bpftop.stats.clients import KeyedTotals
 from bpftop.stats.tick import Named, Slice
+from bpftop.stats.totals import KeyedTotals
 
 
 @dataclass(frozen=True, slots=True)

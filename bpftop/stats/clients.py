@@ -17,85 +17,33 @@ from bpftop.stats.distinct import distinct, merge, starts
 from bpftop.stats.quantiles import grouped_ranks, nearest_rank
 from bpftop.stats.series import KEPT_SLICES, WINDOWS_S
 from bpftop.stats.tick import Keys
+from bpftop.stats.totals import SHIFT, Fold, KeyedTotals, folded, staying
 
 SLICE_CLIENTS = 1024
-"""Clients kept one by one in a slice; the others are the least active ones."""
+"""Clients kept one by one in a slice: the slowest and the most active ones."""
 MAX_SLICE_ENTRIES = 262_144
 """(client, measure, bucket) entries in all kept slices; beyond it those older than the windows are folded."""
 OLD_SLICE_CLIENTS = 64
-MAX_KEYS = 65_536
-"""(client, measure, bucket) entries in a total; beyond it the least active clients are folded."""
+SLICE_NETWORKS = 1024
+"""Networks of the other clients that are told apart in a slice."""
 SHOWN = 1000
+SHOWN_SLOW = 250
+"""Rows of the busiest clients, and of those with the longest observations and the most slow ones."""
 OTHERS = "others"
-_LOW = np.uint64((1 << wire.CLIENT_SHIFT) - 1)
-_SHIFT = np.uint64(wire.CLIENT_SHIFT)
-
-
-class KeyedTotals:
-    """A sum of counts by key, with sorted keys: adding and taking away a slice costs some microseconds."""
-
-    def __init__(self) -> None:
-        self.keys: Keys = np.zeros(0, np.uint64)
-        self.counts: Counts = np.zeros(0, np.int64)
-        self.folded = False
-        """Some clients were folded into others."""
-
-    def add(self, keys: Keys, counts: Counts) -> None:
-        """Add a slice; its keys are sorted and unique."""
-        at, known = self._places(keys)
-        if known.all():
-            self.counts[at] += counts
-            return
-        self.counts[at[known]] += counts[known]
-        self._insert(at[~known], keys[~known], counts[~known])
-        if len(self.keys) > MAX_KEYS:
-            self._purge()
-            if len(self.keys) > MAX_KEYS:
-                self._replace(*fold(self.keys, self.counts, _clients_that_fit(self.keys, self.counts)))
-                self.folded = True
-
-    def subtract(self, keys: Keys, counts: Counts) -> None:
-        """Take an earlier slice away; what was folded meanwhile is taken from others."""
-        at, known = self._places(keys)
-        if known.all():
-            self.counts[at] -= counts
-        else:
-            self.counts[at[known]] -= counts[known]
-            self._replace(*merge(np.append(self.keys, keys[~known] & _LOW), np.append(self.counts, -counts[~known])))
-        if len(self.keys) > 64 and np.count_nonzero(self.counts) < len(self.counts) // 2:
-            self._purge()
-
-    def _places(self, keys: Keys) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
-        """Where each key is or belongs, and which are there."""
-        at = self.keys.searchsorted(keys)
-        if not len(self.keys):
-            return at, np.zeros(len(keys), np.bool_)
-        return at, self.keys.take(at, mode="clip") == keys
-
-    def _insert(self, at: NDArray[np.intp], keys: Keys, counts: Counts) -> None:
-        """Put new keys in front of these places, both ascending."""
-        places = at + np.arange(len(at))
-        old = np.ones(len(self.keys) + len(keys), np.bool_)
-        old[places] = False
-        more_keys, more_counts = np.empty(len(old), np.uint64), np.empty(len(old), np.int64)
-        more_keys[places], more_counts[places] = keys, counts
-        more_keys[old], more_counts[old] = self.keys, self.counts
-        self._replace(more_keys, more_counts)
-
-    def _purge(self) -> None:
-        kept = self.counts != 0
-        self._replace(self.keys[kept], self.counts[kept])
-
-    def _replace(self, keys: Keys, counts: Counts) -> None:
-        self.keys, self.counts = keys, counts
 
 
 class ClientSeries:
-    """The clients' counts: slices in, windows out."""
+    """The clients' counts: slices in, windows out.
 
-    def __init__(self) -> None:
-        self.total = KeyedTotals()
-        self._windows = {length: KeyedTotals() for length in WINDOWS_S}
+    ``networks``: as for KeyedTotals.
+    """
+
+    def __init__(self, networks: Fold | None = None) -> None:
+        self._networks = networks
+        self.total = KeyedTotals(networks)
+        self._missing = False
+        """The kernel's map was full once."""
+        self._windows = {length: KeyedTotals(networks) for length in WINDOWS_S}
         self._slices: deque[Keyed] = deque(maxlen=KEPT_SLICES)
         self._entries = 0
         """Of all kept slices together."""
@@ -108,34 +56,43 @@ class ClientSeries:
         Returns what is kept of it: sorted unique keys, their counts, and whether some clients are only in others.
         """
         self._told.clear()
-        keys, counts = merge(keys, counts)
-        if len(keys) > SLICE_CLIENTS < len(starts(keys >> _SHIFT)):
-            keys, counts = fold(keys, counts, SLICE_CLIENTS)
-            overflowed = True
+        new = self._slice(*merge(keys, counts), overflowed)
         if len(self._slices) == KEPT_SLICES:
-            self._entries -= len(self._slices[0].keys)
-        self._slices.append(Keyed(keys, counts, overflowed))
-        self._entries += len(keys)
+            self._entries -= _entries(self._slices[0])
+        self._slices.append(new)
+        self._entries += _entries(new)
         self._fold_old()
-        self.total.add(keys, counts)
-        self.total.folded |= overflowed
+        self.total.add_slice(new)
+        self.total.folded |= new.incomplete
+        self._missing |= overflowed
         for length, window in self._windows.items():
-            window.add(keys, counts)
+            window.add_slice(new)
             if len(self._slices) > length:
-                old = self._slices[-1 - length]
-                window.subtract(old.keys, old.counts)
-        return keys, counts, overflowed
+                window.subtract_slice(self._slices[-1 - length])
+        return new.keys, new.counts, new.incomplete
+
+    def _slice(self, keys: Keys, counts: Counts, overflowed: bool) -> Keyed:
+        if len(keys) <= SLICE_CLIENTS or len(starts(keys >> SHIFT)) <= SLICE_CLIENTS:
+            return Keyed(keys, counts, overflowed, missing=overflowed)
+        stay = staying(keys, counts, SLICE_CLIENTS)
+        rest = None
+        if self._networks is not None:
+            rest_keys, rest_counts = merge(self._networks(keys[~stay]), counts[~stay])
+            wide = staying(rest_keys, rest_counts, SLICE_NETWORKS)
+            rest = Keyed(*folded(rest_keys, rest_counts, wide))
+        return Keyed(*folded(keys, counts, stay), True, rest, overflowed)
 
     def add_earlier(self, keys: Keys, counts: Counts, folded: bool) -> None:
         """Take counts from before all slices, sorted and unique: they are in the total only."""
         self._told.clear()
         self.total.add(keys, counts)
         self.total.folded |= folded
+        self._missing |= folded
 
     def used(self) -> list[int]:
         """The codes of all clients (or other keys) in any total."""
         kept = (self.total, *self._windows.values())
-        return list(distinct(np.concatenate([totals.keys >> _SHIFT for totals in kept]))[0].tolist())
+        return list(distinct(np.concatenate([totals.keys >> SHIFT for totals in kept]))[0].tolist())
 
     def window(self, length_s: float | None, skip: int = 0) -> Keyed:
         """The totals of a window, which later slices do not change; incomplete: some clients are only in ``others``.
@@ -153,10 +110,10 @@ class ClientSeries:
             return self._until(end)
         begin = max(0, end - slices)
         if slices in self._windows and end == len(self._slices):
-            window = self._windows[slices]
-            incomplete = window.folded or any(each.incomplete for each in islice(self._slices, begin, end))
-            return Keyed(window.keys, window.counts.copy(), incomplete)
-        return together(islice(self._slices, begin, end))
+            inside = tuple(islice(self._slices, begin, end))
+            incomplete, missing = any(each.incomplete for each in inside), any(each.missing for each in inside)
+            return self._windows[slices].keyed(incomplete, missing)
+        return together(islice(self._slices, begin, end), self._networks)
 
     def slices(self, skip: int = 0) -> tuple[Keyed, ...]:
         """Every kept slice but the ``skip`` newest, oldest first."""
@@ -164,49 +121,34 @@ class ClientSeries:
 
     def _until(self, end: int) -> Keyed:
         """Everything but the slices from ``end`` on."""
-        before = KeyedTotals()
-        before.keys, before.counts, before.folded = self.total.keys, self.total.counts.copy(), self.total.folded
+        before = self.total.copy()
         for each in islice(self._slices, end, None):
-            before.subtract(each.keys, each.counts)
-        return Keyed(before.keys, before.counts, before.folded)
+            before.subtract_slice(each)
+        return before.keyed(False, self._missing)
 
     def _fold_old(self) -> None:
         """A slice that no running total needs any more keeps fewer clients, when many are kept in all."""
         place = len(self._slices) - max(WINDOWS_S) - 2
         if self._entries > MAX_SLICE_ENTRIES and place >= 0:
             old = self._slices[place]
-            keys, counts = fold(old.keys, old.counts, OLD_SLICE_CLIENTS)
-            self._entries += len(keys) - len(old.keys)
-            self._slices[place] = Keyed(keys, counts, old.incomplete or len(keys) < len(old.keys))
+            keys, counts = folded(old.keys, old.counts, staying(old.keys, old.counts, OLD_SLICE_CLIENTS))
+            fewer = Keyed(keys, counts, old.incomplete or len(keys) < len(old.keys), missing=old.missing)
+            self._entries += _entries(fewer) - _entries(old)
+            self._slices[place] = fewer
 
 
-def together(slices: Iterable[Keyed]) -> Keyed:
+def _entries(each: Keyed) -> int:
+    return len(each.keys) + (len(each.networks.keys) if each.networks is not None else 0)
+
+
+def together(slices: Iterable[Keyed], networks: Fold | None = None) -> Keyed:
     """Slices as one."""
-    total, incomplete = KeyedTotals(), False
+    total, incomplete, missing = KeyedTotals(networks), False, False
     for each in slices:
-        total.add(each.keys, each.counts)
+        total.add_slice(each)
         incomplete |= each.incomplete
-    return Keyed(total.keys, total.counts, incomplete or total.folded)
-
-
-def fold(keys: Keys, counts: Counts, kept: int) -> tuple[Keys, Counts]:
-    """Move all but the ``kept`` most active clients to ``others``; the sum per measure and bucket stays."""
-    clients = keys >> _SHIFT
-    unique, inverse = distinct(clients)
-    activity = np.zeros(len(unique), np.int64)
-    np.add.at(activity, inverse, counts)
-    small = np.ones(len(unique), np.bool_)
-    if kept:
-        small[np.argpartition(activity, -min(kept, len(unique)))[-kept:]] = False
-    return merge(np.where(small[inverse], keys & _LOW, keys), counts)
-
-
-def _clients_that_fit(keys: Keys, counts: Counts) -> int:
-    """How many of the most active clients leave half of the room free; ``keys`` are sorted."""
-    begins = starts(keys >> _SHIFT)
-    entries = np.diff(np.append(begins, len(keys)))
-    order = np.argsort(-np.add.reduceat(counts, begins))
-    return int(np.searchsorted(np.cumsum(entries[order]), MAX_KEYS // 2, side="right"))
+        missing |= each.missing
+    return total.keyed(incomplete, missing)
 
 
 def slow_bucket(counts: Counts) -> int:
@@ -241,7 +183,9 @@ def bucket_of_key(keys: Keys) -> Counts:
 def client_rows(
     keyed: Keyed, measure: int, span_s: float, everything: Counts, name: Callable[[int], str]
 ) -> tuple[ClientRow, ...]:
-    """The rows of one measure (id from 1), by count, largest first; at most SHOWN, ``others`` last.
+    """The rows of one measure (id from 1), by count, largest first, ``others`` last.
+
+    At most SHOWN busy ones, and those of the rest that are slowest.
 
     ``everything`` (buckets,) are the global counts of the measure: what clients do not account for is in ``others``.
     """
@@ -249,7 +193,7 @@ def client_rows(
     found = by_key(keyed, measure, slow_from)
     if found is None:
         return ()
-    rows = [found.row(i, name, span_s) for i in found.busiest()[:SHOWN].tolist()]
+    rows = [found.row(i, name, span_s) for i in found.shown().tolist()]
     rest = int(everything.sum()) - sum(row.count for row in rows)
     if rest > 0 and (keyed.incomplete or len(found.codes) > len(rows)):
         slow_rest = max(slow_count(everything, slow_from) - sum(row.slow or 0 for row in rows), 0)
@@ -280,6 +224,15 @@ class ByKey:
         kept: NDArray[np.intp] = order[self.codes[order] != wire.OTHERS]
         return kept
 
+    def shown(self) -> NDArray[np.intp]:
+        """The busiest and, of many, also the slowest of the rest; by count."""
+        busiest = self.busiest()
+        if len(busiest) <= SHOWN:
+            return busiest
+        rest = busiest[SHOWN:]
+        by = [np.argsort(-column[rest], kind="stable")[:SHOWN_SLOW] for column in (self.top, self.slow)]
+        return np.concatenate([busiest[:SHOWN], rest[np.unique(np.concatenate(by))]])
+
     def row(self, i: int, name: Callable[[int], str], span_s: float) -> ClientRow:
         """One of them."""
         figures = (int(column[i]) for column in (self.p50, self.p99, self.top, self.total, self.slow, self.codes))
@@ -291,7 +244,7 @@ def by_key(keyed: Keyed, measure: int, slow_from: int) -> ByKey | None:
     keys, counts = of_measure(keyed, measure)
     if not len(keys):
         return None
-    codes = keys >> _SHIFT
+    codes = keys >> SHIFT
     begins = starts(codes)
     codes = codes[begins]
     index = bucket_of_key(keys)

@@ -42,6 +42,7 @@ class KeyNames:
         self._comms: dict[int, str] = {}
         self._devices: dict[int, str] = {}
         self._addresses: dict[int, tuple[int, int]] = {}
+        self._firsts: dict[int, tuple[int, int]] = {}
         self._words: dict[int, Words] = {}
         self.routes = Routes()
         self.learned = 0
@@ -62,6 +63,25 @@ class KeyNames:
         new, new_words = _added(self._addresses, addresses), _added(self._words, others)
         self.learned += bool(new or new_words or len(others) < len(words))
         return Named(new, new_words, self.routes.learn(words))
+
+    def networks_of(self, codes: Iterable[int]) -> dict[int, int]:
+        """By IPv6 client the code of the first address in its /64, which gets a name; some clients are not known."""
+        found = {}
+        for code in codes:
+            if (halves := self._addresses.get(code)) is None:
+                continue
+            first = wire.ipv6_code(halves[0], 0)
+            if first not in self._addresses:
+                self._firsts |= _added(self._addresses, {first: (halves[0], 0)})
+            if first in self._addresses:
+                found[code] = first
+        return found
+
+    def new_networks(self) -> dict[int, tuple[int, int]]:
+        """The names that ``networks_of`` has given since this was asked."""
+        new, self._firsts = self._firsts, {}
+        self.learned += bool(new)
+        return new
 
     def resolve(self, sort: str, codes: Iterable[int]) -> dict[int, str]:
         """Ask now for the names of processes (``sort``: ``processes``) or ``devices``; those that were found anew."""

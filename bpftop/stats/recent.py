@@ -80,8 +80,9 @@ def _top(keyed: Keyed, number: int, span_s: float, name: Callable[[int], str], s
 def _networks(keyed: Keyed, number: int, span_s: float, names: Names, slow_from: int) -> tuple[ClientRow, ...]:
     """The same of the networks that the keys are in."""
     networks = Networks(names)
-    mine, counts = of_measure(keyed, number)
-    return _top(networks.grouped(Keyed(mine, counts)), number, span_s, networks.label, slow_from)
+    rest = None if keyed.networks is None else Keyed(*of_measure(keyed.networks, number))
+    mine = networks.grouped(Keyed(*of_measure(keyed, number), networks=rest))
+    return _top(mine, number, span_s, networks.label, slow_from)
 
 
 def _earlier(whole: Keyed, number: int, rows: Sequence[ClientRow], rest_s: float) -> dict[str, float]:

@@ -25,6 +25,7 @@ from bpftop.stats import buckets
 from bpftop.stats.clients import ClientSeries, bare, client_rows, slow_bucket_of, slow_count
 from bpftop.stats.distinct import distinct, merge
 from bpftop.stats.exclude import Excluded
+from bpftop.stats.groups import NetworkKeys
 from bpftop.stats.keys import KeyNames
 from bpftop.stats.lane import EventsLane
 from bpftop.stats.ledger import Ledger
@@ -53,11 +54,11 @@ class Store:
         self._measures = measures
         self._map_keys = map_keys
         self._series = GlobalSeries(len(measures))
-        self._clients = ClientSeries()
         self._levels = Levels([measure.name for measure in measures])
         self._names = names or KeyNames(comm_of)
         self._by_route = frozenset(i for i, measure in enumerate(measures, 1) if measure.key == "route")
         self._by_client = frozenset(i for i, measure in enumerate(measures, 1) if measure.key == "client")
+        self._clients = self._no_clients()
         self.excluded = Excluded()
         """Clients that are in no table and no list; in totals they stay."""
         self._named_late = {
@@ -79,10 +80,13 @@ class Store:
         """Forget all figures and single events; the accounts of the events lane stay, so no loss is hidden."""
         self._forgotten += self._series.sums
         self._series.forget()
-        self._clients = ClientSeries()
+        self._clients = self._no_clients()
         self._levels = Levels([measure.name for measure in self._measures])
         self.events.forget()
         self._first_ns = self._last_ns = boot_ns
+
+    def _no_clients(self) -> ClientSeries:
+        return ClientSeries(NetworkKeys(self._names, self._by_client))
 
     @property
     def last_ns(self) -> int:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from bpftop import units
-from bpftop.model import ClientRow, Measure, MeasureSnapshot, Snapshot
-from bpftop.stats.groups import network_of
+from bpftop.model import ClientRow, CounterSnapshot, Measure, MeasureSnapshot, Snapshot
+from bpftop.stats.clients import by_key
+from bpftop.stats.groups import Networks, network_of
+from bpftop.stats.past import history_of
 from bpftop.ui import words
 from bpftop.ui.kinds import REQUEST, of_kind
 from bpftop.ui.paint import EMPTY, Line, Span, line
@@ -41,9 +43,22 @@ def per_client(snapshot: Snapshot, counters: Sequence[str], by_network: bool) ->
     if not found:
         return None
     counts: Counter[str] = Counter()
-    for row in (row for each in found for row in each.rows):
-        counts[network_of(row.client) if by_network else row.client] += row.count
+    for each in found:
+        for name, n in _by_network(snapshot, each) if by_network else ((row.client, row.count) for row in each.rows):
+            counts[name] += n
     return counts
+
+
+def _by_network(snapshot: Snapshot, counter: CounterSnapshot) -> Iterator[tuple[str, int]]:
+    """A counter by network: of all clients where the counts by key are there, else of those that have a row."""
+    history = history_of(snapshot, counter.measure.name)
+    if history.keyed is None or history.names is None:
+        yield from ((network_of(row.client), row.count) for row in counter.rows)
+        return
+    networks = Networks(history.names)
+    found = by_key(networks.grouped(history.keyed), history.measures.index(counter.measure.name) + 1, 0)
+    if found is not None:
+        yield from ((networks.label(int(found.codes[i])), int(found.n[i])) for i in found.busiest().tolist())
 
 
 def portrait(view: View, client: str, width: int, height: int) -> list[Line]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from bpftop import wire
-from bpftop.model import SlowRequest, Snapshot
-from bpftop.stats.groups import Networks, network_of
+from bpftop.model import History, SlowRequest, Snapshot
+from bpftop.stats.groups import Networks, network_of, spread
 from bpftop.stats.onekey import only
 from bpftop.stats.past import history_of
 from bpftop.stats.routes import route_of
@@ -29,11 +29,13 @@ class Subject:
 
     def alone(self, snapshot: Snapshot) -> Snapshot:
         """The snapshot of it alone."""
-        return only(snapshot, "client" if self.kind == NETWORK else self.kind, self._codes(snapshot), self.owns)
+        if self.kind == NETWORK:
+            histories = tuple(_spread(each) for each in snapshot.histories)
+            snapshot = replace(snapshot, histories=histories)
+            return only(snapshot, "client", self._codes(snapshot), self.owns)
+        return only(snapshot, self.kind, {self.code}, self.owns)
 
     def _codes(self, snapshot: Snapshot) -> set[int]:
-        if self.kind != NETWORK:
-            return {self.code}
         history = history_of(snapshot, self.measure)
         if history.keyed is None or history.names is None:
             return set()
@@ -51,6 +53,12 @@ class Subject:
         if self.kind in ("pid", "tid"):
             return event.fields.get(self.kind) == self.code
         return event.texts.get(self.kind) == self.name
+
+
+def _spread(history: History) -> History:
+    """With the counts that are known by network only."""
+    keyed = history.keyed and spread(history.keyed)
+    return replace(history, keyed=keyed, keyed_pieces=tuple(map(spread, history.keyed_pieces)))
 
 
 def subject_of(event: SlowRequest, snapshot: Snapshot) -> Subject | None:

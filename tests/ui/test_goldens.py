@@ -169,7 +169,7 @@ def test_each_state_is_what_it_is_called() -> None:
     def golden(name: str) -> str:
         return (GOLDENS / f"all-{name}-160x50.txt").read_text(encoding="utf-8")
 
-    assert f"{FLOOD:,} clients and others" in golden("flood")
+    assert f"{FLOOD:,} clients one by one, others together" in golden("flood")
     assert "31 lost on the way" in golden("flood")
     assert "attaching to nginx" in golden("attaching")
     assert "waiting for the first request of nginx" in golden("empty")

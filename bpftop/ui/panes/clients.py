@@ -41,8 +41,9 @@ class Clients(ListPane[ClientRow], MeasurePane):
     TITLE = "Clients"
     SHORT = "Clients"
     ABOUT = (
-        "Every client address of the chosen measure over the window. Percentiles of a client are within 3 %; "
-        "'others' are the clients beyond those kept one by one, so the counts add up to the total. 'Slow' is the "
+        "Every client address of the chosen measure over the window. Percentiles of a client are within 3 %. Of more "
+        "than a thousand the busiest and the slowest are kept one by one; 'others' are the rest, so the counts add up "
+        "to the total, and networks ('a') have all of their clients. 'Slow' is the "
         "client's share of the slowest 1 % of all. The trend is p99 of each of the last 60 seconds on the client's own "
         "log scale. Retransmits come with the script tcp, errors (answers 4xx and 5xx) with http. 'a' groups by "
         "network (/24, IPv6 /64), then shows upstreams. Enter looks at one alone. With a pinned piece of the heat map "
@@ -227,7 +228,7 @@ class Clients(ListPane[ClientRow], MeasurePane):
         rows = self.rows(view)
         n = len(rows) - self.pinned(rows)
         what = _TITLES[self.group].lower()
-        more = " and others" if self.pinned(rows) else ""
+        more = " one by one, others together" if self.pinned(rows) else ""
         said = f"  {n:,} {what}{'s' * (n != 1)}{more}  (a: group)" if rows else "  no client figures in this window"
         lines = [fit(line(Span(safe(shown.measure.title), "strong"), Span(said, "dim")), width)]
         return [*lines, *[fit(line(Span(each, "accent")), width) for each in pinned_words(view, shown)], EMPTY]
