@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bpftop.model import ClientRow, Held, Recent, Snapshot, Standstill, State, Summary, Waiting
+from bpftop.model import ClientRow, CpuWait, Held, Recent, Scarce, Snapshot, Standstill, State, Summary, Waiting
 from bpftop.stats.findings import judge
 from bpftop.stats.stages import READ, REQUEST, RESPONSE, UPSTREAM
 from tests.test_stats_findings import MS, calm, old, row, said, scene, script, summary, worse
@@ -116,6 +116,15 @@ def test_a_client_that_asks_far_more_than_any_other() -> None:
     assert found.evidence == "13,800 of 15,000 in the last 10 s; the next, 10.0.0.1: 180"
     balancer = replace(much, rows=(row("10.0.9.9", 13_800, 0), *others[:2]))
     assert said(judge(middle({REQUEST: balancer})))[0].startswith("nothing stands out")
+
+
+def test_a_lack_of_cpus_is_told_though_no_stage_is_slow() -> None:
+    lacks = Standstill(scarce=Scarce(CpuWait(1.8, 1.2), 4.9, (), 5.0))
+    verdict = judge(middle({}, lacks))
+    assert not verdict.trouble
+    assert said(verdict)[1:] == ["the machine is short of CPU: it waited for one 1.80 s in 5 s"]
+    little = replace(lacks, scarce=replace(lacks.scarce, cpu=CpuWait(1.8, 0.4)))
+    assert said(judge(middle({}, little)))[0].startswith("nothing stands out")
 
 
 def test_what_has_lasted_for_ten_minutes_is_how_it_is() -> None:

@@ -33,7 +33,7 @@ def since_start(case: Case, beside: Excess | None = None) -> list[Clause]:
     if beside is not None:
         told = worst is not None and worst.measure != beside.measure and worst.share >= MOST > beside.share
         return [_lead(case, worst.measure), *_slow(case, worst)] if worst is not None and told else []
-    found = _slow(case, worst) if worst is not None else []
+    found = _slow(case, worst) if worst is not None else scarce(case)
     found = [*found, *_open(case), *busiest(case)]
     if not found:
         return []
