@@ -9,6 +9,7 @@ measured again, so that a machine which is quiet for some minutes is enough: eac
 from __future__ import annotations
 
 import argparse
+import compileall
 import json
 import random
 import re
@@ -53,7 +54,8 @@ class Aim(NamedTuple):
 
 
 def bpftop(*words: str) -> list[str]:
-    """The command line."""
+    """The command line, of a program that is compiled as pip does it, else each start compiles all of it."""
+    compileall.compile_dir(ROOT / "bpftop", quiet=1)
     return [str(Path(sys.executable).with_name("bpftop")), "watch", *words]
 
 

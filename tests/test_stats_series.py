@@ -33,7 +33,11 @@ from tests.fuzz.examples import examples
 
 MEASURES = 3
 OBSERVATIONS = st.lists(
-    st.tuples(st.integers(0, MEASURES - 1), st.sampled_from([0, 5, 700, buckets.BUCKETS - 1]), st.integers(1, 1000)),
+    st.tuples(
+        st.integers(0, MEASURES - 1),
+        st.sampled_from([0, 5, 700, buckets.BUCKETS - 1]),
+        st.integers(1, 1000) | st.just(1 << 40),
+    ),
     max_size=4,
 )
 Keys = Any
@@ -297,6 +301,15 @@ def test_windows_stay_exact_while_clients_come_fold_and_come_back() -> None:
                 assert by_low(totals.keys, totals.counts) == by_low(joined[0], joined[1])
                 assert totals.incomplete or length
                 assert len(totals.keys) <= MAX_KEYS
+
+
+def test_ten_minutes_take_eight_bytes_for_each_count_of_a_second() -> None:
+    series, places = GlobalSeries(MEASURES), np.arange(0, 2000, 2)
+    for second in range(KEPT_SLICES + 10):
+        series.add_new(second * 10**9, 1.0, (places, np.full(len(places), second)))
+    pieces = series.slices()[2]
+    assert len(pieces) == KEPT_SLICES
+    assert sum(index.nbytes + counts.nbytes for index, counts in pieces) == 8 * len(places) * KEPT_SLICES
 
 
 def test_an_odd_window_is_summed_from_its_slices() -> None:

@@ -21,6 +21,7 @@ KEPT_SLICES = 600
 Piece = tuple[NDArray[np.intp], Counts]
 """The places of one slice that are not 0, ascending, and their counts; place = measure * BUCKETS + bucket."""
 NOTHING: Piece = (np.zeros(0, np.intp), np.zeros(0, np.int64))
+_SMALL = np.int32
 
 
 class GlobalSeries:
@@ -78,7 +79,7 @@ class GlobalSeries:
         """Take what one tick counted."""
         index, counts = new
         self.total.reshape(-1)[index] += counts
-        self._slices.append(new)
+        self._slices.append(_small(new))
         for length, window in self._windows.items():
             flat = window.reshape(-1)
             flat[index] += counts
@@ -163,3 +164,11 @@ class GlobalSeries:
     def trend(self, measure: int, now_boot_ns: int, skip: int = 0) -> Trend:
         """One point per kept slice, but the ``skip`` newest, of the measure at position ``measure``."""
         return self._points.trend(measure, now_boot_ns, skip)
+
+
+def _small(piece: Piece) -> Piece:
+    """The same in half the room, as long as the counts are small enough: hundreds of them are kept."""
+    places, counts = piece
+    if len(counts) and counts.max() > np.iinfo(_SMALL).max:
+        return piece
+    return places.astype(_SMALL), counts.astype(_SMALL)
