@@ -317,7 +317,7 @@ def test_looking_again_takes_little_of_the_time() -> None:
         calls += 1
         return Target(str(calls), TargetKind.NAME, "x")
 
-    look = Sparing(slow, lambda: now, lambda: [calls])  # a new process each time
+    look = Sparing(slow, lambda: now, lambda: calls)  # a new process each time
     specs = []
     while now < 1000:
         specs.append(look().spec)
@@ -329,7 +329,7 @@ def test_looking_again_takes_little_of_the_time() -> None:
 
 
 def test_without_a_new_process_the_target_is_looked_up_every_ten_seconds_only() -> None:
-    now, calls, pids = 0.0, 0, [1, 2]
+    now, calls, pids = 0.0, 0, 2
 
     def quick() -> Target:
         nonlocal now, calls
@@ -337,11 +337,11 @@ def test_without_a_new_process_the_target_is_looked_up_every_ten_seconds_only() 
         calls += 1
         return Target(str(calls), TargetKind.NAME, "x")
 
-    look = Sparing(quick, lambda: now, lambda: list(pids))
+    look = Sparing(quick, lambda: now, lambda: pids)
     for _ in range(4):
         assert look().spec == "1"
         now += 2
-    pids.append(3)
+    pids = 3
     assert look().spec == "2"
     assert look().spec == "2"
     now += Sparing.STALE_S

@@ -288,6 +288,13 @@ def test_a_path_follows_links_and_an_upgrade(sleeper: Path, tmp_path: Path) -> N
 # --- what changes while one looks -------------------------------------------------------------------------------------
 
 
+def test_a_new_process_has_the_newest_id() -> None:
+    before = procfs.newest()
+    with running(["sleep", "60"]) as one:
+        assert procfs.newest() not in (0, before), one.pid
+    assert procfs.newest(Path("/missing")) == 0
+
+
 def test_processes_that_vanish_never_raise() -> None:
     script_text = "for i in $(seq 400); do (true &); done"
     with running(["sh", "-c", script_text]) as shell:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from bpftop import procfs
 from bpftop.model import Target
 
 
 class Sparing:
-    """Calls ``resolve`` when there are other processes than before, else every STALE_S; between, its last answer stays.
+    """Calls ``resolve`` when a process has come since then, else every STALE_S; between, its last answer stays.
 
     An answer that is equal to the last one is the last one.
 
@@ -27,20 +27,20 @@ class Sparing:
         self,
         resolve: Callable[[], Target],
         clock: Callable[[], float] = time.monotonic,
-        pids: Callable[[], Sequence[int]] = procfs.pids,
+        newest: Callable[[], int] = procfs.newest,
     ) -> None:
         self._resolve = resolve
         self._clock = clock
-        self._pids = pids
+        self._newest = newest
         self._answer: Target | None = None
-        self._known: Sequence[int] = ()
+        self._known = 0
         self._due = self._stale = 0.0
 
     def __call__(self) -> Target:
         """The target, as fresh as it may be."""
         began = self._clock()
-        if self._answer is None or (began >= self._due and (began >= self._stale or self._pids() != self._known)):
-            self._known = self._pids()
+        if self._answer is None or (began >= self._due and (began >= self._stale or self._newest() != self._known)):
+            self._known = self._newest()
             found = self._resolve()
             if found != self._answer:
                 self._answer = found
