@@ -33,6 +33,11 @@ Records = tuple[tuple[int, tuple[int, ...]], ...]
 
 def encode(frames: Sequence[Frame], extra: dict[str, Any] | None = None) -> bytes:
     """The payload. ``extra``: more words for the reader of the block."""
+    return seal(sections_of(frames, extra))
+
+
+def sections_of(frames: Sequence[Frame], extra: dict[str, Any] | None = None) -> dict[int, bytes]:
+    """What the payload is made of, by number."""
     parts = [frame.part or Slice(0, 0) for frame in frames]
     words: dict[str, Any] = {"status": [], "names": [], "extra": extra or {}}
     for place, frame in enumerate(frames):
@@ -40,15 +45,13 @@ def encode(frames: Sequence[Frame], extra: dict[str, Any] | None = None) -> byte
             words["status"].append([place, told.status_to(frame.status)])
         if frame.part is not None and (names := told.names_to(frame.part.names)):
             words["names"].append([place, names])
-    return seal(
-        {
-            TIMES: pack(_times(frames, parts)),
-            COUNTS: pack_tables([(part.places, part.counts) for part in parts]),
-            CLIENTS: pack_tables([(part.client_keys, part.client_counts) for part in parts]),
-            EVENTS: pack(_events([part.records for part in parts])),
-            WORDS: told.dump(words),
-        }
-    )
+    return {
+        TIMES: pack(_times(frames, parts)),
+        COUNTS: pack_tables([(part.places, part.counts) for part in parts]),
+        CLIENTS: pack_tables([(part.client_keys, part.client_counts) for part in parts]),
+        EVENTS: pack(_events([part.records for part in parts])),
+        WORDS: told.dump(words),
+    }
 
 
 def _times(frames: Sequence[Frame], parts: Sequence[Slice]) -> Iterator[Counts]:

@@ -8,7 +8,7 @@ from typing import Protocol
 from bpftop.figures import Declared, Frame, Known, Origin, Status, Tap
 from bpftop.model import Accounting
 from bpftop.recording.blocks import Block, Kind
-from bpftop.recording.frames import encode
+from bpftop.recording.frames import sections_of
 from bpftop.recording.sums import Summing
 
 BLOCK_NS = 10 * 10**9
@@ -86,8 +86,8 @@ class LiveTrack:
         late = self.frames and frame.unix_ns - self.frames[0].unix_ns >= BLOCK_NS
         return bool(late) or self.entries > MAX_ENTRIES
 
-    def block(self) -> Block:
-        """What has been collected; the next block begins empty."""
+    def block(self) -> tuple[Block, dict[int, bytes]]:
+        """What has been collected, as a block and its sections; the next block begins empty."""
         frames, self.frames, self.entries = self.frames, [], 0
         first, last = frames[0].unix_ns, frames[-1].unix_ns
-        return Block(Kind.FRAMES, self.number, len(frames), first, last, encode(frames))
+        return Block(Kind.FRAMES, self.number, len(frames), first, last), sections_of(frames)

@@ -7,21 +7,21 @@ from __future__ import annotations
 
 import contextlib
 import os
-import queue
 import threading
 from collections import deque
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
 from bpftop.figures import Frame
-from bpftop.model import Accounting, State
+from bpftop.model import State
 from bpftop.recording import told
 from bpftop.recording.blocks import MAGIC, Block, Kind
 from bpftop.recording.codec import seal
 from bpftop.recording.frames import decode
 from bpftop.recording.header import Header, Track
-from bpftop.recording.live_track import LiveTrack, Progress, Recorded
+from bpftop.recording.jobs import Jobs
+from bpftop.recording.kept import Kept
+from bpftop.recording.live_track import BLOCK_NS, LiveTrack, Progress, Recorded
 from bpftop.recording.sums import Summing
 
 SUM_NS = 600 * 10**9
@@ -29,6 +29,8 @@ MAX_WAITING = 2_000
 """Frames that wait for the disk."""
 KEPT_NS = 600 * 10**9
 KEPT_BYTES = 32 << 20
+LARGE = 4096
+"""Keys of a frame that does not wait for its turn."""
 
 
 class Recorder:
@@ -36,10 +38,11 @@ class Recorder:
 
     def __init__(self, keep: bool = False) -> None:
         self._keep = keep
-        self._jobs: queue.Queue[Callable[[], None] | None] = queue.Queue()
+        self._jobs = Jobs()
+        self._woken_ns = 0
+        """When frames were looked at for the last time (by their clock)."""
         self._tracks: dict[int, LiveTrack] = {}
-        self._kept: deque[tuple[Block, Accounting]] = deque()
-        """Blocks with the accounts at their ends."""
+        self._kept: deque[Kept] = deque()
         self._kept_bytes = 0
         self._next = 0
         self._leaving = False
@@ -84,9 +87,11 @@ class Recorder:
         self._thread.join(2.0)
 
     def _frame_came(self, track: LiveTrack, frame: Frame) -> None:
-        """From the thread that reads bpftrace."""
-        if self._jobs.qsize() < MAX_WAITING:
-            self._jobs.put(partial(self._frame, track, frame))
+        """From the thread that reads bpftrace. Without a file frames are looked at when a block may be full."""
+        if len(self._jobs) < MAX_WAITING:
+            wake = self.progress.active or frame.unix_ns - self._woken_ns >= BLOCK_NS or _is_large(frame)
+            self._woken_ns = frame.unix_ns if wake else self._woken_ns
+            self._jobs.put(partial(self._frame, track, frame), wake)
         else:
             self._jobs.put(partial(self._fail, "the disk is too slow: the recording ends here"))
 
@@ -127,10 +132,12 @@ class Recorder:
         if not track.frames:
             return
         last = next((f.part.accounting for f in reversed(track.frames) if f.part is not None), track.base)
-        block = track.block()
+        block, sections = track.block()
+        if self._fd >= 0:
+            block = replace(block, payload=seal(sections))
         if self._keep:
-            self._kept.append((block, last))
-            self._kept_bytes += len(block.payload)
+            self._kept.append(kept := Kept.of(block, sections, last))
+            self._kept_bytes += kept.size
             self._forget(block.last_unix_ns)
         if self._fd >= 0:
             self._write(block)
@@ -139,11 +146,14 @@ class Recorder:
 
     def _forget(self, now_unix_ns: int) -> None:
         """Drop what is older than ten minutes, or too much."""
-        while self._kept and (now_unix_ns - self._kept[0][0].last_unix_ns > KEPT_NS or self._kept_bytes > KEPT_BYTES):
-            block, accounting = self._kept.popleft()
-            self._kept_bytes -= len(block.payload)
-            if block.track in self._tracks:
-                self._tracks[block.track].base = accounting
+        while self._kept:
+            oldest = self._kept[0]
+            if now_unix_ns - oldest.block.last_unix_ns <= KEPT_NS and self._kept_bytes <= KEPT_BYTES:
+                break
+            self._kept.popleft()
+            self._kept_bytes -= oldest.size
+            if oldest.block.track in self._tracks:
+                self._tracks[oldest.block.track].base = oldest.accounting
 
     def _drop(self, track: LiveTrack) -> None:
         """A script that was stopped: its figures go."""
@@ -151,8 +161,8 @@ class Recorder:
         if self._fd >= 0:
             self._write(Block(Kind.TRACK_END, track.number, 0, self.progress.last_unix_ns, self.progress.last_unix_ns))
         del self._tracks[track.number]
-        self._kept = deque(each for each in self._kept if each[0].track != track.number)
-        self._kept_bytes = sum(len(block.payload) for block, _ in self._kept)
+        self._kept = deque(each for each in self._kept if each.block.track != track.number)
+        self._kept_bytes = sum(each.size for each in self._kept)
 
     # --- the file ---
 
@@ -164,7 +174,8 @@ class Recorder:
         for track in self._tracks.values():
             self._flush_kept(track)
             self._write_track(track)
-        for block, _ in self._kept:
+        for kept in self._kept:
+            block = kept.whole()
             self._write(block)
             summing = self._tracks[block.track].summing
             if summing is not None:
@@ -237,3 +248,8 @@ class Recorder:
         if fd >= 0:
             with contextlib.suppress(OSError):
                 os.close(fd)
+
+
+def _is_large(frame: Frame) -> bool:
+    """Ten seconds of such frames are better not kept as they are."""
+    return frame.part is not None and len(frame.part.client_keys) > LARGE

@@ -12,7 +12,7 @@ import re
 import termios
 import tty
 
-from textual.drivers.linux_driver import LinuxDriver
+from bpftop.ui.keyboard import WaitingDriver
 
 _CODES = re.compile(r"\x1b\[([0-9;]*)m")
 _MOVE = re.compile(r"(?:\n|\x1b\[\d+;\d+H)*")
@@ -23,7 +23,7 @@ Attributes = tuple[str, str, str]
 """Codes of the ink, of the ground, and of all else."""
 
 
-class ThriftyDriver(LinuxDriver):
+class ThriftyDriver(WaitingDriver):
     """Textual's driver, but each write is shortened."""
 
     def write(self, data: str) -> None:
