@@ -6,7 +6,7 @@ Each script that is added runs in a bpftrace of its own, so that starting and st
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 from operator import attrgetter
 from typing import Protocol
@@ -29,6 +29,11 @@ class Watch(Protocol):
 
     def snapshot(self, window_s: float | None, until_unix_ns: int | None = None) -> Snapshot:
         """The figures of a window, that of now or one that ended at a moment of the last ten minutes."""
+        ...
+
+    @property
+    def news(self) -> Hashable:
+        """Another value after every tick and every change of the state: cheap, to be looked at often."""
         ...
 
     @property
@@ -70,6 +75,13 @@ class Ensemble:
         scripts = [member.status(part) for member, part in zip(members, parts, strict=True)]
         scripts += [offer for name, offer in self._offers.items() if name not in running]
         return merged(main, [part for part in parts if part is not None], scripts)
+
+    @property
+    def news(self) -> Hashable:
+        """Another value after every tick and every change of the state of any script: cheap, to be looked at often."""
+        with self._lock:
+            members = list(self._members.values())
+        return self._main.news, *(member.news for member in members)
 
     @property
     def covered_s(self) -> float:
@@ -155,6 +167,11 @@ class _Member:
     def snapshot(self, window_s: float | None, until_unix_ns: int | None) -> Snapshot | None:
         """Its figures; None until it has begun."""
         return self._session.snapshot(window_s, until_unix_ns) if self._session is not None else None
+
+    @property
+    def news(self) -> Hashable:
+        """As of a watch."""
+        return self._session.news if self._session is not None else self._why
 
     def reset(self) -> None:
         """Forget its figures."""

@@ -113,6 +113,11 @@ class FakeSession:
         self._ticks = 0
         self._last = last
         self.windows: list[float] = []
+        self._looks = itertools.count()
+
+    @property
+    def news(self) -> int:
+        return next(self._looks)
 
     def snapshot(self, window_s: float | None, until_unix_ns: int | None = None) -> Snapshot:
         if window_s is not None:

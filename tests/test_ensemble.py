@@ -47,6 +47,10 @@ class FakeWatch:
     def covered_s(self) -> float:
         return self.figures.window.span_s
 
+    @property
+    def news(self) -> int:
+        return self.snapshot(None).ticks
+
     def snapshot(self, window_s: float | None, until_unix_ns: int | None = None) -> Snapshot:
         return self.figures
 

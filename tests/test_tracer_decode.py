@@ -26,6 +26,14 @@ def maps(version: str, name: str) -> dict[str, Any]:
     return {m.name: m.values for m in decode(capture(version, name)) if isinstance(m, MapPrint)}
 
 
+@given(st.lists(st.integers(-(10**21), 10**21), min_size=1, max_size=9), st.sampled_from(["", "\\n", "\\n\\n", " "]))
+def test_an_event_is_the_same_with_and_without_json(numbers: list[int], end: str) -> None:
+    data = f"E {' '.join(map(str, numbers))}{end}"
+    quick = f'{{"type": "printf", "data": "{data}"}}'.encode()
+    slow = f'{{ "type": "printf", "data": "{data}"}}'.encode()
+    assert list(decode_line(quick)) == list(decode_line(slow))
+
+
 # --- lines ---
 
 

@@ -119,15 +119,16 @@ def wait_until_live(session: Session | Ensemble, stop: Stop) -> bool:
     """True with the first tick; False when the user stopped waiting. Raises HostError when bpftrace fails or hangs."""
     from bpftop.model import State
 
-    said, end = False, time.monotonic() + START_S
+    said, end, seen = False, time.monotonic() + START_S, None
     while not stop.is_set():
-        snapshot = session.snapshot(None)
-        raise_if_failed(snapshot)
-        if snapshot.ticks and not any(script.state is State.ATTACHING for script in snapshot.scripts):
-            return True
-        if not said and sys.stderr.isatty() and snapshot.tracer.detail:
-            narrate(snapshot.tracer.detail)
-            said = True
+        if (news := session.news) != seen:
+            snapshot, seen = session.snapshot(None), news
+            raise_if_failed(snapshot)
+            if snapshot.ticks and not any(script.state is State.ATTACHING for script in snapshot.scripts):
+                return True
+            if not said and sys.stderr.isatty() and snapshot.tracer.detail:
+                narrate(snapshot.tracer.detail)
+                said = True
         if time.monotonic() > end:
             raise HostError(f"bpftrace has not reported within {START_S:g} s of its start", _WHY)
         stop.wait(POLL_S)
@@ -151,18 +152,18 @@ class Teller:
 
 def _wait_for(session: Session | Ensemble, seconds: float, stop: Stop, over: Teller, out: Printer) -> int:
     """The number of ticks when that many seconds have been reported; 0 when the user stopped or no more ticks come."""
-    last, since = -1, time.monotonic()
+    last, since, seen = -1, time.monotonic(), None
     while not stop.is_set():
-        snapshot = session.snapshot(None)
-        over.tell(snapshot)
-        if snapshot.ticks != last:
-            out.look(snapshot)
-        if snapshot.window.span_s >= seconds - JITTER_S:
-            return snapshot.ticks
-        raise_if_failed(snapshot)
-        if snapshot.ticks != last:
-            last, since = snapshot.ticks, time.monotonic()
-        elif time.monotonic() - since > LATE_S:
+        if (news := session.news) != seen:
+            snapshot, seen = session.snapshot(None), news
+            over.tell(snapshot)
+            if snapshot.ticks != last:
+                last, since = snapshot.ticks, time.monotonic()
+                out.look(snapshot)
+            if snapshot.window.span_s >= seconds - JITTER_S:
+                return snapshot.ticks
+            raise_if_failed(snapshot)
+        if time.monotonic() - since > LATE_S:
             narrate(f"the kernel has not reported for {LATE_S:.0f} s; this is what was measured until then")
             return 0
         stop.wait(POLL_S)

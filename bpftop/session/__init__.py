@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from functools import partial
 
 from bpftop.clock import WALL, boot_ns, steady_unix_ns
@@ -91,6 +91,11 @@ class Session(Reading):
         """Wait until the kernel has reported for the first time, or the run has failed. True when live."""
         self._wait(lambda: self._store.ticks > 0 or self._state is State.FAILED, timeout_s)
         return self._store.ticks > 0
+
+    @property
+    def news(self) -> Hashable:
+        """Another value after every tick and every change of the state: cheap, to be looked at often."""
+        return self._store.ticks, self._state, self._detail, self._probes, self._budget.told
 
     @property
     def covered_s(self) -> float:

@@ -89,8 +89,8 @@ class Assembler:
         if printed is not None and set(map(type, printed.values.values())) == {int}:
             # Nearly always: thousands of pairs a second, read three times as fast as one by one.
             try:
-                plain = np.array([int(key) for key in printed.values], np.int64).view(np.uint64)
-                return plain, np.array(list(printed.values.values()), np.int64)
+                plain = np.fromiter(map(int, printed.values), np.int64, len(printed.values)).view(np.uint64)
+                return plain, np.fromiter(printed.values.values(), np.int64, len(plain))
             except (ValueError, OverflowError):
                 pass
         items = self._items(name)

@@ -15,6 +15,8 @@ from bpftop.model import Attached, Heartbeat, Lost, MapPrint, Message, Record, R
 
 MAX_LINE = 16 << 20
 """A keyed histogram of bpftrace can be a line of hundreds of KB; beyond this a line is rejected in pieces."""
+_EVENT = re.compile(rb'\{"type": "printf", "data": "%b((?: -?[0-9]{1,20})+)(?:\\n)?"\}\Z' % wire.EVENT.encode())
+"""Nearly every line is an event, written so by all versions: it needs no JSON."""
 _TAGGED = re.compile(r"(?:E( -?[0-9]{1,20})+|[THt] [0-9]{1,18})\n?\Z")
 _SIGN_EXTENDED = re.compile("\uffff[fF]{2}([89a-fA-F][0-9a-fA-F])")
 _NO_BYTES = re.compile("[\ud800-\udc7f\udd00-\udfff]")
@@ -64,6 +66,11 @@ class LineSplitter:
 
 def decode_line(line: bytes) -> Iterator[Message]:
     """The messages in one line of stdout (a line can hold several prints only in ``MapPrint`` of several maps)."""
+    event = _EVENT.match(line)
+    if event is not None:
+        stream, *numbers = map(int, event[1].split())
+        yield Record(stream, tuple(numbers))
+        return
     if not line.strip():
         return
     text = line.decode("utf-8", "surrogateescape")

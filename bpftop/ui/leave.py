@@ -21,7 +21,9 @@ from bpftop.terminal_modes import TerminalModes
 
 GONE = 128 + signal.SIGHUP
 _SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
-_CHECK_S = 1.0
+_JOIN_S = 1.0
+_CHECK_S = 10.0
+"""A hang-up is told by the kernel; the terminal is looked at now and then all the same."""
 _GRACE_S = 0.75
 _SETTLE_S = 0.01
 
@@ -103,7 +105,7 @@ def watching(leave: Callable[[int], None], on_forced: Callable[[bool], None] | N
         watch.stop()
         for number, handler in before.items():
             signal.signal(number, handler)
-        thread.join(_CHECK_S)
+        thread.join(_JOIN_S)
         if not thread.is_alive():
             watch.close()
 
