@@ -86,6 +86,7 @@ def test_what_is_longer_than_the_last_bucket_spoils_no_other_measure_or_client(v
 
 def test_every_value_is_in_its_bucket_and_order_is_kept() -> None:
     values = every_kind_of_value()
+    assert [buckets.bucket_of_one(value) for value in values.tolist()] == buckets.bucket_of(values).tolist()
     index = buckets.bucket_of(values)
     assert (buckets.lower_edge(index) <= values).all()
     assert (values < buckets.upper_edge(index)).all()

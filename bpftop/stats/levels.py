@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bpftop.model import Counts, Summary
 from bpftop.stats import buckets
-from bpftop.stats.clients import slow_bucket
 from bpftop.stats.quantiles import nearest_rank, summarize
 from bpftop.stats.series import Piece
 
@@ -29,6 +29,7 @@ RISEN_TIMES, RISEN_NS, RISEN_SHARE = 3, 5_000_000, 0.02
 LATE_NS, LATE_SHARE = 20_000_000, 0.1
 """A queue is bad by itself when this share of a second waits longer than this: nobody queues so long in a server that
 keeps up, whatever its level was."""
+_LATE_FROM = buckets.bucket_of_one(LATE_NS)
 BUSY_TIMES, BUSY_PER_S = 3.0, 50.0
 """More traffic than before: so many times the level's rate, and so many a second more."""
 FEWER_TIMES, FEWER_PER_S = 0.4, 20.0
@@ -91,6 +92,27 @@ class Latch:
         return len(self._last) - next(i for i, each in enumerate(self._last) if self._is_bad(*each))
 
 
+class _Recent(NamedTuple):
+    """One measure in the last NOW_S seconds."""
+
+    n: int
+    p50_at: int
+    """The bucket of p50; 0 without observations."""
+    p99_at: int
+    """The bucket of p99; that behind the last one without observations."""
+
+    @classmethod
+    def of(cls, now: Counts) -> _Recent:
+        """``now``: shape (buckets,)."""
+        n = int(now.sum())
+        return cls(n, *nearest_rank(now, (0.5, 0.99)).tolist()) if n else cls(0, 0, buckets.BUCKETS)
+
+    def tail_from(self) -> int:
+        """The bucket that a tail begins at."""
+        p50 = int(buckets.middle(self.p50_at)) if self.n else 0
+        return buckets.bucket_of_one(max(p50 * TAIL_TIMES, TAIL_NS))
+
+
 class MeasureLevel:
     """One measure, slice after slice."""
 
@@ -115,14 +137,14 @@ class MeasureLevel:
 
     def take(self, span_s: float, index: NDArray[np.intp], counts: Counts, now: Counts) -> Level:
         """One slice: its buckets and their counts, and the counts (buckets,) of the last NOW_S seconds with it."""
-        n = int(counts.sum())
+        n, recent = int(counts.sum()), _Recent.of(now)
         before = self._before()
         limit, known = _limit(before), before.count > 0
         self.risen.take(int(counts[index > limit].sum()) if known else 0, n)
         if self._queue:
-            self.late.take(int(counts[index > int(buckets.bucket_of(LATE_NS))].sum()), n)
+            self.late.take(int(counts[index > _LATE_FROM].sum()), n)
         else:
-            self._take_tail(index, counts, now)
+            self._take_tail(index, counts, recent)
         if known and span_s > 0:
             rate = n / span_s
             was = before.rate_per_s
@@ -131,12 +153,11 @@ class MeasureLevel:
         self._learn(span_s, index, counts)
         if max(latch.slices for latch in self._latches()) > NEW_LEVEL_SLICES:
             self._reset()
-        return self._level(before, limit, now)
+        return self._level(before, limit, recent)
 
-    def _take_tail(self, index: NDArray[np.intp], counts: Counts, now: Counts) -> None:
-        self._tail_from = _tail_from(now)
-        enough = int(now.sum()) >= TAIL_LEAST
-        self.tail.take(int(enough and int(nearest_rank(now, (0.99,))[0]) >= self._tail_from), 1)
+    def _take_tail(self, index: NDArray[np.intp], counts: Counts, recent: _Recent) -> None:
+        self._tail_from = recent.tail_from()
+        self.tail.take(int(recent.n >= TAIL_LEAST and recent.p99_at >= self._tail_from), 1)
         self._since_tail = 0 if counts[index >= self._tail_from].any() else self._since_tail + 1
 
     def _latches(self) -> tuple[Latch, ...]:
@@ -166,15 +187,15 @@ class MeasureLevel:
         self._base[index] += sign * counts
         self._span_s += sign * span_s
 
-    def _level(self, before: Summary, limit: int, now: Counts) -> Level:
+    def _level(self, before: Summary, limit: int, recent: _Recent) -> Level:
         """Slow is, in a state, what lies beyond the middle (on a log scale) between the limit and the p99 of now: a
         limit near the calm level alone would count ordinary noise. Without a state it is the slowest 1 %."""
-        slow_from = slow_bucket(now)
+        slow_from = recent.p99_at >> buckets.CLIENT_SHIFT
         begun = self._begun(limit)
         if begun is not None:
             begun >>= buckets.CLIENT_SHIFT
             # Buckets are equal on a log scale, so their mean is the middle.
-            slow_from = (begun + max(slow_from, begun)) // 2 + 1 if now.any() else begun + 1
+            slow_from = (begun + max(slow_from, begun)) // 2 + 1 if recent.n else begun + 1
         return Level(
             before,
             slow_from,
@@ -190,7 +211,7 @@ class MeasureLevel:
         if self.risen.slices:
             return limit
         if self.late.slices:
-            return int(buckets.bucket_of(LATE_NS))
+            return _LATE_FROM
         return self._tail_from if self.tail.slices else None
 
 
@@ -221,13 +242,7 @@ def _limit(before: Summary) -> int:
     """The bucket that is as much as a level's p99 may rise."""
     if before.p99_ns is None:
         return buckets.BUCKETS
-    return int(buckets.bucket_of(max(before.p99_ns * RISEN_TIMES, before.p99_ns + RISEN_NS)))
-
-
-def _tail_from(now: Counts) -> int:
-    """The bucket that a tail begins at."""
-    p50 = int(buckets.middle(nearest_rank(now, (0.5,)))[0]) if now.any() else 0
-    return int(buckets.bucket_of(max(p50 * TAIL_TIMES, TAIL_NS)))
+    return buckets.bucket_of_one(max(before.p99_ns * RISEN_TIMES, before.p99_ns + RISEN_NS))
 
 
 def _seconds(latch: Latch) -> float | None:
