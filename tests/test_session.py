@@ -18,7 +18,7 @@ from bpftop import session as session_package
 from bpftop.clock import boot_ns
 from bpftop.errors import HostError
 from bpftop.model import Process, Snapshot, State, Target, TargetKind, losses
-from bpftop.session import Session, reading, rescan
+from bpftop.session import Session, reading, rescan, runs
 from bpftop.tracer.simulate import SimulatedSource, simulated_target
 from bpftop.tracer.supervisor import BpftraceSource
 from tests.fakes import FakeBpftrace, alive, wait_for
@@ -33,7 +33,7 @@ GONE = 404
 
 def ladder(monkeypatch: pytest.MonkeyPatch, step_s: float) -> None:
     """Shorter steps from SIGINT to SIGKILL."""
-    for module in (reading, session_package):
+    for module in (reading, runs, session_package):
         monkeypatch.setattr(module, "LADDER_S", step_s)
 
 
@@ -509,7 +509,7 @@ def test_a_defect_in_the_reading_shows_as_a_state(tmp_path: Path, monkeypatch: p
     def broken(*_: object) -> None:
         raise RuntimeError("no such luck")
 
-    monkeypatch.setattr(reading, "pump", broken)
+    monkeypatch.setattr(runs, "pump", broken)
     fake = FakeBpftrace(tmp_path, "time.sleep(60)")
     with watching(fake) as session:
         assert "RuntimeError: no such luck" in reaches(session, State.FAILED).tracer.detail

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Hashable, Sequence
 from functools import partial
 
@@ -9,8 +10,9 @@ from bpftop.clock import WALL, boot_ns, steady_unix_ns
 from bpftop.figures import Declared, Frame, Known, Origin, Tap
 from bpftop.model import Names, Program, Snapshot, Standstill, State, Target
 from bpftop.procfs import comm_of
-from bpftop.session.reading import LADDER_S, STEPS, Reading
+from bpftop.session.reading import LADDER_S, STEPS
 from bpftop.session.rescan import Followed, Outside, Rescan
+from bpftop.session.runs import Runs
 from bpftop.stats.devices import device_name
 from bpftop.stats.exclude import Excluded, Network
 from bpftop.stats.keys import KeyNames
@@ -21,7 +23,7 @@ from bpftop.tracer.source import Source
 __all__ = ["Session"]
 
 
-class Session(Reading):
+class Session(Runs):
     """Watches one target through one program.
 
     ``renew`` makes a source for a target whose processes have changed, or after a crash; without it neither is
@@ -57,6 +59,7 @@ class Session(Reading):
             version=bpftrace_version,
             rights=rights,
         )
+        self._thread = threading.Thread(target=self._run, name="bpftop-reader", daemon=True)
         follows = rescan is not None and renew is not None
         again = Rescan(rescan, self._followed_now, self._anew, self._stopping) if rescan and follows else None
         look = partial(self._look, standstill) if standstill is not None else None
@@ -89,13 +92,14 @@ class Session(Reading):
 
     def wait_live(self, timeout_s: float) -> bool:
         """Wait until the kernel has reported for the first time, or the run has failed. True when live."""
-        self._wait(lambda: self._store.ticks > 0 or self._state is State.FAILED, timeout_s)
+        self._wait(lambda: self._store.ticks > 0 or self._condition.state is State.FAILED, timeout_s)
         return self._store.ticks > 0
 
     @property
     def news(self) -> Hashable:
         """Another value after every tick and every change of the state: cheap, to be looked at often."""
-        return self._store.ticks, self._state, self._detail, self._probes, self._budget.told
+        now = self._condition
+        return self._store.ticks, now.state, now.detail, now.probes, self._budget.told
 
     @property
     def covered_s(self) -> float:
@@ -126,7 +130,7 @@ class Session(Reading):
 
     def _followed_now(self) -> Followed | None:
         with self._lock:
-            return (self._target, self._store.settled_ns) if self._state is State.LIVE else None
+            return (self._target, self._store.settled_ns) if self._condition.state is State.LIVE else None
 
     def _look(self, standstill: Callable[[Target], Standstill]) -> bool:
         self._standstill = standstill(self._target)

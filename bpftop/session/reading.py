@@ -1,4 +1,4 @@
-"""The thread that reads bpftrace: one run after the other, every message into the figures, states for people."""
+"""Every message of a bpftrace into the figures, and from there to the taps."""
 
 from __future__ import annotations
 
@@ -6,13 +6,11 @@ import os
 import select
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 
 from bpftop import units
 from bpftop.clock import WALL, boot_ns, steady_unix_ns
-from bpftop.errors import BpftopError
 from bpftop.figures import Declared, Figures, Frame, Origin, Status, Tap
 from bpftop.model import (
     Attached,
@@ -25,18 +23,17 @@ from bpftop.model import (
     State,
     Target,
     Text,
-    TracerStatus,
 )
+from bpftop.session.condition import Condition
 from bpftop.session.late import Lateness
 from bpftop.stats.keys import KeyNames
 from bpftop.stats.tick import Slice, TickData
 from bpftop.tracer.assemble import Assembler
 from bpftop.tracer.budget import Budget
-from bpftop.tracer.failures import explain, lacks_rights
 from bpftop.tracer.overhead import OverheadMeter
-from bpftop.tracer.reader import Rest, pump
+from bpftop.tracer.reader import Rest
 from bpftop.tracer.source import Source
-from bpftop.tracer.supervisor import harmless, map_keys
+from bpftop.tracer.supervisor import map_keys
 
 _STALLED_AFTER_NS = 2_500_000_000
 _TICK_NS = 1_000_000_000
@@ -44,7 +41,7 @@ _PRINTED_NS = 80_000_000
 """So long after its moment the maps of a tick have been printed, as a rule."""
 _LATE_NS = 300_000_000
 """A tick that is read so long after its time has much in front of it or behind."""
-_RESTARTS = 3
+
 LADDER_S = 1.0
 STEPS = ("stop", "terminate", "kill")
 """Of a source, one after the other until it has ended."""
@@ -82,18 +79,11 @@ class Reading:
         """Told of every tick and every change of the state."""
         self._over = False
         """The thread reads nothing any more."""
-        self._state = State.ATTACHING
-        self._detail = self._hint = ""
-        self._stderr: deque[str] = deque(maxlen=20)
-        self._exit_code: int | None = None
-        self._restarts = 0
-        self._runs = 1
+        self._condition = Condition()
         self._fresh = True
         """The run has not reported yet."""
         self._asked_ns = 0
         """When it was asked to end (boot time)."""
-        self._probes = 0
-        self._lost_reported = 0
         self._stopping = threading.Event()
         self._rest = Rest(self._rest_s)
         self._due_ns = 0
@@ -109,117 +99,15 @@ class Reading:
         self._taps: list[Tap] = []
         self._told: Status | None = None
         """What the taps know."""
-        self._thread = threading.Thread(target=self._run, name="bpftop-reader", daemon=True)
-
-    def _run(self) -> None:
-        try:
-            self._follow()
-        except Exception as error:  # the boundary of the thread: a defect must show as a state, not on the terminal
-            self._hint = "please report it"
-            self._detail = f"reading bpftrace failed: {type(error).__name__}: {error}"
-            self._state = State.FAILED
-            self._source.kill()
-            self._source.wait(LADDER_S)
-            with self._lock:
-                self._tell(None)
-        finally:
-            self._rest.close()
-            with self._lock:
-                self._over = True
-                self._news.notify_all()
-
-    def _follow(self) -> None:
-        """One run after the other, until nobody wants another."""
-        while True:
-            pump(self._source, self._message, self._stderr_line, self._idle, self._rest)
-            self._due_ns = 0
-            code = self._source.wait(LADDER_S)
-            if code is None:  # it closed its pipes and lives on
-                self._source.kill()
-                code = self._source.wait(LADDER_S)
-            with self._lock:
-                self._exit_code = code
-                self._end_of_run()
-            if self._stopping.is_set():
-                self._state = State.STOPPED
-            again = not self._stopping.is_set() and self._again()
-            with self._lock:
-                self._tell(None)
-            if not again:
-                return
-
-    def _end_of_run(self) -> None:
-        """Take the maps that bpftrace prints at its end. The lock is held."""
-        last = self._lateness.take(self._assembler.finish(boot_ns()), self._started_ns)
-        if last is not None:
-            self._ingest(last)
-
-    def _again(self) -> bool:
-        """After the end of a run that nobody asked to end: start another, unless it makes no sense."""
-        found, self._next_target = self._next_target, None
-        if found is not None:
-            self._target = found
-        else:
-            cause, hint = explain(self._stderr, self._exit_code)
-            if self._store.ticks == 0 and lacks_rights(self._stderr) and self._relaxed(cause):
-                return True
-            told = self._exit_code is None or self._exit_code < 0 or "exit code" in cause  # of a signal the cause tells
-            self._detail = cause if told else f"{cause} (exit code {self._exit_code})"
-            if self._store.ticks == 0 or self._restarts >= _RESTARTS or self._renew is None:
-                self._state = State.FAILED
-                self._hint = hint
-                return False
-            self._state = State.ATTACHING
-            if self._stopping.wait(2**self._restarts):
-                self._state = State.STOPPED
-                with self._lock:
-                    self._fresh = True
-                    self._ingest(TickData(boot_ns(), final=True))  # nothing was seen since the last one ended
-                return False
-            self._restarts += 1
-        assert self._renew is not None
-        try:
-            self._source = self._renew(self._target)
-            self._source.start()
-            if self._stopping.is_set():
-                self._source.stop()
-        except BpftopError as error:
-            self._state, self._detail, self._hint = State.FAILED, error.message, error.hint
-            return False
-        with self._lock:
-            self._runs += 1
-            self._started_ns = self._heard_ns = boot_ns()
-            self._fresh = True
-            self._assembler = Assembler()
-            self._state = State.ATTACHING
-        return True
-
-    def _relaxed(self, cause: str) -> bool:
-        """Try once more with all capabilities that there are what failed at once with few; True when that runs."""
-        more = getattr(self._source, "relaxed", lambda: None)()
-        if more is None or self._stopping.is_set():
-            return False
-        try:
-            if more.stdout < 0:
-                more.start()
-        except BpftopError:
-            return False
-        self._source = more
-        self._stderr.clear()
-        self._stderr.append(f"with few capabilities it failed ({cause}); now it has all of bpftop's")
-        with self._lock:
-            self._started_ns = self._heard_ns = boot_ns()
-            self._assembler = Assembler()
-        return True
 
     def _message(self, message: Message) -> None:
         self._heard_ns = boot_ns()
         if isinstance(message, Attached):
-            self._probes = message.probes
+            self._condition.probes = message.probes
         elif isinstance(message, Lost):
-            self._lost_reported += message.events
+            self._condition.lost_reported += message.events
         elif isinstance(message, Text):
-            self._stderr_line(message.line)
+            self._condition.hear(message.line)
         elif isinstance(message, Rejected) and message.cut and self._asked_to_end():
             # A signal that finds bpftrace (0.17 to 0.27.1) in a write to a full pipe ends its output there, exit code
             # 0: the half line and what is behind it are as if it had been ended a moment before. What the last tick
@@ -231,7 +119,7 @@ class Reading:
                 tick = self._lateness.take(tick, self._started_ns)
             if tick is not None:
                 if not self._stopping.is_set():
-                    self._state, self._detail = State.LIVE, ""
+                    self._condition.state, self._condition.detail = State.LIVE, ""
                 part = self._ingest(tick)
                 observed = int(part.counts.sum())
         if tick is not None:
@@ -265,7 +153,7 @@ class Reading:
         """End bpftrace: it costs more than it may. Its figures stay as they are."""
         if not self._stopping.is_set():
             span_s = self._store.span_s(None)
-            self._detail = f"stopped after {units.span(span_s)}: {self._budget.told}"
+            self._condition.detail = f"stopped after {units.span(span_s)}: {self._budget.told}"
             self._ask_to_end()
             self._backed_off_s = time.monotonic()
             self._source.stop()
@@ -295,7 +183,9 @@ class Reading:
         if abs(moved_ns) > _SET_NS:
             way, by_s = "forward" if moved_ns > 0 else "back", abs(moved_ns) / 1e9
             by = units.span(round(by_s)) if by_s >= 60 else f"{by_s:.1f} s"
-            self._stderr.append(f"this host's clock was set {way} by {by}; a recording goes on by the old one")
+            self._condition.stderr.append(
+                f"this host's clock was set {way} by {by}; a recording goes on by the old one"
+            )
 
     def _tell(self, part: Slice | None) -> None:
         """Hand what is new to the taps. The lock is held."""
@@ -311,18 +201,14 @@ class Reading:
             for tap in self._taps:
                 tap(frame)
 
-    def _stderr_line(self, line: str) -> None:
-        if not harmless(line):
-            self._stderr.append(line[:400])
-
     def _idle(self) -> bool:
         events = _events(self._source.stdout)
         waits = bool(events & select.POLLIN)
         if not waits:
             self._lateness.nothing_waits()
         silent = not waits and boot_ns() - self._heard_ns > _STALLED_AFTER_NS
-        if self._state is State.LIVE and silent:
-            self._state, self._detail = State.STALLED, "no sign of life from bpftrace"
+        if self._condition.state is State.LIVE and silent:
+            self._condition.state, self._condition.detail = State.STALLED, "no sign of life from bpftrace"
         if self._backed_off_s is not None:
             steps = int((time.monotonic() - self._backed_off_s) / LADDER_S)
             if steps:
@@ -335,32 +221,12 @@ class Reading:
     def _status(self) -> Status:
         return Status(
             self._target,
-            self._tracer(),
+            self._condition.tracer(self._source, self._rights, self._budget.told),
             self._meter.overhead,
             self._started_ns,
             WALL.offset_ns,
             self._standstill,
             WALL.steady_ns,
-        )
-
-    def _tracer(self) -> TracerStatus:
-        detail = self._detail
-        if self._state is State.ATTACHING and not detail:
-            detail = f"attaching {self._probes} probes" if self._probes else "starting bpftrace"
-        elif self._state is State.LIVE and self._lost_reported:
-            detail = f"bpftrace reported {self._lost_reported} lost messages"
-        return TracerStatus(
-            self._state,
-            detail,
-            self._hint,
-            tuple(self._stderr),
-            self._exit_code,
-            self._restarts,
-            self._runs,
-            self._lost_reported,
-            self._source.label,
-            " · ".join(filter(None, (self._rights, getattr(self._source, "rights", "")))),
-            self._budget.told,
         )
 
 
