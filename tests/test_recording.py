@@ -138,6 +138,17 @@ def test_a_live_session_and_its_recording(tmp_path: Path, closes: Closes) -> Non
         assert differences(as_replayed(live), found) == []
 
 
+def test_nobody_waits_for_the_clock_of_a_fast_simulation() -> None:
+    session = simulated(20)
+    session.start()
+    try:
+        assert session.wait_live(60)
+        assert all(session.wait_tick(60) for _ in range(5))
+        assert session._rest_s() < 1.5, "their clock is ten seconds ahead"
+    finally:
+        session.stop()
+
+
 # --- torn, flipped, hostile ---
 
 
