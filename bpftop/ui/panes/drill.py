@@ -23,11 +23,11 @@ from bpftop.ui.drilllists import (
     passing,
     passing_connections,
 )
+from bpftop.ui.drillparts import crumb, filled, heat_map, no_events
 from bpftop.ui.filters import Filter, Filterable, parse
-from bpftop.ui.heat import AXIS, grid, heading, make_map, times
 from bpftop.ui.histogram import histogram
 from bpftop.ui.kinds import kinds, of_kind
-from bpftop.ui.paint import EMPTY, Line, Span, beside, ends, fit, line
+from bpftop.ui.paint import EMPTY, Line, Span, beside, fit, line
 from bpftop.ui.panes.base import Pane
 from bpftop.ui.panes.latency import look_of
 from bpftop.ui.panes.slow import slow_columns
@@ -180,7 +180,7 @@ class Drill(Pane, Filterable):
         if alone is None or subject is None:
             return []
         shown = alone.measures.get(self._measure) or next(iter(alone.measures.values()), None)
-        lines = [self._crumb(subject, view, shown, width), EMPTY]
+        lines = [crumb(self.origin, subject, view, shown, width), EMPTY]
         found = list(alone.measures.values())
         if shown is not None and height < len(found) + _ROOM:
             found = [shown]  # v shows the others
@@ -199,17 +199,6 @@ class Drill(Pane, Filterable):
         lines += [EMPTY, self._tabs(width)]
         return lines + self._one(self._sections()[self._section], only, shown, width, height - len(lines))
 
-    def _crumb(self, subject: Subject, view: View, shown: MeasureSnapshot | None, width: int) -> Line:
-        left = [Span(f"{self.origin} › ", "dim"), Span(safe(subject.name, 60), "strong")]
-        whole = view.snapshot.measures.get(shown.measure.name) if shown else None
-        if shown and whole and whole.summary.count:
-            of_all = words.share(min(shown.summary.count / whole.summary.count, 1.0))
-            said = f"  {of_all} of all {words.noun(whole.measure.name)}"
-            if whole.slow:
-                said += f", {words.share(min(shown.slow / whole.slow, 1.0))} of the slow ones"
-            left.append(Span(said, ""))
-        return ends(line(*left), line(Span("Esc", "accent"), Span(" back", "dim")), width)
-
     def _tabs(self, width: int) -> Line:
         names = self._sections()
         spans = [Span(f" {name} ", "tab" if i == self._section else "dim") for i, name in enumerate(names)]
@@ -224,7 +213,7 @@ class Drill(Pane, Filterable):
             return self._connections(view, width, room)
         if section == "Heat map":
             around = self._alone(view, whole=True)  # a pinned piece is marked in it
-            return _heat(replace(view, snapshot=around or view.snapshot), shown, width, room)
+            return heat_map(replace(view, snapshot=around or view.snapshot), shown, width, room)
         if not shown.summary.count:
             return [line(Span(f"no {words.noun(shown.measure.name)} of it in this window", "dim"))]
         look = replace(look_of(view, shown.measure.name), base=self._base(view).get(shown.measure.name))
@@ -237,19 +226,19 @@ class Drill(Pane, Filterable):
         title = safe(shown.measure.title)
         upper = room // 2
         one = [line(Span("Histogram", "strong"), Span(f"  {title}", "dim"))]
-        one += _filled(self._one("Histogram", view, shown, left, upper - 2), upper - 1)
+        one += filled(self._one("Histogram", view, shown, left, upper - 2), upper - 1)
         one += self._one("Heat map", view, shown, left, room - upper)
         lists = [name for name in self._sections() if name in SECTIONS[2:]]
         two: list[Line] = []
         for place, name in enumerate(lists):
             share = room // len(lists) + (room % len(lists) if place == len(lists) - 1 else 0)
-            two += _filled([line(Span(name, "strong")), *self._one(name, view, shown, right, share - 2)], share)
+            two += filled([line(Span(name, "strong")), *self._one(name, view, shown, right, share - 2)], share)
         return beside(one, two, left, 3)
 
     def _slow(self, view: View, width: int, room: int) -> list[Line]:
         names = kinds(view.snapshot)
         if not names:
-            return [fit(line(Span(self._no_events(view), "dim")), width)]
+            return [fit(line(Span(no_events(view, self.subject), "dim")), width)]
         everything = of_kind(view.snapshot, names[0])
         rows = ordered(passing(everything, self.filter), EVENT_SORTS, self._sort, self._reversed)
         self._top = min(self._top, max(len(rows) - 1, 0))
@@ -258,13 +247,6 @@ class Drill(Pane, Filterable):
         visible = rows[self._top : self._top + room - 2]
         columns = marked(slow_columns(rows, client=not own), EVENT_SORTS, self._sort, self._reversed)
         return [line(Span(said, "dim")), *self._list(columns, visible, width)]
-
-    def _no_events(self, view: View) -> str:
-        kind = "client" if self.subject is None or self.subject.kind == NETWORK else self.subject.kind
-        streams = [stream for history in view.snapshot.histories for stream in history.streams]
-        if streams and not any(kind in stream.fields for stream in streams):
-            return "no script that runs sends single events of this kind"
-        return "none was sent by itself: the kernel sends the slowest ones only"
 
     def _connections(self, view: View, width: int, room: int) -> list[Line]:
         everything = connections(view.snapshot.slow)
@@ -289,15 +271,3 @@ class Drill(Pane, Filterable):
 
     def _count(self, n: int, of: int) -> str:
         return f"{n:,} of {of:,}" if self.filter.terms else f"{n:,}"
-
-
-def _heat(view: View, shown: MeasureSnapshot, width: int, room: int) -> list[Line]:
-    if room < 5:
-        return []
-    drawn = make_map(shown, view, max(width - AXIS - 2, 10), room - 2)
-    box = view.box if view.box and view.box.measure == shown.measure.name else None
-    return [heading(shown, drawn, width), *grid(drawn, None, box), times(drawn)]
-
-
-def _filled(lines: list[Line], rows: int) -> list[Line]:
-    return [*lines[:rows], *[EMPTY] * (rows - len(lines))]
