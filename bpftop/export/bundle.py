@@ -13,7 +13,7 @@ from bpftop import __version__, units
 from bpftop.errors import FileError
 from bpftop.export.files import NameTaken, create_all, create_folder
 from bpftop.export.report_json import to_json
-from bpftop.export.report_text import to_text
+from bpftop.export.report_text import slow_first, to_text
 from bpftop.export.snapshot_csv import file_stem, tables
 from bpftop.model import MeasureSnapshot, Snapshot, losses
 from bpftop.text import safe
@@ -95,7 +95,7 @@ def _moment(unix_ns: int) -> str:
 
 def _cell(text: str) -> str:
     """Foreign words as text: nothing in them is Markdown, HTML or a mention."""
-    return "".join(f"\\{char}" if char in "\\`*_{}[]<>()#+!|~@" else char for char in safe(text, 200))
+    return "".join(f"\\{char}" if char in "\\`*_{}[]<>#+!|~@" else char for char in safe(text, 200))
 
 
 def _percentiles(snapshot: Snapshot) -> Iterator[str]:
@@ -112,12 +112,14 @@ def _clients(snapshot: Snapshot) -> Iterator[str]:
     shown = _main(snapshot)
     if shown is None or not shown.clients:
         return
-    yield from ("", f"Clients by requests, {_cell(shown.measure.title.lower())}:", "")
-    yield "| client | n | rate | p50 | p99 | max |"
-    yield "|---|--:|--:|--:|--:|--:|"
-    for row in shown.clients[:_ROWS]:
+    slow = max(shown.slow, sum(row.slow or 0 for row in shown.clients), 1)
+    yield from ("", f"{_cell(shown.measure.title)}, clients with most of the slowest 1 %:", "")
+    yield "| client | of slow | n | rate | p50 | p99 | max |"
+    yield "|---|--:|--:|--:|--:|--:|--:|"
+    for row in sorted(shown.clients, key=slow_first)[:_ROWS]:
         times = (units.duration(value) for value in (row.p50_ns, row.p99_ns, row.max_ns))
-        yield f"| {_cell(row.client)} | {row.count:,} | {units.rate(row.rate_per_s)} | {' | '.join(times)} |"
+        figures = f"{units.percent((row.slow or 0) / slow)} | {row.count:,} | {units.rate(row.rate_per_s)}"
+        yield f"| {_cell(row.client)} | {figures} | {' | '.join(times)} |"
 
 
 def _slow(snapshot: Snapshot) -> Iterator[str]:

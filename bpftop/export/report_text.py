@@ -104,7 +104,7 @@ def _clients(snapshot: Snapshot) -> Iterator[str]:
     main = _main(snapshot)
     if main is None or not main.clients or main.measure.key != "client":
         return
-    rows = sorted(main.clients, key=_slow_first)[:CLIENTS]
+    rows = sorted(main.clients, key=slow_first)[:CLIENTS]
     total, slow = max(main.summary.count, 1), max(main.slow, sum(row.slow or 0 for row in main.clients), 1)
     width = max(len("client"), *(len(safe(row.client, 39)) for row in rows))
     roomy = width <= _NARROW
@@ -119,7 +119,7 @@ def _clients(snapshot: Snapshot) -> Iterator[str]:
         yield f"  and {len(main.clients) - len(rows)} more: --format json shows them"
 
 
-def _slow_first(row: ClientRow) -> tuple[bool, int, int]:
+def slow_first(row: ClientRow) -> tuple[bool, int, int]:
     """``others`` last, the most slow ones first, then the most of all."""
     return row.client == "others", -(row.slow or 0), -row.count
 
