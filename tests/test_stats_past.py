@@ -7,9 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from bpftop import wire
 from bpftop.stats import buckets, onekey, past
 from bpftop.stats.clients import client_rows
 from bpftop.stats.groups import Networks, network_of
+from bpftop.ui.subject import NETWORK, Subject
 from tests.stored import ADDRESSES, CODES, MEASURES, OFFSET, SECOND, observed, snapshot_of, stored
 
 SEEN = observed()
@@ -117,3 +119,20 @@ def test_networks_have_the_sum_of_their_members() -> None:
     assert {row.client: row.count for row in rows} == true
     assert set(true) == {"10.0.3.0/24", "10.0.4.0/24", "2001:db8::/64", "2001:db8:0:1::/64"}
     assert networks.codes(np.array([0], np.uint64)).tolist() == [0]
+
+
+def test_a_network_of_clients_that_are_not_kept_one_by_one_is_looked_at_with_all_of_them() -> None:
+    """2,500 clients of ten networks a second; one network has all that is slow."""
+    seen = [
+        (second, 1, wire.client_code(f"10.0.{network}.{host}"), 50_000_000 if network == 3 and host < 40 else 100_000)
+        for second in range(1, 8)
+        for network in range(10)
+        for host in range(250)
+    ]
+    shot = snapshot_of(stored(seen))
+    assert shot.measures["request_latency"].clients[-1].client == "others"
+    subject = Subject(NETWORK, "10.0.3.0/24", wire.client_code("10.0.3.0"), "request_latency")
+    found = subject.alone(shot).measures["request_latency"]
+    assert found.summary.count == 7 * 250 == found.histogram.counts.sum()
+    assert found.slow == 7 * 40 == shot.measures["request_latency"].slow
+    assert found.trend.rate_per_s.tolist() == [250.0] * 7

@@ -25,7 +25,7 @@ from bpftop.model import (
     Trend,
 )
 from bpftop.stats import buckets
-from bpftop.stats.clients import bucket_of_key, of_measure
+from bpftop.stats.clients import bucket_of_key, of_measure, slow_bucket_of
 from bpftop.stats.past import begins, history_of, slowest_of, spans_s
 from bpftop.stats.quantiles import QUANTILES, grouped_ranks, histogram, nearest_rank
 
@@ -131,9 +131,12 @@ def _of_key(shown: MeasureSnapshot, history: History, snapshot: Snapshot) -> Mea
     position = history.measures.index(name)
     keys, counts = of_measure(history.keyed, position + 1)
     mine = np.bincount(bucket_of_key(keys), counts, buckets.CLIENT_BUCKETS).astype(np.int64)
+    slow = int(counts[bucket_of_key(keys) >= slow_bucket_of(shown.summary)].sum())
     span_s = shown.summary.count / shown.summary.rate_per_s if shown.summary.rate_per_s else snapshot.window.span_s
     trend = _key_trend(history, position, snapshot)
-    return replace(shown, summary=_key_summary(mine, span_s), histogram=_key_histogram(mine), clients=(), trend=trend)
+    return replace(
+        shown, summary=_key_summary(mine, span_s), histogram=_key_histogram(mine), clients=(), trend=trend, slow=slow
+    )
 
 
 def _key_summary(mine: Counts, span_s: float) -> Summary:
