@@ -62,6 +62,12 @@ def test_other_verbs_may_speak_tls(words: list[str]) -> None:
     assert _run(_DIVIDED.format(body=body, words=words, after="")).split() == ["True"]
 
 
+def test_who_starts_the_demo_imports_nothing_of_it() -> None:
+    loaded = set(_run("import sys, bpftop.demo; print(*sys.modules)").split())
+    assert "bpftop.demo" in loaded
+    assert not loaded & {"asyncio", "random", "bpftop.demo.server", "bpftop.demo.story"}
+
+
 _GLIBC = pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_info"), reason="another C library")
 
 

@@ -127,12 +127,9 @@ def _divided(options: argparse.Namespace, ours_alone: bool) -> int:
         from bpftop.memory import one_heap, without
 
         one_heap()
-        code = divide(options)
-        if code is not None:
-            return code
-        if options.verb in _SCREENS:
-            with without("ssl", "_hashlib"):
-                return _verb(options)
+        with without(*(("ssl", "_hashlib") if options.verb in _SCREENS else ())):
+            code = divide(options)
+            return _verb(options) if code is None else code
     return _verb(options)
 
 

@@ -17,11 +17,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bpftop.demo.server import NAME
 from bpftop.errors import BpftopError
 
 __all__ = ["NAME", "Demo", "start_demo"]
 
+NAME = "demo-server"
+"""What the server's process is called."""
 LOAD_LIMIT_S = 3600.0
 START_TIMEOUT_S = 10.0
 PACKAGE_ROOT = Path(__file__).resolve().parents[2]

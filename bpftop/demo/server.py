@@ -14,10 +14,10 @@ import random
 import sys
 import time
 
+from bpftop.demo import NAME
 from bpftop.demo.child import become, end_with_parent, set_name, story_s
 from bpftop.demo.story import Story
 
-NAME = "demo-server"
 LEAST_DELAY_NS = 500_000
 MAX_REQUEST = 16_384
 LOOK_AHEAD_S = 60.0
