@@ -45,17 +45,19 @@ class Rest:
             if self._woken >= 0:
                 os.eventfd_write(self._woken, 1)
 
-    def take(self, pipes: Iterable[int]) -> None:
-        """Rest, unless one of these descriptors is at its end."""
+    def take(self, pipes: Iterable[int]) -> bool:
+        """Rest, unless one of these descriptors is at its end; whether it lasted as long as it should."""
         pause = self._seconds()
         if pause <= 0:
-            return
+            return False
         poll = select.poll()
         poll.register(self._woken, select.POLLIN)
         for each in pipes:
             poll.register(each, 0)  # a hang-up is told without being asked for
-        if any(each == self._woken for each, _ in poll.poll(pause * 1000)):
+        woken = poll.poll(pause * 1000)
+        if any(each == self._woken for each, _ in woken):
             os.eventfd_read(self._woken)
+        return not woken
 
     def close(self) -> None:
         """After the last reading."""
@@ -104,10 +106,10 @@ def pump_lines(
             looked = now
             if not idle():
                 break
-        if rest is not None and size < _LITTLE:
-            rest.take(pipes)
+        little = size < _LITTLE
+        gathered = rest is not None and little and rest.take(pipes)
         ready = poll.poll(_POLL_S * 1000)
-        if ready and size < _LITTLE:
+        if ready and little and not gathered:
             time.sleep(_GATHER_S if rest is not None or now < young else _LATER_GATHER_S)
         size = 0
         for each, _ in ready:
