@@ -12,8 +12,8 @@ from tests.incidents.book import Health, Trial
 from tests.incidents.incidents import Incident
 from tests.incidents.scene import Scene, cpu_seconds, watched_anew
 
-WITHIN_S, LATE_WITHIN_S = 10.0, 15.0
-"""The latter from the start of bpftrace on, which compiles and attaches first."""
+WITHIN_S, LATE_WITHIN_S = 10.0, 25.0
+"""The latter from the start of bpftrace on, which compiles and attaches first: on a busy machine that takes long."""
 LATE_S = 15.0
 """Watches that are started in the middle of it begin so long after it."""
 LOOK_S = 0.5
