@@ -139,3 +139,14 @@ def test_a_terminal_whose_characters_are_not_those_of_utf_8_gets_ascii(
 ) -> None:
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding=encoding))
     assert ascii_wanted(argparse.Namespace(ascii=asked)) is plain
+
+
+@pytest.mark.parametrize(
+    ("term", "tty", "plain"), [("linux", True, True), ("linux", False, False), ("tmux", True, False)]
+)
+def test_the_console_of_linux_gets_ascii(term: str, tty: bool, plain: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+    monkeypatch.setattr(out, "isatty", lambda: tty)
+    monkeypatch.setattr(sys, "stdout", out)
+    monkeypatch.setenv("TERM", term)
+    assert ascii_wanted(argparse.Namespace(ascii=False)) is plain

@@ -16,9 +16,11 @@ if TYPE_CHECKING:
 
 
 def ascii_wanted(options: argparse.Namespace) -> bool:
-    """``--ascii``, or the terminal's characters, as the locale says them, are not those of UTF-8."""
+    """``--ascii``; or the terminal's characters, as the locale says them, are not those of UTF-8; or it is the console
+    of Linux, whose fonts have neither braille nor eighths of blocks."""
     encoding = (sys.stdout.encoding or "").lower().replace("-", "")
-    return bool(options.ascii) or encoding not in ("utf8", "utf8sig")
+    console = os.environ.get("TERM") == "linux" and sys.stdout.isatty()
+    return bool(options.ascii) or console or encoding not in ("utf8", "utf8sig")
 
 
 def save_directory(options: argparse.Namespace) -> Path:

@@ -126,7 +126,8 @@ def breakdown(snapshot: Snapshot, width: int) -> list[Line]:
     if heading.cells > width:
         heading = line(title, *_legend(used, short=True))
     if heading.cells > width:
-        heading = fit(Line(heading.spans[2:]), width)
+        first, *rest = heading.spans[1:]
+        heading = fit(line(first._replace(text=first.text.lstrip()), *rest), width)
     shares = {id(each): _shares(each) for each in found}
     size = max(sum(len(span.text) for span in spans) for spans in shares.values())
     room = max(width - _LABEL - _TOTAL - size - 2, 8)

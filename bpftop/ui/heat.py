@@ -26,6 +26,8 @@ from bpftop.ui.view import Box, View
 RAMP: tuple[Role, ...] = ("heat-1", "heat-2", "heat-3", "heat-4", "heat-5", "heat-6", "heat-7", "heat-8")
 SHADES, ASCII_SHADES = "░░▒▒▓▓██", ".:;+*x%#"
 """The ramp where there are no colours or too few: of two equal glyphs the first is dim."""
+_HOT = 5
+"""From this shade on."""
 AXIS = 8
 """Cells of the labels on the left."""
 _LONGEST_S = 600.0
@@ -158,10 +160,15 @@ class _Drawing(NamedTuple):
 def _drawing(ascii_only: bool, glyphs: bool) -> _Drawing:
     """Of every shade with nothing on it, then with each thing that may lie on it. The arguments are those of Canvas."""
     bare = [_cell(level) for level in range(len(RAMP) + 1)]
-    looks = bare + [Span(text, role, cell.fill) for text, role in _ON_TOP for cell in bare]
+    looks = bare + [Span(text, _ink(role, cell.fill), cell.fill) for text, role in _ON_TOP for cell in bare]
     spans = list(dict.fromkeys((each.role, each.fill) for each in looks))
     inks = bytes(spans.index((each.role, each.fill)) for each in looks)
     return _Drawing("".join(each.text for each in looks), inks.ljust(256, b"\0"), spans)
+
+
+def _ink(role: Role, ground: Role) -> Role:
+    """The lines of p50 and p99 are seen on every shade: the hot ones are too much like their colours."""
+    return "hot" if role in ("p50", "p99") and ground in RAMP[_HOT - 1 :] else role
 
 
 _ON_TOP: tuple[tuple[str, Role], ...] = (("?", "dim"), ("─", "p50"), ("━", "p99"), ("▪", "cell"), ("◆", "cell"))

@@ -14,6 +14,11 @@ from bpftop.ui.table import bar
 from bpftop.ui.words import ENOUGH_P99, ENOUGH_P999, share
 
 _MARKED = (("p50", "p50_ns"), ("p90", "p90_ns"), ("p99", "p99_ns"), ("p99.9", "p999_ns"), ("max", "max_ns"))
+_SHARES = 8
+"""Cells of the shares, which give way where bars would have fewer than ``_BARS``."""
+_BARS, _LEAST_BARS = 12, 6
+BASELINE = "░ ┃"
+"""What a baseline had more, and where it ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +55,11 @@ def histogram(shown: MeasureSnapshot, width: int, height: int, look: Look = PLAI
     numbers = max(len(f"{int(rows.counts.max()):,}"), 5)
     sums = 8 if width >= 90 or look.curve else 0
     room = width - 20 - numbers - sums - 2 - marks_width
-    if room < 6:
-        marks_width, room = 0, max(width - 20 - numbers - sums, 1)
-    lines = [_titles(look, room, numbers, sums, base is not None)]
+    shares = _SHARES if room >= _BARS else 0
+    room += _SHARES - shares
+    if room < _LEAST_BARS:
+        marks_width, room = 0, max(width - 12 - shares - numbers - sums, 1)
+    lines = [_titles(look, room, numbers, shares, sums, base is not None)]
     total = max(int(rows.counts.sum()), 1)
     sum_of = (rows.counts.cumsum() / total).tolist()
     for index, n in enumerate(rows.counts.tolist()):
@@ -67,7 +74,7 @@ def histogram(shown: MeasureSnapshot, width: int, height: int, look: Look = PLAI
                 Span(" ▪" if look.low_ns <= middle < look.high_ns else "  ", "accent"),
                 *_bar(length, before, sum_of[index] if look.curve else None, room, role),
                 Span("  " + pad(f"{n:,}" if n else "·", numbers), "" if n else "dim"),
-                Span("  " + pad(share(n / total) if n else "", 6), "dim"),
+                Span(pad(share(n / total) if n else "", shares) if shares else "", "dim"),
                 Span(pad(share(sum_of[index]), sums) if sums else "", "dim"),
                 Span(f"  {mark}" if mark else "", "strong"),
             )
@@ -75,12 +82,14 @@ def histogram(shown: MeasureSnapshot, width: int, height: int, look: Look = PLAI
     return lines
 
 
-def _titles(look: Look, room: int, numbers: int, sums: int, compared: bool) -> Line:
-    said = f"bars {'log' if look.log_counts else 'linear'}"
-    said += ", • sum" if look.curve else ""
-    said += ", ░ ┃ baseline" if compared else ""
+def _titles(look: Look, room: int, numbers: int, shares: int, sums: int, compared: bool) -> Line:
+    scale = "log" if look.log_counts else "linear"
+    curve = ", • sum" if look.curve else ""
+    legend = f", {BASELINE} baseline" if compared else ""
+    forms = (f"bars {scale}{curve}{legend}", f"bars {scale}{curve}", f"{scale}{curve}", scale)
+    said = next((each for each in forms if len(each) <= room), forms[-1])
     title = pad("from", 8) + "  " + pad(said, room, left=True) + "  " + pad("count", numbers)
-    return line(Span(title + "  " + pad("share", 6) + pad("sum", sums), "head"))
+    return line(Span(title + (pad("share", shares) if shares else "") + (pad("sum", sums) if sums else ""), "head"))
 
 
 def _bar(length: float, before: float, sum_of: float | None, room: int, role: Role) -> list[Span]:

@@ -42,24 +42,25 @@ class Inked(Screen[ScreenResultType]):
         & > .ink--badge-warn { color: $background; background: $warning; text-style: bold; }
         & > .ink--badge-bad { color: $background; background: $error; text-style: bold; }
         & > .ink--badge-info { color: $background; background: $accent; text-style: bold; }
-        & > .ink--heat-1 { background: #1d1147; }
-        & > .ink--heat-2 { background: #451077; }
-        & > .ink--heat-3 { background: #721f81; }
-        & > .ink--heat-4 { background: #9f2f7f; }
-        & > .ink--heat-5 { background: #cd4071; }
-        & > .ink--heat-6 { background: #f1605d; }
-        & > .ink--heat-7 { background: #fd9567; }
+        & > .ink--heat-1 { background: #5a1a8a; }
+        & > .ink--heat-2 { background: #862a86; }
+        & > .ink--heat-3 { background: #ab2f80; }
+        & > .ink--heat-4 { background: #cf4270; }
+        & > .ink--heat-5 { background: #ee5a5e; }
+        & > .ink--heat-6 { background: #f98a60; }
+        & > .ink--heat-7 { background: #feb47b; }
         & > .ink--heat-8 { background: #fcfdbf; }
+        & > .ink--hot { color: $background; text-style: bold; }
         &:light {
             & > .ink--cell { color: #ffffff; background: #0057ff; }
-            & > .ink--heat-1 { background: #fdeccf; }
-            & > .ink--heat-2 { background: #fdd8a5; }
-            & > .ink--heat-3 { background: #fdbb84; }
-            & > .ink--heat-4 { background: #fc8d59; }
-            & > .ink--heat-5 { background: #ef6548; }
-            & > .ink--heat-6 { background: #d7301f; }
-            & > .ink--heat-7 { background: #b30000; }
-            & > .ink--heat-8 { background: #7f0000; }
+            & > .ink--heat-1 { background: #fdd8a5; }
+            & > .ink--heat-2 { background: #fdbb84; }
+            & > .ink--heat-3 { background: #fc8d59; }
+            & > .ink--heat-4 { background: #ef6548; }
+            & > .ink--heat-5 { background: #d9401a; }
+            & > .ink--heat-6 { background: #c40d0d; }
+            & > .ink--heat-7 { background: #9c0000; }
+            & > .ink--heat-8 { background: #6a0000; }
         }
         &:ansi {
             & > .ink--heat-1 { background: ansi_default; }

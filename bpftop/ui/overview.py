@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from operator import attrgetter
@@ -13,13 +14,15 @@ from bpftop import units
 from bpftop.model import ClientRow, MeasureSnapshot, Snapshot
 from bpftop.ui import words
 from bpftop.ui.kinds import REQUEST, of_kind
-from bpftop.ui.paint import Line, Role, Span, line
+from bpftop.ui.paint import Line, Role, Span, fit, line
 from bpftop.ui.plot import MIN_HEIGHT, latency_lines
 from bpftop.ui.safe import safe
 from bpftop.ui.table import Column, bar, sparkline, table
 from bpftop.ui.view import View
 
 _SHORT = {"Response time": "Response", "Connection duration": "Connection"}
+_ROWS = 4
+"""With fewer rows the clients are in a single one."""
 _DENSE = 100
 """Below this width the columns are close together and the titles short."""
 
@@ -110,23 +113,37 @@ def chart(shown: MeasureSnapshot, view: View, width: int, height: int, *, large:
 
 
 def clients(shown: MeasureSnapshot, width: int, height: int) -> list[Line]:
-    """The clients with the most slow requests, with their share of them."""
+    """The clients with the most slow requests, with their share of them; with little room in one row."""
     rows = [row for row in shown.clients if row.count and row.client != words.OTHERS]
     rows.sort(key=lambda row: (row.slow or 0, row.count), reverse=True)
-    if not rows:
-        return [line(Span("Clients", "strong")), line(Span("no client figures", "dim"))]
-    limit = units.duration(shown.summary.p99_ns)
-    for said in (f"  from {limit} on, n {shown.slow:,}", f"  from {limit} on", ""):
-        heading = line(Span("Clients of the slowest 1 %", "strong"), Span(said, "dim"))
-        if heading.cells <= width:
-            break
-    columns = _client_columns(max([len(row.client) for row in rows]))
     slow, total = max(shown.slow, 1), max(shown.summary.count, 1)
     seen = [
         _Client(row, min((row.slow or 0) / slow, 1.0), min(row.count / total, 1.0))
-        for row in rows[: max(height - 2, 0)]
+        for row in rows[: max(height - 2, _ROWS)]
     ]
-    return [heading, *table(columns, seen, width)]
+    title = f"{words.key_titles(shown.measure.key)} of the slowest 1 %"
+    if height < _ROWS:
+        return [_in_a_row(title, seen, width)] if seen and height > 0 else []
+    if not rows:
+        return [line(Span(words.key_titles(shown.measure.key), "strong")), line(Span("no client figures", "dim"))]
+    limit = units.duration(shown.summary.p99_ns)
+    for said in (f"  from {limit} on, n {shown.slow:,}", f"  from {limit} on", ""):
+        heading = line(Span(title, "strong"), Span(said, "dim"))
+        if heading.cells <= width:
+            break
+    columns = _client_columns(words.KEY_TITLES.get(shown.measure.key, "Name"), max([len(row.client) for row in rows]))
+    return [heading, *table(columns, seen[: height - 2], width)]
+
+
+def _in_a_row(title: str, seen: Sequence[_Client], width: int) -> Line:
+    """``Clients of the slowest 1 %  10.0.3.7 92 %  10.0.0.9 3 %``: as many as have room."""
+    here = line(Span(title, "strong"))
+    for each in seen:
+        more = line(*here.spans, Span(f"  {safe(each.row.client, 39)} "), Span(words.share(each.of_slow), "strong"))
+        if more.cells > width or not each.row.slow:
+            break
+        here = more
+    return fit(here, width)
 
 
 class _Client(NamedTuple):
@@ -138,9 +155,9 @@ class _Client(NamedTuple):
 
 
 @lru_cache(maxsize=8)
-def _client_columns(longest: int) -> tuple[Column[_Client], ...]:
+def _client_columns(title: str, longest: int) -> tuple[Column[_Client], ...]:
     return (
-        Column("Client", 15, lambda each: safe(each.row.client, 39), left=True, grow=max(min(longest, 39) - 15, 0)),
+        Column(title, 15, lambda each: safe(each.row.client, 39), left=True, grow=max(min(longest, 39) - 15, 0)),
         Column("Of slow", 7, lambda each: Span(words.share(each.of_slow), "strong")),
         Column("Of all", 6, lambda each: words.share(each.of_all), rank=1),
         Column("p99", 7, lambda each: words.p99(each.row, "p99")),

@@ -16,7 +16,7 @@ from bpftop.ui.safe import cut
 Role: TypeAlias = Literal[
     "", "dim", "strong", "head", "good", "warn", "bad", "accent", "p50", "p99", "bar",
     "cursor", "cell", "tab", "chrome", "badge-good", "badge-warn", "badge-bad", "badge-info",
-    "heat-1", "heat-2", "heat-3", "heat-4", "heat-5", "heat-6", "heat-7", "heat-8",
+    "heat-1", "heat-2", "heat-3", "heat-4", "heat-5", "heat-6", "heat-7", "heat-8", "hot",
 ]  # fmt: skip
 
 ROLES: tuple[Role, ...] = Role.__args__[1:]  # type: ignore[attr-defined]

@@ -36,6 +36,7 @@ from bpftop.ui.thrift import ThriftyDriver
 
 INTERNAL_ERROR = 70
 """A defect of ours: neither a verdict nor the user's words (sysexits.h, EX_SOFTWARE)."""
+_KEYS_IN_ASCII = {"⏎": "Enter", "←": "left", "→": "right", "↑": "up", "↓": "down", "⌫": "backspace", "⇥": "tab"}
 
 
 class Shell(App[int]):
@@ -133,6 +134,11 @@ class Shell(App[int]):
         if self._timer is not None:
             self._timer.stop()
         self._timer = self.set_interval(seconds, self.poll)
+
+    def get_key_display(self, binding: Binding) -> str:
+        """In ASCII by name: there ``⏎`` would be ``?``, and an arrow ``<``, which is another key."""
+        shown = super().get_key_display(binding)
+        return _KEYS_IN_ASCII.get(shown, shown) if self._options.ascii else shown
 
     def action_command_palette(self) -> None:
         """Every action of the screen by name."""

@@ -46,13 +46,16 @@ def verdict_lines(verdict: Verdict, chosen: str, width: int) -> list[Line]:
 def evidence_lines(clause: Clause, width: int, most: int = 2) -> list[Line]:
     """What the clause rests on, and where Enter leads."""
     way = line(Span("Enter ", "accent"), Span(_way(clause.place), "dim"))
-    rows = wrapped(safe(clause.evidence, 400), width, "dim")
-    if rows[-1].cells + way.cells + 2 > width:
-        rows = wrapped(safe(clause.evidence, 400), max(width - way.cells - 2, 20), "dim")
-    *above, last = rows[:most]
-    if len(rows) > most:
-        last = line(*last.spans, Span(" …", "dim"))
-    return [*above, ends(last, way, width)]
+    text = safe(clause.evidence, 400)
+    rows: list[Line] = []
+    while text and len(rows) < most:
+        whole, beside_way = (wrapped(text, room, "dim") for room in (width, max(width - way.cells - 2, 20)))
+        last = len(whole) == 1 or len(rows) == most - 1
+        rows.append(beside_way[0] if last else whole[0])
+        text = text[len(rows[-1].text) :].lstrip()
+    if text:
+        rows[-1] = line(*rows[-1].spans, Span(" …", "dim"))
+    return [*rows[:-1], ends(rows[-1], way, width)]
 
 
 def _spans(clause: Clause, trouble: bool, chosen: bool) -> list[Span]:

@@ -52,9 +52,16 @@ NOUNS: Mapping[str, str] = {
 }
 
 
-def noun(measure: str) -> str:
-    """What is counted: ``requests``."""
-    return NOUNS.get(measure, "observations")
+def key_titles(kind: str) -> str:
+    """What a table is of, in the plural: ``Clients``, ``Processes``."""
+    title = KEY_TITLES.get(kind, "Name")
+    return f"{title}{'es' if title.endswith('s') else 's'}"
+
+
+def noun(measure: str, n: int = 0) -> str:
+    """What is counted: ``requests``; of one, ``request``."""
+    many = NOUNS.get(measure, "observations")
+    return many.removesuffix("s") if n == 1 else many
 
 
 def name_of(target: Target) -> str:

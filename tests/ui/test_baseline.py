@@ -47,6 +47,7 @@ def test_the_change_since_a_baseline() -> None:
     with_baseline, without = seen
     assert "+50 %" in next(line for line in with_baseline.splitlines() if "p99 " in line and "%" in line[-8:])
     assert "change since" in with_baseline
+    assert "░ ┃ its bars" in with_baseline
     assert "change since" not in without
 
 

@@ -359,6 +359,18 @@ def test_the_cumulative_curve_ends_at_the_right_and_never_goes_back() -> None:
     assert "100 %" in lines[-1]
 
 
+def test_where_there_is_little_room_shares_give_way_to_bars_and_marks() -> None:
+    shown = builders.measured(builders.MEASURES[1], 12_000)
+    for look in (Look(), Look(base=shown), Look(curve=True, base=shown)):
+        for width in range(44, 100):
+            title, *rows = text(histogram(shown, width, 20, look))
+            assert "…" not in title, title
+            assert any("← p50" in row for row in rows)
+            assert ("share" in title) <= (len(title[10:].partition("  count")[0]) >= 12), (width, title)
+    assert "share" not in text(histogram(shown, 49, 20, Look(curve=True)))[0]
+    assert "share" in text(histogram(shown, 60, 20, Look(curve=True)))[0]
+
+
 def test_a_range_is_marked_in_its_rows_only() -> None:
     shown = builders.measured(builders.MEASURES[1])
     lines = text(histogram(shown, 80, 20, Look(low_ns=1e6, high_ns=4e6)))

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
-from textual.events import MouseMove
+from rich.color import Color
+from textual.events import MouseEvent, MouseMove, MouseScrollDown, MouseScrollUp
 from textual.pilot import Pilot
 
 from bpftop.model import Histogram, History, SlowRequest, Snapshot
 from bpftop.stats import buckets
 from bpftop.stats.heat import Columns
+from bpftop.ui import words
 from bpftop.ui.app import BpftopApp
-from bpftop.ui.heat import RAMP, Map, levels
+from bpftop.ui.fewcolors import nearest
+from bpftop.ui.heat import RAMP, Map, _ink, levels
 from bpftop.ui.options import UiOptions
 from bpftop.ui.panes.heatmap import HeatMap
 from bpftop.ui.shape import rows_of
@@ -89,6 +94,28 @@ def test_a_click_moves_the_cursor_and_a_drag_selects_a_box() -> None:
     drive(spiked(), steps, options=PLAIN)
 
 
+def test_one_is_one_request() -> None:
+    assert words.noun("request_latency", 1) == "request"
+    assert words.noun("request_latency", 2) == words.noun("request_latency") == "requests"
+
+
+def test_the_wheel_moves_the_cursor_as_the_arrow_keys_do() -> None:
+    def cell(*keys: str, wheel: Sequence[type[MouseEvent]] = ()) -> str:
+        seen: list[str] = []
+
+        async def steps(app: BpftopApp, pilot: Pilot[int]) -> None:
+            await pilot.press("3", *keys)
+            for turn in wheel:
+                await pilot._post_mouse_events([turn], app.screen.query_one(HeatMap), offset=(30, 4))
+            seen.extend(re.findall(r"\S+ \S+ – .* at \d\d:\d\d:\d\d", text_of(app)))
+
+        drive(spiked(), steps, options=PLAIN)
+        return seen[0]
+
+    assert cell("n", "down") == cell("n", wheel=[MouseScrollDown]) != cell("n")
+    assert cell("n") == cell("n", wheel=[MouseScrollDown, MouseScrollUp])
+
+
 @pytest.mark.parametrize("theme", ["bpftop-dark", "bpftop-light", "nord", "ansi-dark"])
 def test_the_cell_of_the_cursor_is_like_no_shade_of_the_map(theme: str) -> None:
     """Its ground is far from every shade; with the terminal's own colours it is reversed, which no cell is."""
@@ -110,6 +137,56 @@ def test_the_cell_of_the_cursor_is_like_no_shade_of_the_map(theme: str) -> None:
             assert sum(abs(a - b) for a, b in zip(mine, shade.get_truecolor(), strict=True)) > 150
 
     drive(spiked(), steps, options=UiOptions(refresh_s=60.0, theme=theme))
+
+
+def test_more_room_is_for_a_finer_map_and_for_more_of_what_is_behind_it() -> None:
+    """Rows of the map, and rows below its times, with the counts of requests and clients that have room."""
+    found = []
+    for size in ((80, 24), (160, 50), (300, 100)):
+        rows = screen_text(builders.live(), "3", options=PLAIN, size=size).splitlines()
+        times = next(i for i, row in enumerate(rows) if row.strip().startswith("└"))
+        found.append((sum(" │" in row for row in rows[:times]), sum(bool(row.strip()) for row in rows[times + 1 :])))
+    (_, few), (map_rows, some), (fine, many) = found
+    assert fine > map_rows
+    assert few < some < many - 15
+
+
+@pytest.mark.parametrize("theme", ["bpftop-dark", "bpftop-light"])
+def test_every_shade_is_seen_and_unlike_the_others_also_with_256_colours(theme: str) -> None:
+    """A single observation is the first shade: it must not look like the ground; and lines are seen on every shade."""
+
+    async def steps(app: BpftopApp, pilot: Pilot[int]) -> None:
+        await pilot.press("3")
+        pane = app.screen.query_one(HeatMap)
+        styles = [pane._style(shade, "") for shade in ("", *RAMP)]
+        for few in (False, True):
+            colours = [nearest(each.bgcolor) if few else each.bgcolor for each in styles if each.bgcolor]
+            ground, *shades = [_luminance(each) for each in colours]
+            seen = [_contrast(ground, each) for each in shades]
+            assert seen[0] > 1.25, seen
+            assert all(more > 1.12 * less for less, more in pairwise(seen)), seen
+        for shade in RAMP:
+            for role in ("p50", "p99"):
+                style = pane._style(shade, _ink(role, shade))
+                assert style.color is not None
+                assert style.bgcolor is not None
+                assert _contrast(_luminance(style.color), _luminance(style.bgcolor)) > 1.5, (shade, role)
+
+    drive(spiked(), steps, options=UiOptions(refresh_s=60.0, theme=theme))
+
+
+def _luminance(color: Color) -> float:
+    """As WCAG 2 has it."""
+    linear = [
+        part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4
+        for part in color.get_truecolor().normalized
+    ]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def _contrast(one: float, other: float) -> float:
+    dark, light = sorted((one, other))
+    return (light + 0.05) / (dark + 0.05)
 
 
 def test_a_selected_piece_is_outlined_and_the_counts_within_it_are_seen() -> None:

@@ -10,6 +10,7 @@ import pytest
 from textual.pilot import Pilot
 
 from bpftop.model import Snapshot
+from bpftop.stats.clause import Place, clause
 from bpftop.stats.findings import Verdict
 from bpftop.stats.stages import ACCEPT, READ, REQUEST, RESPONSE, UPSTREAM
 from bpftop.ui.app import BpftopApp
@@ -18,7 +19,7 @@ from bpftop.ui.options import UiOptions
 from bpftop.ui.overview import clients, workers_of
 from bpftop.ui.panes.overview import Overview
 from bpftop.ui.table import sparkline
-from bpftop.ui.verdict import Judge
+from bpftop.ui.verdict import Judge, evidence_lines
 from tests.test_stats_findings import row, scene, worse
 from tests.ui import builders
 from tests.ui.driving import drive, screen_text, text_of
@@ -184,6 +185,7 @@ def test_bars_have_their_width_their_legend_and_their_shares() -> None:
         heading, *rows = (row.text for row in breakdown(builders.live(), width))
         assert all(len(row) <= width for row in rows)
         assert heading == f"Where the time goes  {legend}"
+    assert breakdown(builders.live(), 40)[0].text.rstrip() == short, "without the title, and with every glyph"
     assert rows[0].split()[:2] == ["all", "12.0k"]
     assert sum(int(word) for word in rows[0].split("ms")[-1].split("s  ")[-1].split() if word.isdigit()) in (
         99,
@@ -204,6 +206,37 @@ def test_clients_come_by_their_share_of_the_slowest() -> None:
     slow = next(row.slow or 0 for row in shown.clients if row.client == "127.0.0.3")
     assert heading == f"Clients of the slowest 1 %  from 4.97 ms on, n {shown.slow}"
     assert first.split()[:3] == ["127.0.0.3", f"{slow / shown.slow * 100:.0f}", "%"]
+
+
+def test_with_little_room_the_clients_are_in_one_row() -> None:
+    shown = builders.live().measures[REQUEST]
+    (only,) = (row.text for row in clients(shown, 60, 3))
+    slow = next(row.slow or 0 for row in shown.clients if row.client == "127.0.0.3")
+    assert only.startswith(f"Clients of the slowest 1 %  127.0.0.3 {slow / shown.slow * 100:.0f} %")
+    assert len(only) <= 60
+    assert not clients(shown, 60, 0)
+    assert "Clients of the slowest 1 %  127.0.0.3" in after(builders.troubled(), []), "also below a long verdict"
+
+
+def test_what_is_no_client_is_not_called_one() -> None:
+    shown = builders.live().measures[REQUEST]
+    threads = replace(shown, measure=replace(shown.measure, key="tid"))
+    heading, columns, *_ = (row.text for row in clients(threads, 80, 8))
+    assert heading.startswith("Threads of the slowest 1 %")
+    assert columns.split()[0] == "Thread"
+
+
+def test_the_evidence_gives_way_to_the_way_in_its_last_row_only() -> None:
+    text = " ".join(f"word{i:02}" for i in range(30))
+    found = clause("slow", REQUEST, [("x", True)], text, Place("latency", REQUEST))
+    first, last = (row.text for row in evidence_lines(found, 78))
+    assert len(first) > 78 - len("word00 "), "the whole width"
+    assert last.endswith(" … Enter Latency")
+    assert f"{first} {last}".startswith(text[:120])
+    short = replace(found, evidence="one two")
+    assert [row.text.split() for row in evidence_lines(short, 78)] == [["one", "two", "Enter", "Latency"]]
+    between = replace(found, evidence=text[:76])
+    assert " ".join(" ".join(row.text for row in evidence_lines(between, 78)).split()) == f"{text[:76]} Enter Latency"
 
 
 def test_workers_by_the_single_requests_they_answered() -> None:
@@ -229,6 +262,17 @@ def test_more_room_shows_more_not_wider() -> None:
     seen = [sum(title in after(builders.live(), [], size=size) for title in titles) for size in ((80, 24), (160, 50))]
     assert seen == [2, 5]
     assert after(builders.live(), [], size=(160, 50)).count("-10 s") == 2, "two charts"
+    assert after(builders.live(), [], size=(300, 100)).count("-10 s ") == 5, "one of each measure"
+
+
+def test_many_measures_leave_room_for_what_else_there_is() -> None:
+    names = [f"measure_{i}" for i in range(20)]
+    live = builders.live()
+    of = live.measures[REQUEST]
+    more = {name: replace(of, measure=replace(of.measure, name=name, title=name)) for name in names}
+    screen = after(replace(live, measures={**live.measures, **more}), [], size=(160, 50))
+    for title in ("Where the time goes", "Clients of the slowest", "-10 s", "Slowest requests", "more measures"):
+        assert title in screen, title
 
 
 def test_the_memory_of_the_verdict_is_of_the_look_before() -> None:

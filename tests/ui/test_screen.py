@@ -496,6 +496,7 @@ def test_whatever_lies_over_the_panes_is_ascii_too() -> None:
     seen: list[str] = []
 
     async def steps(app: BpftopApp, pilot: Pilot[int]) -> None:
+        assert "Enter Look" in text_of(app), "no ? that is not the help's"
         await pilot.press("t")
         # Before the next key: the notification goes away after a while, which a busy machine can need for a key.
         seen.append(await until(app, pilot, "theme"))

@@ -27,6 +27,8 @@ _HINTS = (
     "arrows, mouse: behind a cell  n: hottest slow  Enter: pin",
 )
 """The first one that has room."""
+_FINE = 46
+"""Of more rows than these, half are for what is behind the cell."""
 _FEW = 0.1
 """A row with a smaller share of all observations is one of slow ones."""
 Behind = tuple[list[SlowRequest], list[tuple[str, Part]]]
@@ -89,7 +91,7 @@ class HeatMap(MeasurePane):
         shown = view.shown
         if shown is None:
             return []
-        below = min(10, height // 3)  # always, so that the map does not move under the mouse
+        below = min(10 + max(height - _FINE, 0) // 2, height // 3)  # always: the map does not move under the mouse
         room = max(height - 3 - below, 2)
         self._map = drawn = make_map(shown, view, max(width - AXIS - 2, 10), room)
         at, box = self._place(drawn, self.cursor), self._selected(shown.measure.name)
@@ -125,7 +127,7 @@ class HeatMap(MeasurePane):
         rows, keys = self._behind[2]
         assert self._map is not None
         n, total = self._map.count(box), max(int(self._map.counts.sum()), 1)
-        said = f"{box_words(box)}: {n:,} {words.noun(box.measure)}"
+        said = f"{box_words(box)}: {n:,} {words.noun(box.measure, n)}"
         share = f", {words.share(n / total)} of the map"
         sent = f"  {len(rows):,} sent one by one" if rows else ""
         more = next((each for each in (share + sent, share) if len(said + each) <= width), "")
@@ -229,6 +231,16 @@ class HeatMap(MeasurePane):
         if self._corner is None:
             self._corner = self.cursor
         self._put(*cell)
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        """The wheel moves the cursor, as the arrow keys do."""
+        event.stop()
+        self.action_go(0, 1)
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        """The wheel moves the cursor, as the arrow keys do."""
+        event.stop()
+        self.action_go(0, -1)
 
     def on_mouse_up(self, event: events.MouseUp) -> None:
         """A drag selects a box."""

@@ -9,7 +9,7 @@ from typing import ClassVar
 from textual.binding import Binding, BindingType
 
 from bpftop.model import MeasureSnapshot
-from bpftop.ui.histogram import Look, histogram, percentiles, percentiles_row
+from bpftop.ui.histogram import BASELINE, Look, histogram, percentiles, percentiles_row
 from bpftop.ui.overview import chart
 from bpftop.ui.paint import EMPTY, Line, Span, beside, fit, line
 from bpftop.ui.panes.base import MeasurePane
@@ -105,4 +105,5 @@ def _figures(shown: MeasureSnapshot, base: MeasureSnapshot | None, view: View) -
     if view.baseline.from_file:
         since = f"from {safe(view.baseline.window, 16)}"
     few = " (few)" if base.summary.count < 100 else ""
-    return [*lines, EMPTY, line(Span(f"change {since}{few}", "dim"))]
+    drawn = line(Span(BASELINE, "accent"), Span(" its bars", "dim"))
+    return [*lines, EMPTY, line(Span(f"change {since}{few}", "dim")), drawn]

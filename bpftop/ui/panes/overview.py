@@ -29,6 +29,10 @@ _LOW = 21
 
 _REST, _LEAST = 13, 5
 """Rows for what follows the measures, and measures that are shown in any case."""
+_CHART = 14
+"""Rows from which on a chart is large enough for another one below it."""
+_COLUMNS = _HIGH - 10
+"""Rows that two columns need."""
 
 
 class Overview(MeasurePane):
@@ -116,14 +120,16 @@ class Overview(MeasurePane):
             return [*lines, EMPTY, *chart(shown, view, width, height - len(lines) - 1, large=True)]
         lines += [] if height <= _LOW and len(lines) > 3 else [EMPTY]
         left = height - len(lines)
-        lines += [*overview.measures_table(view, width, max(left - _REST, min(_LEAST, left - 1), 2)), EMPTY]
+        rest = _COLUMNS + 2 if width >= _WIDE and left >= _COLUMNS + _LEAST + 2 else _REST
+        lines += [*overview.measures_table(view, width, max(left - rest, min(_LEAST, left - 1), 2)), EMPTY]
         room = height - len(lines)
-        if width >= _WIDE and room >= _HIGH - 10:
+        if width >= _WIDE and room >= _COLUMNS:
             return lines + _large(shown, view, width, room)
         stages = breakdown.breakdown(view.snapshot, width)
         if stages and room >= len(stages):
-            lines += [*stages, EMPTY]
-            room -= len(stages) + 1
+            close = room == len(stages) + 1  # the clients are worth more than a blank row
+            lines += stages if close else [*stages, EMPTY]
+            room -= len(stages) + (not close)
         return lines + _below(shown, view, width, room)
 
 
@@ -131,7 +137,7 @@ def _below(shown: MeasureSnapshot, view: View, width: int, room: int) -> list[Li
     """Clients, and the chart where there is room for both."""
     if room <= MIN_HEIGHT + 1 or width < 76:
         rows = room if width >= 76 or room <= MIN_HEIGHT + 4 else room - MIN_HEIGHT - 2
-        lines = overview.clients(shown, width, rows) if rows > 2 else []
+        lines = overview.clients(shown, width, rows)
         return lines + (chart(shown, view, width, room - rows) if rows < room else [])
     side = 36 if width < 100 else min(50, width // 2 - 8)
     left = width - side - 3
@@ -143,18 +149,25 @@ def _large(shown: MeasureSnapshot, view: View, width: int, height: int) -> list[
     side = max(min(66, width * 2 // 5), 50)
     left = width - side - 3
     stages = breakdown.breakdown(view.snapshot, left)
-    room = height - len(stages) - 1
-    other = view.snapshot.measures.get(READ)
-    two = other is not None and other is not shown and bool(other.summary.count) and room >= 2 * MIN_HEIGHT + 3
-    upper = room - room // 2 if two else room
-    one = [*stages, EMPTY, *chart(shown, view, left, upper)]
-    if two and other is not None:
-        one += [EMPTY, *chart(other, view, left, room - upper - 1)]
+    one = [*stages, EMPTY, *_charts(shown, view, left, height - len(stages) - 1)]
     workers = overview.workers(view.snapshot, side, 8 if height >= 34 else 0)
     below = (len(workers) + 1 if workers else 0) + max(height // 3, 4)
     right = [*overview.clients(shown, side, height - below - 1), EMPTY]
     right += [*workers, EMPTY] if workers else []
     return beside(one, [*right, *slowest(view, side, height - len(right))], left, 3)
+
+
+def _charts(shown: MeasureSnapshot, view: View, width: int, room: int) -> list[Line]:
+    """One below the other: the marked measure, the read queue, then the others; as many as are readable."""
+    measures = view.snapshot.measures
+    rest = [each for each in (measures.get(READ), *measures.values()) if each is not None and each.summary.count]
+    drawn = list({each.measure.name: each for each in (shown, *rest)}.values())
+    drawn = drawn[: max(1 + (room >= 2 * MIN_HEIGHT + 3), room // _CHART)]
+    lines: list[Line] = []
+    for left, each in zip(range(len(drawn), 0, -1), drawn, strict=True):
+        free = room - len(lines) - (left - 1)
+        lines += [*chart(each, view, width, free - free // left * (left - 1)), *[EMPTY] * (left > 1)]
+    return lines
 
 
 def slowest(view: View, width: int, height: int) -> list[Line]:
