@@ -77,6 +77,9 @@ def main() -> None:
         start = replay.position.start_ns
         moments = [start + int((FROM_S + second) * 1e9) for second in range(FRAMES)]
         snapshots = [replay.at(moment, 60.0) for moment in moments]
+    for each in snapshots:  # rows are made when somebody looks
+        for rows in (each.slow, each.recent_slow, *(shown.clients for shown in each.measures.values())):
+            len(rows)
     app = Drawing(Still(snapshots[0]), save=lambda _: "", options=UiOptions(refresh_s=5.0))
     app.snapshots = snapshots
     app.run()
