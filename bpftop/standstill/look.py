@@ -18,6 +18,10 @@ COST = 0.005
 """Of a CPU: with many connections there are fewer looks at them."""
 
 
+WAIT_S = 2.5
+"""While answers are late all connections are looked at again after this at the latest, whatever it costs."""
+
+
 class Looks:
     """What stands still in one target. Call it about once a second; the answer may be the one before."""
 
@@ -49,6 +53,8 @@ class Looks:
                 self._last = found
             pay_s = (self._cost() - began) / COST
             self._paid_s = max(self._paid_s, now) + pay_s
+            if found.open:
+                self._paid_s = min(self._paid_s, now + WAIT_S)
             pause_s = (PAUSE_S if found != Standstill() else CALM_PAUSE_S) - 0.1
             self._due = now + (pause_s if self._dear else max(pause_s, pay_s))
         return self._last
