@@ -48,7 +48,8 @@ class EventRing:
         self.taken += len(records)
         records = records[-self._size :]
         if self._end + len(records) > len(self._rows):
-            kept = self.kept()[len(records) :] if self._end >= self._size else self.kept()
+            kept = self.kept()
+            kept = kept[max(0, len(kept) + len(records) - self._size) :]
             self._rows, self._end = self._room(), len(kept)  # who has the old ones keeps them
             self._rows[: len(kept)] = kept
         if records:
