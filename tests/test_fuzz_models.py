@@ -127,7 +127,10 @@ TestLog = LogMachine.TestCase
 
 # --- the top clients --------------------------------------------------------------------------------------------------
 
-FEW = {"SLICE_CLIENTS": 4, "MAX_SLICE_ENTRIES": 60, "OLD_SLICE_CLIENTS": 2, "MAX_KEYS": 16}
+FEW = {
+    "SLICE_CLIENTS": 4, "MAX_SLICE_ENTRIES": 60, "OLD_SLICE_CLIENTS": 2, "OLD_SLICE_NETWORKS": 2, "WHOLE_SLICES": 3,
+    "MAX_KEYS": 16
+}  # fmt: skip
 LOW = (1 << wire.CLIENT_SHIFT) - 1
 SLICES = st.dictionaries(
     st.tuples(st.integers(1, 9), st.integers(1, 2), st.integers(0, 2)), st.integers(1, 50), max_size=14

@@ -16,9 +16,11 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from bpftop import wire
 from bpftop.model import Counts, Keyed
 from bpftop.stats import buckets
+from bpftop.stats import clients as clients_module
 from bpftop.stats.clients import (
     SHOWN,
     SLICE_CLIENTS,
+    WHOLE_SLICES,
     ClientSeries,
     client_rows,
     slow_bucket,
@@ -261,6 +263,34 @@ def test_networks_are_exact_for_all_clients_however_many(six: bool) -> None:
     past = series.window(10, skip=20)
     rows = client_rows(Networks(names).grouped(past), 1, 1.0, counted(30_000), str)
     assert sum(row.count for row in rows) == 30_000
+
+
+def one_of_forty(keys: Keys) -> Keys:
+    """The keys of the networks of these clients."""
+    shift = np.uint64(wire.CLIENT_SHIFT)
+    return keys & np.uint64(LOW) | (keys >> shift) % np.uint64(40) + np.uint64(1 << 30) << shift
+
+
+def test_a_flood_of_clients_folds_what_is_oldest_and_keeps_every_sum(monkeypatch: pytest.MonkeyPatch) -> None:
+    """300 other clients of 40 networks each second, where there is room for half of that."""
+    few = {"SLICE_CLIENTS": 64, "SLICE_NETWORKS": 64, "MAX_SLICE_ENTRIES": 45_000}
+    for name, value in few.items():
+        monkeypatch.setattr(clients_module, name, value)
+    chance = np.random.default_rng(5)
+    series = ClientSeries(one_of_forty)
+    for second in range(KEPT_SLICES + 5):
+        clients = np.arange(300, dtype=np.uint64) + np.uint64(1 + 300 * second)
+        low = np.uint64(1 << wire.CLIENT_MEASURE_SHIFT) + chance.integers(90, 93, 300).astype(np.uint64)
+        series.add((clients << np.uint64(wire.CLIENT_SHIFT)) | low, np.ones(300, np.int64), False)
+        for length in WINDOWS_S:
+            assert series.window(length).counts.sum() == 300 * min(second + 1, length)
+    kept = [len(each.keys) + (len(each.networks.keys) if each.networks else 0) for each in series.slices()]
+    assert sum(kept) <= few["MAX_SLICE_ENTRIES"]
+    assert min(kept[-WHOLE_SLICES:]) > 64, "the newest are whole"
+    ten_minutes_ago = series.window(None, skip=KEPT_SLICES - 1)
+    assert ten_minutes_ago.counts.sum() == 300 * 6
+    anybody = ten_minutes_ago.keys[ten_minutes_ago.counts > 0] >> np.uint64(wire.CLIENT_SHIFT)
+    assert set(anybody.tolist()) == {wire.OTHERS}, "whom the seconds since then had is not known any more"
 
 
 def test_what_has_no_known_network_stays_in_others() -> None:

@@ -21,11 +21,13 @@ from bpftop.stats.totals import SHIFT, Fold, KeyedTotals, folded, staying
 
 SLICE_CLIENTS = 1024
 """Clients kept one by one in a slice: the slowest and the most active ones."""
-MAX_SLICE_ENTRIES = 262_144
-"""(client, measure, bucket) entries in all kept slices; beyond it those older than the windows are folded."""
-OLD_SLICE_CLIENTS = 64
 SLICE_NETWORKS = 1024
 """Networks of the other clients that are told apart in a slice."""
+MAX_SLICE_ENTRIES = 524_288
+"""(client, measure, bucket) entries in all kept slices, of 16 bytes; beyond it the oldest slices are folded."""
+OLD_SLICE_CLIENTS = OLD_SLICE_NETWORKS = 16
+WHOLE_SLICES = 12
+"""The newest slices are never folded: those of the shortest window, and two that are late."""
 SHOWN = 1000
 SHOWN_SLOW = 250
 """Rows of the busiest clients, and of those with the longest observations and the most slow ones."""
@@ -47,6 +49,8 @@ class ClientSeries:
         self._slices: deque[Keyed] = deque(maxlen=KEPT_SLICES)
         self._entries = 0
         """Of all kept slices together."""
+        self._whole = 0
+        """Where the slices begin that were never folded."""
         self._told: dict[tuple[int | None, int], Keyed] = {}
         """Windows that were asked for, until the next slice."""
 
@@ -59,9 +63,9 @@ class ClientSeries:
         new = self._slice(*merge(keys, counts), overflowed)
         if len(self._slices) == KEPT_SLICES:
             self._entries -= _entries(self._slices[0])
+            self._whole = max(self._whole - 1, 0)
         self._slices.append(new)
         self._entries += _entries(new)
-        self._fold_old()
         self.total.add_slice(new)
         self.total.folded |= new.incomplete
         self._missing |= overflowed
@@ -69,18 +73,31 @@ class ClientSeries:
             window.add_slice(new)
             if len(self._slices) > length:
                 window.subtract_slice(self._slices[-1 - length])
+        self._fold_old()
         return new.keys, new.counts, new.incomplete
 
     def _slice(self, keys: Keys, counts: Counts, overflowed: bool) -> Keyed:
         if len(keys) <= SLICE_CLIENTS or len(starts(keys >> SHIFT)) <= SLICE_CLIENTS:
             return Keyed(keys, counts, overflowed, missing=overflowed)
-        stay = staying(keys, counts, SLICE_CLIENTS)
-        rest = None
-        if self._networks is not None:
-            rest_keys, rest_counts = merge(self._networks(keys[~stay]), counts[~stay])
-            wide = staying(rest_keys, rest_counts, SLICE_NETWORKS)
-            rest = Keyed(*folded(rest_keys, rest_counts, wide))
-        return Keyed(*folded(keys, counts, stay), True, rest, overflowed)
+        return self._fewer(Keyed(keys, counts, overflowed, missing=overflowed), SLICE_CLIENTS, SLICE_NETWORKS)
+
+    def _fewer(self, each: Keyed, clients: int, networks: int) -> Keyed:
+        """So many clients one by one at most, and of the others so many networks."""
+        stay = staying(each.keys, each.counts, clients)
+        if stay.all():
+            return each
+        kept = folded(each.keys, each.counts, stay)
+        return Keyed(*kept, True, self._rest(each, stay, networks), each.missing)
+
+    def _rest(self, each: Keyed, stay: NDArray[np.bool_], most: int) -> Keyed | None:
+        """The networks of those that do not stay, with those that were known."""
+        if self._networks is None:
+            return None
+        keys, counts = self._networks(each.keys[~stay]), each.counts[~stay]
+        if each.networks is not None:
+            keys, counts = np.append(keys, each.networks.keys), np.append(counts, each.networks.counts)
+        keys, counts = merge(keys, counts)
+        return Keyed(*folded(keys, counts, staying(keys, counts, most)))
 
     def add_earlier(self, keys: Keys, counts: Counts, folded: bool) -> None:
         """Take counts from before all slices, sorted and unique: they are in the total only."""
@@ -120,21 +137,25 @@ class ClientSeries:
         return tuple(islice(self._slices, len(self._slices) - skip))
 
     def _until(self, end: int) -> Keyed:
-        """Everything but the slices from ``end`` on."""
+        """Everything but the slices from ``end`` on; where one of these was folded, nobody knows who was in it."""
         before = self.total.copy()
+        if end < self._whole:
+            before.fold_all()
         for each in islice(self._slices, end, None):
             before.subtract_slice(each)
         return before.keyed(False, self._missing)
 
     def _fold_old(self) -> None:
-        """A slice that no running total needs any more keeps fewer clients, when many are kept in all."""
-        place = len(self._slices) - max(WINDOWS_S) - 2
-        if self._entries > MAX_SLICE_ENTRIES and place >= 0:
+        """While there are too many entries, the oldest slice that is whole keeps fewer, in the windows, too."""
+        while self._entries > MAX_SLICE_ENTRIES and self._whole < len(self._slices) - WHOLE_SLICES:
+            place, self._whole = self._whole, self._whole + 1
             old = self._slices[place]
-            keys, counts = folded(old.keys, old.counts, staying(old.keys, old.counts, OLD_SLICE_CLIENTS))
-            fewer = Keyed(keys, counts, old.incomplete or len(keys) < len(old.keys), missing=old.missing)
+            fewer = self._slices[place] = self._fewer(old, OLD_SLICE_CLIENTS, OLD_SLICE_NETWORKS)
             self._entries += _entries(fewer) - _entries(old)
-            self._slices[place] = fewer
+            for length, window in self._windows.items():
+                if place >= len(self._slices) - length:
+                    window.subtract_slice(old)
+                    window.add_slice(fewer)
 
 
 def _entries(each: Keyed) -> int:

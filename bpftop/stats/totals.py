@@ -85,6 +85,11 @@ class KeyedTotals:
         new._rest = None if self._rest is None else self._rest.copy()
         return new
 
+    def fold_all(self) -> None:
+        """Keep nobody one by one, and no network: sums only."""
+        self._replace(*merge(self.keys & LOW, self.counts))
+        self._rest, self.folded = None, True
+
     def keyed(self, incomplete: bool, missing: bool) -> Keyed:
         """The counts of this moment, which later slices do not change."""
         rest = None if self._rest is None else self._rest.keyed(False, False)

@@ -43,7 +43,7 @@ class Clients(ListPane[ClientRow], MeasurePane):
     ABOUT = (
         "Every client address of the chosen measure over the window. Percentiles of a client are within 3 %. Of more "
         "than a thousand the busiest and the slowest are kept one by one; 'others' are the rest, so the counts add up "
-        "to the total, and networks ('a') have all of their clients. 'Slow' is the "
+        "to the total, and networks ('a') have all of their clients (in a flood: of the last seconds). 'Slow' is the "
         "client's share of the slowest 1 % of all. The trend is p99 of each of the last 60 seconds on the client's own "
         "log scale. Retransmits come with the script tcp, errors (answers 4xx and 5xx) with http. 'a' groups by "
         "network (/24, IPv6 /64), then shows upstreams. Enter looks at one alone. With a pinned piece of the heat map "
