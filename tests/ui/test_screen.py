@@ -91,7 +91,7 @@ def test_v_shows_the_next_measure_everywhere() -> None:
     first, second, third = shots(builders.live(), ["2", "v", "4"])
     assert "Request latency  the process reads the request" in first
     assert "Response time  the process reads the request" in second
-    assert "Response time  12 clients and others" in third
+    assert "Response time  12 clients one by one, others together" in third
 
 
 def test_the_log_key_shows_the_tail() -> None:
@@ -391,7 +391,7 @@ def test_e_saves_what_is_on_the_screen_in_a_thread(fails: bool) -> None:
 
 def test_help_explains_the_pane_in_front_and_has_every_key() -> None:
     (_, screen, closed) = shots(builders.live(), ["4", "question_mark", "escape"], size=(120, 110))
-    assert "'others' are the clients beyond those kept one by one" in " ".join(screen.replace("│", " ").split())
+    assert "one by one; 'others' are the rest, so the counts add up" in " ".join(screen.replace("│", " ").split())
     assert "data arrives at the socket" in screen
     for words in ("freeze the screen", "longer window", "sort by the next column", "save what is shown", "next theme"):
         assert words in screen, words
