@@ -287,6 +287,8 @@ def old(shot: Snapshot, seconds: int = 300) -> Snapshot:
 def test_a_new_tail_is_a_finding_only_with_somebody_behind_it() -> None:
     tail = replace(calm(), limit_ns=300 * MS, slow=20, tail_s=9.0)
     assert not judge(old(scene({REQUEST: tail}))).trouble
+    early = replace(tail, tail_s=4.0, rows=(row("10.0.0.7", 100, 19), row("10.0.0.1", 900, 1)))
+    assert not judge(old(scene({REQUEST: early}))).trouble, "it is not known yet whether CPUs are scarce"
     owned = replace(tail, rows=(row("10.0.0.7", 100, 19), row("10.0.0.1", 900, 1)))
     verdict = judge(old(scene({REQUEST: owned})))
     assert verdict.trouble

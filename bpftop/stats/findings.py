@@ -27,6 +27,8 @@ __all__ = ["Clause", "Place", "Verdict", "judge"]
 
 SETTLED_S = 15
 """A tail that began within so long of the start is no news."""
+TAIL_S = 6
+"""Before that it is not known whether the CPUs are scarce, or whether it is more than a tail."""
 STILL_WORST = 1.5
 """The stage that was said last stays the worst until another has lost so many times as much."""
 
@@ -122,7 +124,9 @@ def _times(ratio: float) -> str:
 def _tail(case: Case) -> list[Clause]:
     """A few requests have become far slower than most: worth a word when somebody is behind it."""
     recent = case.recent.get(REQUEST)
-    if recent is None or recent.tail_s is None or recent.tail_s >= min(case.age_s - SETTLED_S, NEW_LEVEL_SLICES):
+    if recent is None or recent.tail_s is None:
+        return []
+    if not TAIL_S <= recent.tail_s < min(case.age_s - SETTLED_S, NEW_LEVEL_SLICES):
         return []
     found = [*upstream(case), *who(case, REQUEST)]
     if not found:

@@ -176,6 +176,7 @@ INCIDENTS = (
         lambda scene: _stopped(scene.workers[:1], 0.8, 0.1),
         lambda scene: ("read queue", f"worker {scene.workers[0]}"),
         lambda scene: ("read queue", str(scene.workers[0])),
+        late=lambda scene, _: (f"worker {scene.workers[0]}",),
     ),
     Incident(
         "full accept queue",
