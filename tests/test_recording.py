@@ -42,10 +42,10 @@ def new_file(path: Path) -> int:
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
 
 
-def simulated(speed: float) -> Session:
+def simulated(speed: float, every_event: bool = False) -> Session:
     found = scenario_of()
     target = simulated_target(found)
-    program = compose([script for script in catalog().values() if script.default], target)
+    program = compose([script for script in catalog().values() if script.default], target, every_event)
     return Session(SimulatedSource(program, found, speed=speed), program, target, comm_of=comm_of(found))
 
 
@@ -136,6 +136,24 @@ def test_a_live_session_and_its_recording(tmp_path: Path, closes: Closes) -> Non
         if replay.position.at_end:  # what was looked at later is as it was at the end
             found = replace(found, unix_ns=live.unix_ns, quiet_s=live.quiet_s)
         assert differences(as_replayed(live), found) == []
+
+
+def test_nobody_rests_while_any_number_of_events_may_come() -> None:
+    """A pipe holds some thousands: bpftrace must not wait with more than it can keep."""
+    resting = [simulated(1), simulated(1, every_event=True)]
+    for session in resting:
+        session.start()
+    try:
+        assert all(session.wait_live(60) for session in resting)
+        longest = [0.0, 0.0]
+        for _ in range(30):
+            longest = [max(known, session._rest_s()) for known, session in zip(longest, resting, strict=True)]
+            time.sleep(0.1)
+        assert longest[0] > 0.3
+        assert longest[1] == 0
+    finally:
+        for session in resting:
+            session.stop()
 
 
 def test_nobody_waits_for_the_clock_of_a_fast_simulation() -> None:

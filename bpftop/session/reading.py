@@ -88,6 +88,8 @@ class Reading:
         self._rest = Rest(self._rest_s)
         self._due_ns = 0
         """When the next tick can be read whole (boot time); 0 while nobody knows."""
+        self._floods = program.every_event
+        """Any number of events may come between two ticks."""
         self._next_target: Target | None = None
         self._heard_ns = self._started_ns = 0
         self._backed_off_s: float | None = None
@@ -147,7 +149,8 @@ class Reading:
 
     def _rest_s(self) -> float:
         """Nobody reads the events between two ticks: they are read with the second one."""
-        return 0.0 if self._asked_to_end() or not self._due_ns else (self._due_ns - boot_ns()) / 1e9
+        awake = self._floods or self._asked_to_end() or not self._due_ns
+        return 0.0 if awake else (self._due_ns - boot_ns()) / 1e9
 
     def _back_off(self) -> None:
         """End bpftrace: it costs more than it may. Its figures stay as they are."""
