@@ -109,8 +109,8 @@ def run(source: SimulatedSource, ticks: int) -> bytes:
 
 @pytest.fixture(scope="module")
 def told() -> tuple[Reading, Truth]:
-    """About two cycles of the story, fast."""
-    source = SimulatedSource(program(*MEASURES), speed=60, keep=True)
+    """About two cycles of the story, as fast as a busy machine can tell them: it must not fall behind by seconds."""
+    source = SimulatedSource(program(*MEASURES), speed=12, keep=True)
     text = run(source, 65)
     return read(text), source.truth()
 
