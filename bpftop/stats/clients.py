@@ -77,9 +77,9 @@ class ClientSeries:
         return new.keys, new.counts, new.incomplete
 
     def _slice(self, keys: Keys, counts: Counts, overflowed: bool) -> Keyed:
-        if len(keys) <= SLICE_CLIENTS or len(starts(keys >> SHIFT)) <= SLICE_CLIENTS:
-            return Keyed(keys, counts, overflowed, missing=overflowed)
-        return self._fewer(Keyed(keys, counts, overflowed, missing=overflowed), SLICE_CLIENTS, SLICE_NETWORKS)
+        whole = Keyed(keys, counts, overflowed, missing=overflowed)
+        few = len(keys) <= SLICE_CLIENTS or len(starts(keys >> SHIFT)) <= SLICE_CLIENTS
+        return whole if few else self._fewer(whole, SLICE_CLIENTS, SLICE_NETWORKS)
 
     def _fewer(self, each: Keyed, clients: int, networks: int) -> Keyed:
         """So many clients one by one at most, and of the others so many networks."""
