@@ -109,12 +109,12 @@ def _clients(snapshot: Snapshot) -> Iterator[str]:
     width = max(len("client"), *(len(safe(row.client, 39)) for row in rows))
     roomy = width <= _NARROW
     yield f"Clients by {safe(main.measure.title, 40).lower()}, those with most of the slowest 1 % first"
-    yield f"  {'client':{width}} {'n':>6} {'of all ' if roomy else ''}of slow {'p50':>8}{'p99':>8}{'max':>8}"
+    yield f"  {'client':{width}} {'n':>6} {'of all ' if roomy else ''}of slow{'p50':>8}{'p99':>8}{'max':>8}"
     for row in rows:
         figures = "".join(f"{units.duration(value):>8}" for value in (row.p50_ns, row.p99_ns, row.max_ns))
         share = f"{units.percent(row.count / total):>6} " if roomy else ""
         of_slow = units.percent((row.slow or 0) / slow)
-        yield f"  {safe(row.client, 39):{width}} {units.count(row.count):>6} {share}{of_slow:>7} {figures}"
+        yield f"  {safe(row.client, 39):{width}} {units.count(row.count):>6} {share}{of_slow:>7}{figures}"
     if len(main.clients) > len(rows):
         yield f"  and {len(main.clients) - len(rows)} more: --format json shows them"
 
