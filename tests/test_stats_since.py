@@ -10,7 +10,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bpftop.model import ClientRow, CpuWait, Held, Recent, Scarce, Snapshot, Standstill, State, Summary, Waiting
+from bpftop.model import (
+    ClientRow,
+    CpuWait,
+    Held,
+    Recent,
+    Resender,
+    Resent,
+    Scarce,
+    Snapshot,
+    Standstill,
+    State,
+    Summary,
+    Waiting,
+)
 from bpftop.stats.findings import judge
 from bpftop.stats.stages import READ, REQUEST, RESPONSE, UPSTREAM
 from tests.test_stats_findings import MS, calm, old, row, said, scene, script, summary, worse
@@ -50,6 +63,24 @@ def test_who_has_the_slow_ones_is_told_by_comparison_with_the_others() -> None:
     assert "92 % of the slow ones from 10.0.0.7" in said(judge(middle({REQUEST: ever(100.0, rows)})))
     reader = {REQUEST: calm(), RESPONSE: ever(100.0, rows)}
     assert said(judge(middle(reader)))[1:3] == ["time is in sending: 99 %", "92 % of the slow ones from 10.0.0.7"]
+
+
+@pytest.mark.parametrize("usual", [None, 0.018], ids=["nothing is usual yet", "what is usual was learnt meanwhile"])
+def test_a_client_that_the_network_loses_packets_of_is_told_by_comparison_with_the_others(usual: float | None) -> None:
+    cut, whole = Resender("10.0.0.7", 60, 400), Resender("10.0.0.1", 2, 900)
+    lossy = Resent(62, 3400, usual, (cut, whole), 10.0)
+    verdict = judge(middle({REQUEST: calm()}, Standstill(resent=lossy)))
+    assert not verdict.trouble
+    assert said(verdict)[1:] == [
+        "1.8 % of packets to clients are sent again: the network loses some",
+        "97 % of these to 10.0.0.7",
+    ]
+    somebody = (replace(cut, sent=1300), whole, *(Resender(f"10.0.1.{i}", 9, 100) for i in range(4)))
+    for other in (somebody, (replace(cut, sent=3000), whole), (replace(cut, segments=15), whole)):
+        few = replace(lossy, clients=other, segments=sum(each.segments for each in other))
+        assert "again" not in " ".join(said(judge(middle({REQUEST: calm()}, Standstill(resent=few))))), other
+    ten_minutes = middle({REQUEST: calm()}, Standstill(resent=lossy), seconds=700)
+    assert "again" not in " ".join(said(judge(ten_minutes)))
 
 
 def test_a_disk_that_was_slow_from_the_start_on_stays_named_when_its_level_is_known() -> None:

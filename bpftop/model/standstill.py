@@ -102,6 +102,10 @@ class Resender:
     sent: int
     """All segments with data to it, those sent again included."""
 
+    def cut_off(self, enough: float = 1.0) -> bool:
+        """Whether so much is sent again to it as no network should lose; ``enough``: as below."""
+        return self.segments >= max(2 * LEAST_RESENT, ALWAYS_LOSSY * self.sent) * enough
+
 
 @dataclass(frozen=True, slots=True)
 class Resent:

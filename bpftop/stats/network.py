@@ -16,15 +16,31 @@ STILL = 0.5
 def network(case: Case) -> list[Clause]:
     """What is sent again, and to whom."""
     now = case.snapshot.standstill.resent
-    if _accepts_late(case) or not now.unusual(STILL if "resent " in case.named else 1.0):
+    still = "resent " in case.named and not case.said("since")
+    if _accepts_late(case) or not now.unusual(STILL if still else 1.0):
         return []
+    return [_again(case, now), *_to_whom(case, now)]
+
+
+def network_as_ever(case: Case) -> list[Clause]:
+    """Somebody to whom much is sent again, and far more than to the others: said whatever is usual."""
+    now = case.snapshot.standstill.resent
+    said = case.said("lossy")
+    much = [f"lossy {each.name}" for each in now.clients if each.cut_off(STILL if each.name in said else 1.0)]
+    if not much or _accepts_late(case):
+        return []
+    whom = [each for each in _to_whom(case, now) if each.key in much]
+    return [_again(case, now), *whom] if whom else []
+
+
+def _again(case: Case, now: Resent) -> Clause:
     again = units.percent(now.segments / now.sent)
     said: list[Words] = [(f"{again} of packets", True), (" to clients are sent again: ", False)]
     said += [("the network", True), (" loses some", False)]
     evidence = f"{now.segments:,} of {now.sent:,} segments in {units.span(now.span_s)}, by the kernel's counts of each "
     evidence += "connection" + ("" if now.usual is None else f"; usual here: {units.percent(now.usual)}")
     place = Place("script", "smoothed_rtt", "", "tcp") if case.runs("tcp") else Place("start", "", "", "tcp")
-    return [clause("resent", "", said, evidence, place), *_to_whom(case, now)]
+    return clause("resent", "", said, evidence, place)
 
 
 def _accepts_late(case: Case) -> bool:

@@ -15,6 +15,7 @@ from bpftop.stats.case import MOST, Case
 from bpftop.stats.causes import behind, offered, where
 from bpftop.stats.clause import Clause, Place, Words, clause
 from bpftop.stats.levels import FIRE, NEW_LEVEL_SLICES, RISEN_TIMES
+from bpftop.stats.network import network_as_ever
 from bpftop.stats.scarce import scarce
 from bpftop.stats.stages import REQUEST, Excess, slow_as_ever
 from bpftop.stats.stuck import LATE_S, LEAST_OPEN, opened, stuck
@@ -34,7 +35,7 @@ def since_start(case: Case, beside: Excess | None = None) -> list[Clause]:
         told = worst is not None and worst.measure != beside.measure and worst.share >= MOST > beside.share
         return [_lead(case, worst.measure), *_slow(case, worst)] if worst is not None and told else []
     found = _slow(case, worst) if worst is not None else scarce(case)
-    found = [*found, *_open(case), *busiest(case)]
+    found = [*found, *_open(case), *network_as_ever(case), *busiest(case)]
     if not found:
         return []
     offers = offered(case, worst) if worst is not None else []

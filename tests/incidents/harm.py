@@ -100,9 +100,9 @@ def _read_slowly(port: int, path: str, source: str, over: threading.Event) -> No
 
 
 @contextmanager
-def hogs(each_cpu: int) -> Iterator[None]:
+def hogs(each_cpu: int, nice: int) -> Iterator[None]:
     """So many processes for each CPU that compute without a pause; they end with this process, and after a minute."""
-    code = "import time; end = time.monotonic() + 60\nwhile time.monotonic() < end: pass"
+    code = f"import os, time; os.nice({nice}); end = time.monotonic() + 60\nwhile time.monotonic() < end: pass"
     with ExitStack() as stack:
         for _ in range(each_cpu * (os.cpu_count() or 1)):
             hog = stack.enter_context(subprocess.Popen([sys.executable, "-c", code]))

@@ -15,7 +15,7 @@ from tests.load import load_in_background
 
 SLOW_S = 0.4
 READS_PER_S = 16
-HOGS = 4
+HOGS, HOGS_NICE = 4, -10
 LOSS = 0.1
 BACKTRACKED = 28
 """Letters; each more takes 1.6 times as long, and PCRE gives up at 30: then nginx answers 500 and closes."""
@@ -251,8 +251,8 @@ INCIDENTS = (
     ),
     Incident(
         "CPU hogs",
-        f"{HOGS} processes for each CPU compute without a pause",
-        lambda scene: hogs(HOGS),
+        f"{HOGS} processes for each CPU compute without a pause, at nice {HOGS_NICE}",
+        lambda scene: hogs(HOGS, HOGS_NICE),
         lambda scene: ("the machine is short of CPU",),
         lambda scene: ("the machine is short of CPU",),
         never=BLAME,
