@@ -1,8 +1,7 @@
-"""Pictures of every pane, and the animated one, from the recorded incident: ``python screenshots/make.py``.
+"""Pictures of every pane, and the animated one, from the recorded incidents: ``python screenshots/make.py``.
 
-``incident.bpftop`` was recorded by ``record.py``: real nginx and real bpftrace. Nothing is traced here, and the same
-pictures come out every time. PNG and GIF need resvg-py, pillow and the Fira Code font (``apt-get install
-fonts-firacode``).
+``record.py`` recorded them: real nginx and real bpftrace. Nothing is traced here, and the same pictures come out every
+time. PNG and GIF need resvg-py, pillow and the Fira Code font (``apt-get install fonts-firacode``).
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ from bpftop.ui.bundle import screen_picture  # noqa: E402
 from bpftop.ui.options import UiOptions  # noqa: E402
 
 PLACE = Path(__file__).resolve().parent
-INCIDENT = PLACE / "incident.bpftop"
+INCIDENT, MACHINE = PLACE / "incident.bpftop", PLACE / "machine.bpftop"
 SIZE = (100, 30)
 HEALTHY_S, SETTING_IN_S, SLOW_S = 38.0, 50.0, 62.0
 """Moments of the recording, counted from its first figures."""
@@ -48,6 +47,7 @@ class Shot:
     at_s: float = SLOW_S
     shown_ms: int = 2000
     """As a part of the animated picture."""
+    recording: Path = INCIDENT
 
 
 STILLS = (
@@ -62,6 +62,9 @@ STILLS = (
     Shot("upstream", "Upstream"),
     Shot("event-loop", "Event loop"),
     Shot("scripts", "Scripts"),
+    Shot("tcp", "TCP", ("v", "v", "v"), recording=MACHINE),
+    Shot("scheduler", "Scheduler", recording=MACHINE),
+    Shot("disk", "Disk", recording=MACHINE),
 )
 MOVING = (
     Shot("healthy", "Overview", at_s=HEALTHY_S, shown_ms=2500),
@@ -76,7 +79,7 @@ MOVING = (
 
 def picture(shot: Shot) -> str:
     """One pane as SVG. Times of day are in the time zone of the process, and NO_COLOR is obeyed."""
-    with closing(Replay(Recording(INCIDENT), clock=lambda: 0.0)) as replay:
+    with closing(Replay(Recording(shot.recording), clock=lambda: 0.0)) as replay:
         replay.seek(replay.position.start_ns + int(shot.at_s * 1e9))
         svg = asyncio.run(_shown(replay, shot))
     # Rich names the classes after a checksum of all it draws: with it, one changed character changed every line.
