@@ -17,7 +17,7 @@ from bpftop.model import EventStream, MapPrint, Measure, Message, Program, Recor
 from bpftop.stats import buckets
 from bpftop.stats.store import Store
 from bpftop.stats.tick import TickData
-from bpftop.tracer.assemble import Assembler
+from bpftop.tracer.assemble import MAX_COUNT, Assembler
 from bpftop.tracer.reader import Rest, pump
 from bpftop.tracer.simulate import SimulatedSource
 from bpftop.tracer.source import Source
@@ -58,6 +58,15 @@ def test_a_tick_whose_end_was_lost_is_complete_when_the_next_begins() -> None:
 def test_a_tick_whose_beginning_was_lost_counts_when_it_ends() -> None:
     found = ticks(Tick(10), TickEnd(10), counted(7, 3), MapPrint(wire.CLIENTS[0], {"9": 1}), TickEnd(20))
     assert [(t.boot_ns, t.counts.tolist(), t.client_counts.tolist()) for t in found] == [(10, [], []), (20, [3], [1])]
+
+
+def test_counts_that_no_kernel_reaches_are_left_out_and_the_sum_of_the_others_fits() -> None:
+    most = {str(key): MAX_COUNT for key in range(65_536)}
+    [tick] = ticks(
+        Tick(10), MapPrint(wire.COUNTS, {**most, "65536": MAX_COUNT + 1, "65537": (1 << 63) - 1}), TickEnd(10)
+    )
+    assert tick.counts_keys.tolist() == list(range(65_536))
+    assert tick.counts.sum() == 65_536 * MAX_COUNT
 
 
 def test_an_end_with_nothing_before_it_is_no_tick() -> None:

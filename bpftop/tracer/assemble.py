@@ -11,6 +11,8 @@ from bpftop.model import Counts, Lost, MapPrint, Message, Record, Rejected, Tick
 from bpftop.stats.tick import Keys, TickData
 from bpftop.tracer.decode import number, unsigned_items
 
+MAX_COUNT = 1 << 46
+"""No kernel of ours counts so far, and 65,536 of these still have a sum of 64 bits."""
 MAX_RECORDS = 1 << 19
 """Events kept until the next tick; a run whose ticks do not come takes no more memory, and says what it left out."""
 
@@ -90,10 +92,12 @@ class Assembler:
             # Nearly always: thousands of pairs a second, read three times as fast as one by one.
             try:
                 plain = np.fromiter(map(int, printed.values), np.int64, len(printed.values)).view(np.uint64)
-                return plain, np.fromiter(printed.values.values(), np.int64, len(plain))
+                counts = np.fromiter(printed.values.values(), np.int64, len(plain))
+                if counts.max() <= MAX_COUNT and counts.min() >= -MAX_COUNT:
+                    return plain, counts
             except (ValueError, OverflowError):
                 pass
-        items = self._items(name)
+        items = [(key, value) for key, value in self._items(name) if abs(value) <= MAX_COUNT]
         keys = np.array([key for key, _ in items], np.uint64)
         return keys, np.array([value for _, value in items], np.int64)
 

@@ -117,9 +117,10 @@ for less in (1, 2):
 _NO_END = "printf(f'T {now()}'); line('map', {'@counts': {str(2 << 16 | 700): total}})"
 _NEVER_COME = """
 lost = 1 + SEED % 50
-for _ in range(3):
+for _ in range(2):
     counted(total + lost, total + lost)
 line("lost_events", {"events": lost})
+counted(total + lost, total + lost)
 """
 _HALF_LINE = 'say(b\'{"type": "printf", "data": "E 1 12345\'[:20 + SEED % 26])'
 _HALF_MAP = 'say(b\'{"type": "map", "data": {"@counts": {"131772": 99999\'[:30 + SEED % 24])'
