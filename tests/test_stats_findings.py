@@ -113,6 +113,20 @@ def test_a_script_started_in_the_middle_of_it_needs_not_ten_seconds_to_name_the_
         assert "it waits for upstream 10.1.0.9:80" in after(seconds)
 
 
+def test_upstreams_that_are_slow_alike_are_said_together_and_routes_tell_more() -> None:
+    rows = [row("10.1.0.9:80", 150, 50, 330.0), row("10.1.0.8:80", 140, 40, 310.0)]
+    scripts = [script("upstream"), *(script(name, State.OFF) for name in ("eventloop", "http"))]
+    verdict = judge(scene({REQUEST: worse(100.0), UPSTREAM: worse(320.0, rows, 90, n=290)}, scripts=scripts))
+    assert said(verdict)[2:] == ["it waits for its upstreams: p99 500 ms", "to know more: start http"]
+    assert verdict.clauses[2].evidence == (
+        "93 % of that time in the last 10 s, for none of them alone: 10.1.0.9:80 53 %, 10.1.0.8:80 47 %"
+    )
+    little = worse(60.0, rows, 90, n=290)
+    assert said(judge(scene({REQUEST: worse(100.0), UPSTREAM: little}, scripts=scripts)))[2:] == [
+        "to know more: start eventloop"
+    ]
+
+
 def test_an_upstream_that_explains_little_is_not_blamed() -> None:
     rows = [row("10.1.0.9:80", 90, 9, 100.0)]
     verdict = judge(scene({REQUEST: worse(100.0), UPSTREAM: worse(100.0, rows, 9, n=90)}, scripts=[script("upstream")]))

@@ -21,6 +21,7 @@ from bpftop.stats.events import EventRing
 from bpftop.stats.exclude import Excluded
 from bpftop.stats.store import SLOW_SHOWN, Store
 from bpftop.stats.tick import TickData
+from bpftop.stats.who import OTHERS_LEAST
 
 SECOND = 10**9
 MEASURES = tuple(Measure(name, name, "start", "end") for name in ("request_latency", "response_time"))
@@ -277,6 +278,31 @@ def test_windows_and_the_whole_run_from_the_same_ticks() -> None:
     assert math.isnan(store.measures(10)["response_time"].trend.p50_ns[-1])
     assert store.ticks == 20
     assert store.last_seen_ns == 120 * SECOND
+
+
+@pytest.mark.parametrize("flood_s", [5, 30, 120])
+def test_who_brings_more_requests_is_compared_with_the_time_before_them(flood_s: int) -> None:
+    """However long it lasts: its own seconds are not what it was before."""
+    store = Store(MEASURES, STREAMS, 65_536)
+    store.started(100 * SECOND)
+    total = 0
+    for i in range(1, 41 + flood_s):
+        new = {("10.0.0.1", 1, 1_000_000): 60, ("10.0.0.7", 1, 1_000_000): 10 if i <= 40 else 900}
+        total += sum(new.values())
+        store.ingest(tick(100 + i, {(1, 1_000_000): total}, new))
+    found = store.recent()["request_latency"]
+    assert found.busier_s is not None
+    assert found.earlier_per_s == pytest.approx({"10.0.0.1": 60.0, "10.0.0.7": 10.0})
+
+
+def test_a_client_that_asks_far_more_is_seen_among_enough_others() -> None:
+    """Also when the same few are first by count, by time and by slow ones."""
+    store = Store(MEASURES, STREAMS, 65_536)
+    store.started(100 * SECOND)
+    new = {(f"10.0.0.{i}", 1, 1_000_000): 1000 if i == 1 else 10 - i for i in range(1, 10)}
+    for i in range(1, 6):
+        store.ingest(tick(100 + i, {(1, 1_000_000): i * sum(new.values())}, new))
+    assert len(store.recent()["request_latency"].rows) > OTHERS_LEAST
 
 
 def test_counters_of_a_new_run_are_added_to_those_before() -> None:

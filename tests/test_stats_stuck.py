@@ -27,7 +27,7 @@ from bpftop.recording.told import dump, load
 from bpftop.stats.clause import Place
 from bpftop.stats.findings import judge
 from bpftop.stats.stages import READ, REQUEST
-from tests.test_stats_findings import calm, old, said, scene, script, summary, worse
+from tests.test_stats_findings import calm, old, row, said, scene, script, summary, worse
 
 STOPPED = Held(12, "nginx", "stopped", 31.0, "do_signal_stop")
 BUSY = Held(13, "nginx", "busy", 31.0)
@@ -49,6 +49,17 @@ def silent() -> dict[str, Recent]:
 def with_(standstill: Standstill, recent: dict[str, Recent] | None = None, on: bool = False) -> Snapshot:
     scripts = [script(name, State.LIVE if on else State.OFF) for name in ("upstream", "scheduler")]
     return replace(old(scene(recent or {}, scripts=scripts), 900), standstill=standstill, quiet_s=8.0)
+
+
+def test_of_workers_that_hang_in_the_kernel_the_disk_and_the_calls_tell_more_and_none_is_busy() -> None:
+    held = Standstill(held=(Held(13, "nginx", "in the kernel", 9.0, "folio_wait_bit_common"),))
+    loop = worse(800.0, (row("nginx 13", 20, 9, 800.0),), 9, n=20)
+    scripts = [script(name, State.OFF) for name in ("eventloop", "disk", "syscalls")]
+    shot = old(scene({READ: worse(50.0), "loop_stall": loop}, scripts=scripts), 900)
+    assert said(judge(shot))[2:] == ["worker nginx 13 is busy", "to know more: start eventloop"]
+    assert said(judge(replace(shot, standstill=held)))[2:] == [
+        "worker 13 hangs in the kernel", "to know more: start disk"
+    ]  # fmt: skip
 
 
 def test_a_stopped_worker_is_said_with_who_waits_for_it() -> None:

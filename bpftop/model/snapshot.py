@@ -59,7 +59,7 @@ class Recent:
     tail_s: float | None = None
     """p99 is long and a multiple of the median."""
     earlier_per_s: Mapping[str, float] = field(default_factory=dict)
-    """While ``busier_s``: the rate of each of ``rows`` in the 50 s before."""
+    """While ``busier_s``: the rate of each of ``rows`` in the 50 s before that; empty when it is not known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from bpftop.stats.guilt import guilty
 from bpftop.stats.levels import NOW_S, RISEN_TIMES
 from bpftop.stats.scarce import contrasts, short, short_upstream
 from bpftop.stats.stages import ACCEPT, READ, REQUEST, RESPONSE, UPSTREAM, Excess
-from bpftop.stats.workers import worker
+from bpftop.stats.workers import hanging, worker
 
 DISK, DISK_QUEUE, CALLS, RUN_QUEUE, PREEMPTED = (
     "disk_latency", "disk_queue_latency", "syscall_latency", "run_queue_latency", "preempted_time"
@@ -50,7 +50,7 @@ def behind(case: Case, worst: Excess) -> list[Clause]:
     lacking = short(case)  # then calls and turns of the event loop last longer, whatever is in them
     call = None if lacking else _call(case, worst)
     if worst.measure == REQUEST:
-        found = [*upstream(case), _disk(case, worst), call]
+        found = [*(upstream(case) or _upstreams(case)), _disk(case, worst), call]
     elif worst.measure in (READ, ACCEPT):
         found = [None if lacking else worker(case), _disk(case, worst), call, _cpu(case)]
     else:
@@ -60,13 +60,11 @@ def behind(case: Case, worst: Excess) -> list[Clause]:
 
 def upstream(case: Case) -> list[Clause]:
     """The upstream that most of the server's time, or of the slow answers, is spent on; two that share it."""
-    found, request = case.recent.get(UPSTREAM), case.recent[REQUEST]
+    found, part = case.recent.get(UPSTREAM), _of_upstreams(case)
     if found is None:
         return []
-    late = case.shorter(found)
-    part = min(late * (found.now.total_ns or 0) / max(request.now.total_ns or 0, 1), 1.0)
-    rows = sorted(found.rows, key=lambda each: -(each.total_ns or 0))[:TOGETHER]
-    if not rows or part < case.most("upstream", rows[0].client) or (late > 1 and found.now.count < LEAST):
+    rows = _longest(found)
+    if not rows or part < case.most("upstream", rows[0].client):
         return []
     proven = {each.row.client for each in guilty(found.rows, found, case.said("upstream"))}
     named = [
@@ -76,6 +74,35 @@ def upstream(case: Case) -> list[Clause]:
     ]
     named = [row for row in named if contrasts(row, found) or not short_upstream(case, row.client)]
     return [_upstream(row, found, part, also=i > 0) for i, row in enumerate(named)]
+
+
+def _upstreams(case: Case) -> list[Clause]:
+    """That it waits for several and for none of them alone; nothing where they may only be short of CPU."""
+    found, part = case.recent.get(UPSTREAM), _of_upstreams(case)
+    rows = _longest(found) if found is not None else []
+    if found is None or len(rows) < TOGETHER or part < case.most("upstreams", ""):
+        return []
+    if any(short_upstream(case, row.client) for row in rows):
+        return []
+    said = [("it waits for ", False), ("its upstreams", True), (f": p99 {units.duration(found.now.p99_ns)}", False)]
+    each = ", ".join(f"{row.client} {units.percent(min(_own(row, found), 1.0))}" for row in rows)
+    evidence = f"{units.percent(part)} of that time in the last 10 s, for none of them alone: {each}"
+    return [clause("upstreams", "", said, evidence, Place("script", UPSTREAM, "", "upstream"))]
+
+
+def _of_upstreams(case: Case) -> float:
+    """The part of the server's time that it waits for upstreams; 0 while too little is known."""
+    found, request = case.recent.get(UPSTREAM), case.recent.get(REQUEST)
+    if found is None or request is None:
+        return 0.0
+    late = case.shorter(found)
+    if late > 1 and found.now.count < LEAST:
+        return 0.0
+    return min(late * (found.now.total_ns or 0) / max(request.now.total_ns or 0, 1), 1.0)
+
+
+def _longest(found: Recent) -> list[ClientRow]:
+    return sorted(found.rows, key=lambda each: -(each.total_ns or 0))[:TOGETHER]
 
 
 def _own(row: ClientRow, found: Recent) -> float:
@@ -157,6 +184,10 @@ def _of_all(case: Case) -> str:
 def offered(case: Case, worst: Excess) -> list[Clause]:
     """The first script that tells more about the stage and does not run; an offer, no finding."""
     names = TELLS.get(worst.measure, ())
+    if worst.measure == REQUEST and _of_upstreams(case) >= MOST:
+        names = ("http",)  # it waits, its threads have nothing to tell
+    elif hanging(case):
+        names = ("disk", "syscalls")
     if short(case):
         return [*_offer(case, ("scheduler",)), *_offer(case, [name for name in names if name != "scheduler"])]
     return _offer(case, names)

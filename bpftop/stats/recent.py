@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -16,11 +17,12 @@ from bpftop.stats.levels import NOW_S, Level
 from bpftop.stats.made import Made
 from bpftop.stats.quantiles import summarize
 from bpftop.stats.series import GlobalSeries
+from bpftop.stats.totals import SHIFT
 
-EARLIER_S = 60
-"""The window that tells how busy a key was before."""
-TOP = 4
-"""Keys with the most slow observations; as many again by count and by time."""
+EARLIER_S, EARLIER_LEAST_S = 50, 5
+"""So long before a rise in traffic tells how busy a key was; of less it is not known."""
+TOP = 6
+"""Keys with the most slow observations; as many again by count and by time. By count more than who.OTHERS_LEAST."""
 
 
 def recent(
@@ -47,8 +49,9 @@ def recent(
             if measure.key == "client" and (found.risen_s or found.late_s or found.tail_s):
                 found = replace(found, networks=_networks(keyed, number, max(span_s, 1e-9), names, level.slow_from))
             if level.busier_s is not None:
-                whole, whole_s = clients.window(EARLIER_S, skip), series.window(EARLIER_S, skip)[1]
-                found = replace(found, earlier_per_s=_earlier(whole, number, rows, whole_s - span_s))
+                begun = skip + max(NOW_S, math.ceil(level.busier_s))
+                slices, earlier_s = clients.slices(begun)[-EARLIER_S:], series.window(EARLIER_S, begun)[1]
+                found = replace(found, earlier_per_s=_earlier(slices, number, rows, earlier_s))
             out[measure.name] = found
     return out
 
@@ -85,8 +88,16 @@ def _networks(keyed: Keyed, number: int, span_s: float, names: Names, slow_from:
     return _top(mine, number, span_s, networks.label, slow_from)
 
 
-def _earlier(whole: Keyed, number: int, rows: Sequence[ClientRow], rest_s: float) -> dict[str, float]:
-    """The rate of each of ``rows`` between EARLIER_S and NOW_S seconds ago; ``whole``: the keys of EARLIER_S."""
-    found = by_key(whole, number, 0)
-    counted = dict(zip(found.codes.tolist(), found.n.tolist(), strict=True)) if found else {}
-    return {row.client: max(counted.get(row.code, 0) - row.count, 0) / max(rest_s, 1.0) for row in rows}
+def _earlier(slices: Sequence[Keyed], number: int, rows: Sequence[ClientRow], span_s: float) -> dict[str, float]:
+    """The rate of each of ``rows`` in ``slices``, which are of the time before the rise."""
+    if span_s < EARLIER_LEAST_S:
+        return {}
+    counted = dict.fromkeys((row.code for row in rows), 0)
+    wanted = np.array(sorted(counted), np.uint64)
+    for each in slices:
+        keys, counts = of_measure(each, number)
+        codes = keys >> SHIFT
+        mine = np.isin(codes, wanted)
+        for code, count in zip(codes[mine].tolist(), counts[mine].tolist(), strict=True):
+            counted[code] += count
+    return {row.client: counted[row.code] / span_s for row in rows}

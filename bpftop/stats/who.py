@@ -58,8 +58,9 @@ def _slow_ones(kind: str, part: Part, recent: Recent, verb: str, place: Place, a
     link = f" {verb} " if also else f" of the slow ones {verb} "
     words: list[Words] = [(units.percent(part.of_slow), True), (link, False), (part.row.client, True)]
     evidence = (
-        f"{part.row.slow:,} of {recent.slow:,} over {units.duration(recent.limit_ns)} in the last 10 s; it has "
-        f"{units.percent(part.of_all)} of all {recent.now.count:,}; its p99 {units.duration(part.row.p99_ns)}"
+        f"{min(part.row.slow or 0, recent.slow):,} of {recent.slow:,} over {units.duration(recent.limit_ns)} in the "
+        f"last 10 s; it has {units.percent(part.of_all)} of all {recent.now.count:,}; its p99 "
+        f"{units.duration(part.row.p99_ns)}"
     )
     return clause(kind, part.row.client, words, evidence, place)
 
@@ -82,6 +83,8 @@ def busiest(case: Case) -> list[Clause]:
 
 def newcomers(case: Case, recent: Recent) -> list[Clause]:
     """The client that most of the new requests are from, when traffic is a multiple of what it was."""
+    if not recent.earlier_per_s:
+        return []
     now, before = recent.now.rate_per_s, recent.before.rate_per_s
     more = [(row, row.rate_per_s - recent.earlier_per_s.get(row.client, 0.0)) for row in recent.rows]
     if len(more) < 2:

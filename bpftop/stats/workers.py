@@ -18,6 +18,11 @@ def worker(case: Case) -> Clause | None:
     return loop or _late_reader(case)
 
 
+def hanging(case: Case) -> frozenset[str]:
+    """The processes that hang in the kernel."""
+    return frozenset(str(each.pid) for each in case.snapshot.standstill.held if each.state == "in the kernel")
+
+
 def _late_reader(case: Case) -> Clause | None:
     """The process that read most of the requests that waited to be read, among several."""
     if len(case.snapshot.target.processes) < 2:
@@ -67,7 +72,7 @@ def _loop(case: Case) -> Clause | None:
     thread = row.client.rpartition(" ")[2]
     waited = next((each.total_ns or 0 for each in waits.rows if each.client == row.client), 0) if waits else 0
     busy = (row.total_ns or 0) / max((row.total_ns or 0) + waited, 1)
-    if (row.max_ns or 0) < SLOW_CPU_NS or busy < case.most("worker", thread):
+    if (row.max_ns or 0) < SLOW_CPU_NS or busy < case.most("worker", thread) or thread in hanging(case):
         return None
     said = [("worker ", False), (row.client, True), (" is busy", False)]
     slowest = max(

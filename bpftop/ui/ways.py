@@ -16,6 +16,7 @@ from bpftop.ui.keys import name_of
 from bpftop.ui.panes.base import MeasurePane
 from bpftop.ui.panes.clients import Clients
 from bpftop.ui.panes.latency import Latency
+from bpftop.ui.panes.startable import Startable
 from bpftop.ui.subject import Subject
 
 if TYPE_CHECKING:
@@ -90,7 +91,9 @@ def _panes(screen: MainScreen) -> Iterator[Way]:
     for index, pane in enumerate(screen.panes):
         off = index in screen.tabs.off
         what = "open this pane and start its script" if off else "open this pane"
-        yield Way(pane.TITLE.lower(), what, partial(screen.action_pane, index))
+        names = (pane.TITLE.lower(), pane.script) if isinstance(pane, Startable) else (pane.TITLE.lower(),)
+        for name in dict.fromkeys(names):  # a verdict offers scripts by name
+            yield Way(name, what, partial(screen.action_pane, index))
 
 
 def _measures(screen: MainScreen) -> Iterator[Way]:

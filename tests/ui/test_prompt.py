@@ -9,6 +9,7 @@ from bpftop.ui.app import BpftopApp
 from bpftop.ui.ways import Way, matching, moment_of
 from tests.ui.builders import live
 from tests.ui.driving import drive, text_of
+from tests.ui.routed import with_routes
 from tests.ui.shots import SHOT
 from tests.ui.test_scrub import FIRST, Past
 
@@ -70,6 +71,12 @@ def test_panes_measures_windows_and_clients_by_name() -> None:
     assert any("10.0.3.7" in row for row in client[2:4])
     assert not any("Client  " in row for row in client[3:6])
     assert any("Help (Esc closes)" in row for row in actions)
+
+
+def test_the_pane_of_a_script_by_the_name_that_a_verdict_offers() -> None:
+    (routes,) = lines_after(with_routes(live()), "http")
+    assert any("routes" in row.lower() for row in routes[2:8])
+    assert any("Route " in row for row in routes[2:8])
 
 
 def test_a_moment_by_its_time() -> None:
