@@ -293,6 +293,37 @@ def test_no_answers_any_more() -> None:
     assert said(judge(scene({REQUEST: few}))) == ["fewer requests are answered: 20/s, before: 180/s"]
 
 
+def failures(errors: Mapping[str, int], answered: Mapping[str, int]) -> dict[str, Recent]:
+    """By route, and as many by client."""
+    counted = tuple(row(name, n, n) for name, n in errors.items())
+    whole = sum(errors.values())
+    failed = Recent(Summary(whole, whole / 10), Summary(0, 0.0), 0, whole, counted)
+    routes = replace(calm(), rows=tuple(row(name, n, 0) for name, n in answered.items()))
+    return {"route_latency": routes, "route_errors_5xx": failed}
+
+
+def test_many_answers_that_are_errors_are_said_though_they_are_fast_and_on_which_route() -> None:
+    verdict = judge(scene(failures({"GET /a": 240, "GET /b": 10}, {"GET /a": 300, "GET /b": 700})))
+    assert verdict.trouble
+    assert said(verdict) == ["25 % of the answers are 5xx", "96 % of these are GET /a"]
+    assert verdict.clauses[1].evidence == "240 of 250; it has 30 % of all requests"
+    assert verdict.clauses[1].place == Place("script", "route_latency", "GET /a", "http")
+    alike = judge(scene(failures({"GET /a": 75, "GET /b": 175}, {"GET /a": 300, "GET /b": 700})))
+    assert said(alike) == ["25 % of the answers are 5xx"]
+    few = scene(failures({"GET /a": 30}, {"GET /a": 300, "GET /b": 700}))
+    assert not judge(few).trouble
+    assert said(judge(few, verdict.named))[0] == "3.0 % of the answers are 5xx"
+
+
+def test_for_whom_the_server_fails() -> None:
+    found = failures({"GET /a": 100}, {"GET /a": 1000})
+    mine = Recent(Summary(100, 10.0), Summary(0, 0.0), 0, 100, (row("10.0.0.7", 95, 95), row("10.0.0.1", 5, 5)))
+    asked = replace(calm(), rows=(row("10.0.0.7", 100, 1), row("10.0.0.1", 900, 9)))
+    verdict = judge(scene({**found, "client_errors_5xx": mine, REQUEST: asked}))
+    assert said(verdict) == ["10 % of the answers are 5xx", "95 % of these for 10.0.0.7"]
+    assert verdict.clauses[1].place == Place("clients", REQUEST, "10.0.0.7/32")
+
+
 def old(shot: Snapshot, seconds: int = 300) -> Snapshot:
     """The same, of a watch that has lasted for longer."""
     return replace(shot, started_unix_ns=shot.unix_ns - seconds * 10**9)

@@ -15,6 +15,7 @@ from bpftop.model import Snapshot, Window, recent_losses
 from bpftop.stats.case import Case
 from bpftop.stats.causes import behind, offered, upstream, where
 from bpftop.stats.clause import Clause, Place, clause
+from bpftop.stats.failing import failing
 from bpftop.stats.levels import FIRE, NEW_LEVEL_SLICES
 from bpftop.stats.network import network
 from bpftop.stats.scarce import scarce
@@ -58,7 +59,7 @@ def judge(snapshot: Snapshot, named: Collection[str] = ()) -> Verdict:
     fewer = _fewer(case)
     still = stuck(case, bool(found or fewer))
     said = _trouble(case, found, still) if found else [*fewer, *still, *_lack(case, fewer), *_tail(case)]
-    said += network(case) + _busier(case) + (fewer if found else [])
+    said += network(case) + failing(case) + _busier(case) + (fewer if found else [])
     since = since_start(case, found[0] if found else None) if found or not said else []
     lost = _lost(snapshot)
     if lost or said:

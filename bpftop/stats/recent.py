@@ -9,7 +9,7 @@ from functools import partial
 
 import numpy as np
 
-from bpftop.model import ClientRow, Counts, Keyed, Measure, Names, Recent
+from bpftop.model import ClientRow, Counts, Keyed, Measure, Names, Recent, Summary
 from bpftop.stats import buckets
 from bpftop.stats.clients import ClientSeries, by_key, of_measure, slow_count
 from bpftop.stats.groups import Networks
@@ -21,6 +21,8 @@ from bpftop.stats.totals import SHIFT
 
 EARLIER_S, EARLIER_LEAST_S = 50, 5
 """So long before a rise in traffic tells how busy a key was; of less it is not known."""
+FAILURES = frozenset({"route_errors_5xx", "client_errors_5xx"})
+"""Counters that are looked at like latencies: all they count is slow, so to say, and they have no level."""
 TOP = 6
 """Keys with the most slow observations; as many again by count and by time. By count more than who.OTHERS_LEAST."""
 
@@ -33,7 +35,7 @@ def recent(
     names: Names,
     skip: int = 0,
 ) -> dict[str, Recent]:
-    """Every latency with observations or a level, by name. ``levels`` are of the same moment.
+    """Every latency with observations or a level, and failures, by name. ``levels`` are of the same moment.
 
     ``skip``: so many of the newest slices are left out.
     """
@@ -53,6 +55,10 @@ def recent(
                 slices, earlier_s = clients.slices(begun)[-EARLIER_S:], series.window(EARLIER_S, begun)[1]
                 found = replace(found, earlier_per_s=_earlier(slices, number, rows, earlier_s))
             out[measure.name] = found
+        elif measure.name in FAILURES and mine.any():
+            named, n = partial(names.name, measure), int(mine.sum())
+            rows = Made(partial(_top, keyed, number, max(span_s, 1e-9), named, 0))
+            out[measure.name] = Recent(Summary(n, n / max(span_s, 1e-9)), Summary(0, 0.0), 0, n, rows)
     return out
 
 
