@@ -119,9 +119,9 @@ class Figures:
         if frame.status is not None:
             self.status = frame.status
 
-    def reset(self, boot_ns: int) -> None:
+    def reset(self) -> None:
         """Forget all figures."""
-        self.store.reset(boot_ns)
+        self.store.reset()
         self._moments = Moments(self._moments.last)
 
     def _remember(self, part: Slice) -> None:
@@ -163,7 +163,7 @@ class Figures:
             counters=store.counters(window_s, until),
             histories=(store.history(window_s, offset, until),),
             recent=store.recent(until),
-            standstill=past.standstill if past else status.standstill,
+            standstill=store.excluded.without(past.standstill if past else status.standstill),
             recent_slow=store.slow(float(NOW_S), offset, until, RECENT_SLOW),
             recent_accounting=recent_accounting,
             recent_missed=recent_missed,

@@ -22,7 +22,7 @@ from pathlib import Path
 import pyte
 import pytest
 
-from bpftop.cli.look import ascii_wanted
+from bpftop.cli.look import ascii_wanted, mouse_wanted
 from tests.processes import server
 
 COLUMNS, ROWS = 100, 30
@@ -150,3 +150,25 @@ def test_the_console_of_linux_gets_ascii(term: str, tty: bool, plain: bool, monk
     monkeypatch.setattr(sys, "stdout", out)
     monkeypatch.setenv("TERM", term)
     assert ascii_wanted(argparse.Namespace(ascii=False)) is plain
+
+
+@pytest.mark.parametrize(
+    ("environment", "wanted"),
+    [
+        ({"TERM": "xterm-256color"}, True),
+        ({"TERM": "screen", "STY": "1.x"}, False),
+        ({"TERM": "screen.xterm-256color"}, False),
+        ({"TERM": "screen.xterm-256color", "TMUX": "outside"}, False),
+        ({"TERM": "screen", "STY": "outside", "TMUX": "inside"}, True),
+        ({"TERM": "tmux-256color", "TMUX": "inside"}, True),
+    ],
+)
+def test_gnu_screen_keeps_escape_back_while_the_mouse_is_used(
+    environment: dict[str, str], wanted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("STY", "TMUX"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert mouse_wanted(argparse.Namespace(no_mouse=False)) is wanted
+    assert not mouse_wanted(argparse.Namespace(no_mouse=True))

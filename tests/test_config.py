@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 
 import pytest
+from textual.binding import Binding
 
 from bpftop.cli.config import _READERS
 from bpftop.cli.parser import parse
@@ -15,6 +16,11 @@ from bpftop.errors import UsageError
 from bpftop.ui.app import BpftopApp
 from bpftop.ui.keys import keymap
 from bpftop.ui.options import UiOptions
+from bpftop.ui.panes.drill import Drill
+from bpftop.ui.panes.lists import ListPane
+from bpftop.ui.panes.registry import FIRST
+from bpftop.ui.panes.script import ScriptPane
+from bpftop.ui.screen import MainScreen
 from tests.ui.builders import FakeSession, live
 from tests.ui.driving import text_of
 
@@ -139,8 +145,40 @@ def test_an_action_gets_another_key_in_the_footer_too() -> None:
 def test_a_wrong_name_and_one_key_for_two_are_refused() -> None:
     with pytest.raises(UsageError, match="did you mean quit"):
         keymap({"quitt": "x"})
-    with pytest.raises(UsageError, match="cannot both have the key x"):
-        keymap({"quit": "x", "pause": "x"})
+    with pytest.raises(UsageError, match="cannot both have the key X"):
+        keymap({"quit": "X", "pause": "X"})
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ({"quit": "Strg+x"}, r"Strg\+x is no key to give to quit"),
+        ({"quit": "f99"}, "f99 is no key"),
+        ({"quit": "esc"}, "esc is no key"),
+        ({"quit": "X,"}, "nothing is no key"),
+        ({"pause": "q"}, "pause and quit cannot both have the key q"),
+        ({"pause": "["}, r"pause and second-earlier cannot both have the key \["),
+    ],
+)
+def test_what_is_no_key_or_has_another_action_is_refused_with_the_file_to_edit(keys: dict[str, str], said: str) -> None:
+    with pytest.raises(UsageError, match=said) as caught:
+        keymap(keys, "/home/me/config.toml")
+    assert caught.value.hint == "${EDITOR:-vi} /home/me/config.toml"
+
+
+def test_keys_have_the_names_that_textual_has_or_are_written_as_they_are() -> None:
+    for keys in ({"quit": "X"}, {"pause": "space"}, {"quit": "shift+f5"}, {"pause": "q", "quit": "ctrl+plus, Q"}):
+        assert keymap(keys) == keys
+    assert keymap({"hottest-slow": "z", "next-tab": "Z"}), "one file for both kinds of screens"
+
+
+def test_each_action_of_a_pane_has_a_name_of_its_own() -> None:
+    for kind in (MainScreen, *FIRST, ListPane, ScriptPane, Drill):
+        actions: dict[str | None, set[str]] = {}
+        for each in kind.__dict__["BINDINGS"]:
+            assert isinstance(each, Binding)
+            actions.setdefault(each.id, set()).add(each.action.removeprefix("screen.un"))
+        assert [name for name, found in actions.items() if len(found) > 1 and name != "back"] == [], kind
 
 
 def test_the_page_names_every_setting() -> None:

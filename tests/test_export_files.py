@@ -14,7 +14,7 @@ import pytest
 
 from bpftop.errors import FileError
 from bpftop.export import files, write_snapshot
-from bpftop.export.files import NameTaken, create_all
+from bpftop.export.files import NameTaken, _explained, create_all
 from tests.obstacles import NOBODY, every_plant, folder, plant, read_only, root, small_disk, victim
 from tests.processes import as_nobody
 from tests.snapshots import snapshot
@@ -184,3 +184,10 @@ def _message(folder: Path) -> str:
     except FileError as error:
         return error.message
     return "written"
+
+
+@pytest.mark.parametrize(
+    ("number", "hint"), [(errno.ENOSPC, "df -h /a/b"), (errno.EROFS, "ls -ld /a/b"), (errno.EIO, "")]
+)
+def test_what_to_type_where_nothing_can_be_written(number: int, hint: str) -> None:
+    assert _explained(Path("/a/b/x.csv"), OSError(number, os.strerror(number))).hint == hint

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import signal
 import socket
@@ -14,13 +15,14 @@ from dataclasses import replace
 
 import pytest
 
-from bpftop.model import Backlog, Held, Process, Resender, Resent, Scarce, Standstill, Target, TargetKind
+from bpftop.model import Backlog, Held, Process, Resender, Resent, Scarce, Standstill, Target, TargetKind, Waiting
 from bpftop.standstill import connections, look, processes, sockets
 from bpftop.standstill.look import Looks
 from bpftop.standstill.neighbours import Neighbours
 from bpftop.standstill.processes import Processes
 from bpftop.standstill.resends import Resends
 from bpftop.standstill.scarcity import Scarcity
+from bpftop.stats.exclude import Excluded
 
 LATE_MS = 300
 
@@ -268,3 +270,14 @@ def test_an_upstream_on_this_machine_and_how_long_it_has_no_cpu(monkeypatch: pyt
 def _waited(near: Neighbours, port: int) -> float:
     found = {each.name: each.cpu for each in near.look(sockets.sockets_of(os.getpid()), [], time.monotonic())}
     return found[f"127.0.0.1:{port}"].longest_s
+
+
+def test_excluded_clients_are_counted_and_not_named() -> None:
+    waiting = tuple(Waiting(name, 4, 9.0, 4) for name in ("10.0.0.9", "2001:db8::7", "10.0.1.9", "unknown"))
+    again = tuple(Resender(name, 9, 90) for name in ("10.0.0.9", "10.0.1.9"))
+    seen = Standstill(open=16, clients=waiting, resent=Resent(18, 180, None, again, 10.0))
+    out = Excluded([ipaddress.ip_network("10.0.0.0/24"), ipaddress.ip_network("2001:db8::/64")]).without(seen)
+    assert [each.name for each in out.clients] == ["10.0.1.9", "unknown"]
+    assert [each.name for each in out.resent.clients] == ["10.0.1.9"]
+    assert (out.open, out.resent.segments) == (16, 18)
+    assert Excluded().without(seen) is seen

@@ -425,12 +425,13 @@ def test_a_look_at_the_past_is_what_was_seen_then_and_a_reset_hides_no_loss() ->
         assert _look(store, second * SECOND + SECOND // 2) == then
     assert store.history(None, 0, 50 * SECOND).unix_ns[-1] == 50 * SECOND
     produced = store.accounting.produced
-    store.reset(90 * SECOND)
+    store.reset()  # between two ticks: what the next one brings is of all the time since the last
     assert store.measures(None)["request_latency"].summary.count == 0
     cumulative[1, 500] = cumulative.get((1, 500), 0) + 3
-    store.ingest(tick(91, cumulative, {("10.0.0.1", 1, 500): 3}))
-    store.ingest(tick(92, cumulative, {}))
+    store.ingest(tick(90, cumulative, {("10.0.0.1", 1, 500): 3}))
+    store.ingest(tick(91, cumulative, {}))
     assert store.measures(None)["request_latency"].summary.count == 3
+    assert store.measures(None)["request_latency"].summary.rate_per_s == pytest.approx(1.5)
     assert store.slow(None, 0) == ()
     assert store.span_s(None) == pytest.approx(2)
     assert store.accounting.produced >= produced + 3

@@ -26,7 +26,10 @@ def wanted(options: argparse.Namespace) -> Mapping[str, Script]:
         if name in templates():
             attach.check(options, templates()[name])
         elif name not in known:
-            raise unknown_script(name, known)
+            error = unknown_script(name, known)
+            if name in getattr(options, "configured", ()) and not options.scripts:
+                error.message = f"{options.settings}, with: {error.message}"
+            raise error
     default = options.verb == "demo" or options.target or options.simulate or not attach.asked(options)
     names = options.scripts or [*(name for name, script in catalog().items() if script.default and default), *asked]
     return {name: script for name, script in known.items() if name in names}

@@ -47,7 +47,7 @@ def defaults(verb: str, given: str | None = None) -> dict[str, Any]:
     if where is None:
         return {}
     text = _read(*where, must_exist=bool(given))
-    return _options(text, where[0]) if text is not None else {}
+    return {**_options(text, where[0]), "settings": str(where[0])} if text is not None else {}
 
 
 def named_file(argv: Sequence[str]) -> str | None:
@@ -65,6 +65,7 @@ def apply(parser: groups.Parser, argv: Sequence[str]) -> None:
     found = defaults(argv[0], named_file(argv))
     known = {action.dest for action in parser._actions}
     parser.set_defaults(configured=found.get("also", ()), keys=found.get("keys", {}))
+    parser.set_defaults(settings=found.pop("settings", ""), settings_theme=found.get("theme"))
     parser.set_defaults(**{name: value for name, value in found.items() if name in known})
 
 
@@ -87,7 +88,7 @@ def _read(path: Path, owner: int, must_exist: bool) -> str | None:
         if not free and (is_.st_uid != owner or is_.st_mode & 0o022):
             raise UsageError(
                 f"{path} is not read: it must belong to you, and nobody else may write it",
-                f"chown {owner} {path}; chmod 644 {path}",
+                f"{'sudo ' if owner else ''}chown {owner} {path}; chmod 644 {path}",
             )
         if is_.st_size > MOST_BYTES:
             raise UsageError(f"{path} has more than {MOST_BYTES >> 10} KiB", f"ls -l {path}")

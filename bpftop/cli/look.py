@@ -23,6 +23,16 @@ def ascii_wanted(options: argparse.Namespace) -> bool:
     return bool(options.ascii) or console or encoding not in ("utf8", "utf8sig")
 
 
+def mouse_wanted(options: argparse.Namespace) -> bool:
+    """Not after ``--no-mouse``, and not in GNU screen: it keeps Esc back until the next key while the mouse is used.
+
+    sudo drops STY, but TERM stays; where that is plain ``screen`` it may be tmux as well.
+    """
+    term = os.environ.get("TERM", "")
+    gnu_screen = term.startswith("screen.") or ("STY" in os.environ and "TMUX" not in os.environ)
+    return not options.no_mouse and not gnu_screen
+
+
 def save_directory(options: argparse.Namespace) -> Path:
     """Where the screen saves, absolute. Raises FileError when it is not there: sooner than at the first save."""
     directory = Path(os.path.abspath(options.save))
@@ -38,7 +48,9 @@ def screen_options(options: argparse.Namespace, **more: Any) -> UiOptions:
 
     return UiOptions(
         theme=options.theme,
-        mouse=not options.no_mouse,
+        settings=options.settings,
+        theme_from_settings=options.theme is not None and options.theme is options.settings_theme,
+        mouse=mouse_wanted(options),
         ascii=ascii_wanted(options),
         no_color=options.no_color,
         refresh_s=options.refresh,

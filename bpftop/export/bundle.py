@@ -20,6 +20,7 @@ from bpftop.text import safe
 
 _TRIES = 100
 _ROWS = 10
+_SENTENCE = 600
 
 
 def write_bundle(snapshot: Snapshot, verdict: Sequence[str], screen: str, picture: str, directory: Path) -> Path:
@@ -56,7 +57,7 @@ def summary(snapshot: Snapshot, verdict: Sequence[str]) -> str:
             f"# {_cell(snapshot.target.name)}: {_moment(snapshot.unix_ns)}",
             "",
             *(f"- inconclusive: {_cell(each)}" for each in losses(snapshot).problems),
-            *([f"- {_cell(each)}" for each in verdict] or ["Nothing was observed yet."]),
+            *([f"- {_cell(each, _SENTENCE)}" for each in verdict] or ["Nothing was observed yet."]),
             "",
             *_percentiles(snapshot),
             *_clients(snapshot),
@@ -93,9 +94,9 @@ def _moment(unix_ns: int) -> str:
     return f"{datetime.fromtimestamp(unix_ns / 1e9, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
-def _cell(text: str) -> str:
+def _cell(text: str, most: int = 200) -> str:
     """Foreign words as text: nothing in them is Markdown, HTML or a mention."""
-    return "".join(f"\\{char}" if char in "\\`*_{}[]<>#+!|~@" else char for char in safe(text, 200))
+    return "".join(f"\\{char}" if char in "\\`*_{}[]<>#+!|~@" else char for char in safe(text, most))
 
 
 def _percentiles(snapshot: Snapshot) -> Iterator[str]:
@@ -127,7 +128,13 @@ def _slow(snapshot: Snapshot) -> Iterator[str]:
     rows = [each for each in snapshot.slow if each.event == "request"] or snapshot.slow
     if not rows:
         return
-    yield from ("", "Slowest single events:", "", "| time | latency | event | client | |", "|---|--:|---|---|---|")
+    yield from (
+        "",
+        "Slowest single events:",
+        "",
+        "| time (UTC) | latency | event | client | |",
+        "|---|--:|---|---|---|",
+    )
     for slow in rows[:_ROWS]:
         moment = f"{datetime.fromtimestamp(slow.unix_ns / 1e9, UTC):%H:%M:%S.%f}"[:-3]
         more = " ".join(_cell(text) for text in slow.texts.values())

@@ -20,6 +20,8 @@ from bpftop.errors import FileError
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EACCES}
 """What a file system without hard links answers."""
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+_CLOSED = {errno.EACCES, errno.EPERM, errno.EROFS}
 MODE = 0o644
 PRIVATE_MODE = 0o600
 """Of what has the addresses of all clients in it."""
@@ -201,4 +203,6 @@ def _possible(path: Path) -> Path:
 def _explained(path: Path, error: OSError) -> FileError:
     if error.errno == errno.EEXIST:
         return NameTaken(f"{path} exists already; nothing was overwritten")
-    return FileError(f"{path} was not written: {error.strerror or error}")
+    folder = shlex.quote(str(path.parent))
+    hint = f"df -h {folder}" if error.errno in _FULL else f"ls -ld {folder}" if error.errno in _CLOSED else ""
+    return FileError(f"{path} was not written: {error.strerror or error}", hint)

@@ -194,4 +194,4 @@ class Session(Runs):
     def reset(self) -> None:
         """Forget all figures; counting goes on from here."""
         with self._lock:
-            self._figures.reset(boot_ns())
+            self._figures.reset()

@@ -5,11 +5,12 @@ from __future__ import annotations
 import ipaddress
 import sys
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from bpftop import wire
-from bpftop.model import EventStream
+from bpftop.model import EventStream, Standstill
 from bpftop.stats.tick import Keys
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -22,6 +23,7 @@ class Excluded:
     """Which client codes (bpftop.wire) are inside the networks."""
 
     def __init__(self, networks: Sequence[Network] = ()) -> None:
+        self._networks = networks
         self._v4 = [(int(n.network_address), int(n.netmask)) for n in networks if n.version == 4]
         self._v6 = [n for n in networks if n.version == 6]
         self._known: dict[int, bool] = {}
@@ -52,6 +54,21 @@ class Excluded:
         out = np.array([self.holds(code) for code in codes.tolist()])[inverse]
         measures = (keys >> _MEASURE) & np.uint64(wire.CLIENT_MEASURE_MASK)
         return np.where(out & np.isin(measures, list(by_client)), keys & _LOW, keys)
+
+    def without(self, seen: Standstill) -> Standstill:
+        """A look at connections, in which excluded clients are counted and not named."""
+        if not self:
+            return seen
+        clients = tuple(each for each in seen.clients if not self._has(each.name))
+        resent = replace(seen.resent, clients=tuple(each for each in seen.resent.clients if not self._has(each.name)))
+        return replace(seen, clients=clients, resent=resent)
+
+    def _has(self, name: str) -> bool:
+        try:
+            address = ipaddress.ip_address(name)
+        except ValueError:
+            return False
+        return any(address in network for network in self._networks)
 
     def drops(self, stream: EventStream, numbers: Sequence[int]) -> bool:
         """Whether a single event is one of an excluded client."""

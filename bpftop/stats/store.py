@@ -76,14 +76,17 @@ class Store:
         """Boot time up to which everything is in the figures."""
         self.ticks = 0
 
-    def reset(self, boot_ns: int) -> None:
-        """Forget all figures and single events; the accounts of the events lane stay, so no loss is hidden."""
+    def reset(self) -> None:
+        """Forget all figures and single events; the accounts of the events lane stay, so no loss is hidden.
+
+        The figures begin again at the last tick: the next one brings all that was counted since then.
+        """
         self._forgotten += self._series.sums
         self._series.forget()
         self._clients = self._no_clients()
         self._levels = Levels([measure.name for measure in self._measures])
         self.events.forget()
-        self._first_ns = self._last_ns = boot_ns
+        self._first_ns = self._last_ns
 
     def _no_clients(self) -> ClientSeries:
         return ClientSeries(NetworkKeys(self._names, self._by_client))

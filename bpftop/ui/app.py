@@ -177,11 +177,17 @@ class BpftopApp(Shell):
         self.save_in_thread(partial(self._save, snapshot))
 
     def save_incident(self, snapshot: Snapshot, verdict: Verdict, before: Sequence[str] = ()) -> None:
-        """Write the folder of an incident: what is on the screen is taken now, the files are written in a thread."""
+        """Write the folder of an incident: what is on the screen is taken now, the files are written in a thread.
+
+        Words over it are taken away first: they hide figures.
+        """
+        if self._notifications:
+            self.clear_notifications()
+            self.call_after_refresh(self.save_incident, snapshot, verdict, before)
+            return
         text, picture = screen_text(self), screen_picture(self, f"bpftop {snapshot.target.name}")
-        self.save_in_thread(
-            partial(save_bundle, snapshot, [*verdict_rows(verdict), *before], text, picture, self._options.save_to)
-        )
+        said = [*verdict_rows(verdict), *before, *filter(None, [self._options.banner])]
+        self.save_in_thread(partial(save_bundle, snapshot, said, text, picture, self._options.save_to))
 
 
 def _has_figures(snapshot: Snapshot) -> bool:

@@ -68,7 +68,12 @@ class Framed(NamedKeys, Inked[None], inherit_bindings=False):
         place = min(max(self._intervals.index(self.refresh_s) + step, 0), len(self._intervals) - 1)
         self.refresh_s = self._intervals[place]
         self.shell.poll_every(self.refresh_s)
-        self.notify(f"drawing every {self.refresh_s:g} s", timeout=3)
+        self.notify(f"drawing every {self.refresh_s:g} s{self.news_words}", timeout=3)
+
+    @property
+    def news_words(self) -> str:
+        """What is to be said of the figures when they come less often than they are drawn."""
+        return ""
 
     def action_theme(self) -> None:
         """The next theme."""

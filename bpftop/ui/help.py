@@ -25,8 +25,22 @@ class KeyHelp:
     what: str
 
 
-def help_lines(title: str, about: str, measures: Sequence[Measure], keys: Sequence[KeyHelp], width: int) -> list[Line]:
-    """The pane in front, its figures, then all keys."""
+AROUND = (
+    "First row: the state and the target, the window that the figures are of, and the requests in it a second. Above "
+    "the keys, since the start: 'lost' is what the kernel sent and nobody read, 'rejected' what could not be read, "
+    "'untracked' connections that found the kernel's table full, 'unseen' time without counts from bpftrace, 'missed' "
+    "moments in which the kernel did not run a probe: what is in these is in no figure. Events are single requests and "
+    "connections: 'shown' were sent one by one, 'suppressed' were not slow enough for that; both are counted. Own "
+    "cost: what all probes take, for one hit and of one CPU."
+)
+"""The rows that are around every pane of a watch."""
+_KEYS = "Keys"
+
+
+def help_lines(
+    title: str, about: str, measures: Sequence[Measure], keys: Sequence[KeyHelp], around: str, width: int
+) -> list[Line]:
+    """The pane in front, its figures, what is around it, then all keys."""
     lines = [line(Span(title, "accent")), *wrapped(about, width), EMPTY]
     for measure in measures:
         lines.append(line(Span(safe(measure.title), "strong")))
@@ -36,7 +50,8 @@ def help_lines(title: str, about: str, measures: Sequence[Measure], keys: Sequen
         if measure.tells:
             lines += _indented(f"high: {safe(measure.tells)}", width)
     lines += [EMPTY] if measures else []
-    lines.append(line(Span("Keys", "accent")))
+    lines += [line(Span("Around the pane", "accent")), *wrapped(around, width), EMPTY] if around else []
+    lines.append(line(Span(_KEYS, "accent")))
     size = min(max((len(each.keys) for each in keys), default=8), 24)
     for each in keys:
         first, *more = wrapped(each.what, max(width - size - 2, 10))
@@ -63,17 +78,23 @@ class HelpText(Canvas, can_focus=True):
         Binding("pagedown,space", "move(10)", "Page down", show=False),
         Binding("home,g", "move(-100000)", "First", show=False),
         Binding("end,G", "move(100000)", "Last", show=False),
+        Binding("tab", "keys", "Keys", show=False),
     ]
 
-    def __init__(self, title: str, about: str, measures: Sequence[Measure], keys: Sequence[KeyHelp]) -> None:
+    def __init__(
+        self, title: str, about: str, measures: Sequence[Measure], keys: Sequence[KeyHelp], around: str = ""
+    ) -> None:
         super().__init__()
-        self._content = (title, about, measures, keys)
+        self._content = (title, about, measures, keys, around)
         self._top = 0
+        self._keys_at = 0
 
     def lines(self, width: int, height: int) -> list[Line]:
         """The visible part, with a hint when there is more."""
         text = help_lines(*self._content, width)
-        self._top = max(min(self._top, len(text) - height + 1), 0)
+        last_top = max(len(text) - height + 1, 0)
+        self._keys_at = min(max(row for row, each in enumerate(text) if each.text == _KEYS), last_top)
+        self._top = max(min(self._top, last_top), 0)
         if len(text) <= height:
             return text
         last = self._top + height - 1
@@ -83,6 +104,11 @@ class HelpText(Canvas, can_focus=True):
     def action_move(self, rows: int) -> None:
         """Scroll."""
         self._top = max(self._top + rows, 0)
+        self.redraw()
+
+    def action_keys(self) -> None:
+        """To the keys; from there to the top."""
+        self._top = self._keys_at if self._top < self._keys_at else 0
         self.redraw()
 
     def on_mouse_scroll_down(self) -> None:
@@ -114,5 +140,5 @@ class Help(Inked[None], ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         """The text in a box."""
-        self._text.border_title = "Help (Esc closes)"
+        self._text.border_title = "Help (Esc closes, Tab: the keys)"
         yield self._text

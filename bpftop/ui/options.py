@@ -124,6 +124,9 @@ class UiOptions:
 
     theme: str | None = None
     """A theme name; None for our own."""
+    settings: str = ""
+    """The file that the keys are from, and the theme when that is so."""
+    theme_from_settings: bool = False
     mouse: bool = True
     ascii: bool = False
     """Draw with ASCII only."""

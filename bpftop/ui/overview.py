@@ -45,7 +45,7 @@ def measures_table(view: View, width: int, most: int) -> list[Line]:
         measures = kept if chosen is None or chosen in kept else [*kept[:-1], chosen]
     rows = [_Row(each, each is chosen, usual(view, each.measure.name)) for each in measures]
     lines = table(_MEASURES_DENSE if dense else _MEASURES, rows, width, gap=1 if dense else 2)
-    return [*lines, line(Span(f"  and {hidden} more measures  (↑ ↓)", "dim"))] if hidden else lines
+    return [*lines, line(Span(f"  and {hidden} more measures  (up, down)", "dim"))] if hidden else lines
 
 
 def _title(row: _Row, dense: bool) -> Span:

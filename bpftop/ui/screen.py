@@ -20,7 +20,7 @@ from bpftop.ui.filterbar import FilterBar
 from bpftop.ui.filters import Filterable
 from bpftop.ui.framed import Framed, TooSmall
 from bpftop.ui.going import go_to
-from bpftop.ui.help import Help, HelpText
+from bpftop.ui.help import AROUND, Help, HelpText
 from bpftop.ui.opening import Opening
 from bpftop.ui.options import WINDOWS_S, Position, RecordingState, UiOptions
 from bpftop.ui.panes.overview import Overview
@@ -213,4 +213,5 @@ class MainScreen(Opening, inherit_bindings=False):
         """Explain the pane in front."""
         named = {f"pane({index})": f"open {pane.TITLE}" for index, pane in enumerate(self.panes)}
         pane = self.in_front
-        self.app.push_screen(Help(HelpText(pane.TITLE, pane.ABOUT, pane.explained(self.view), self.key_help(named))))
+        text = HelpText(pane.TITLE, pane.ABOUT, pane.explained(self.view), self.key_help(named), AROUND)
+        self.app.push_screen(Help(text))

@@ -40,10 +40,10 @@ class Scrubbing(Framed, inherit_bindings=False):
         Binding("right_curly_bracket", "step(10)", "10 s later", show=False, tooltip="ten seconds on"),
         Binding("home", "oldest", "Oldest", show=False, tooltip="to the oldest second kept, ten minutes at most"),
         Binding("end", "live", "Live", show=False, tooltip="back to now"),
-        Binding("left_parenthesis", "step(-60)", "Earlier", show=False, tooltip="a minute back (pauses)"),
-        Binding("right_parenthesis", "step(60)", "Later", show=False, tooltip="a minute on"),
-        Binding("comma", "speed(-1)", "Slower", show=False, tooltip="play slower"),
-        Binding("full_stop", "speed(1)", "Faster", show=False, tooltip="play faster"),
+        Binding("left_parenthesis", "step(-60)", "Minute earlier", show=False, tooltip="a minute back (pauses)"),
+        Binding("right_parenthesis", "step(60)", "Minute later", show=False, tooltip="a minute on"),
+        Binding("comma", "speed(-1)", "Play slower", show=False, tooltip="play slower"),
+        Binding("full_stop", "speed(1)", "Play faster", show=False, tooltip="play faster"),
         Binding("w", "stood_out", "Stood out", show=False, tooltip="what stood out so far, when and for how long"),
         Binding("r", "reset", "Reset", show=False, tooltip="forget all figures and begin again (asks first)"),
     ]
@@ -67,6 +67,11 @@ class Scrubbing(Framed, inherit_bindings=False):
     def player(self) -> Player | None:
         """What plays a recording; None when this is live."""
         return self.bpftop.player
+
+    @property
+    def news_words(self) -> str:
+        """The kernel is asked once a second: drawing oftener shows that sooner, and no more."""
+        return "; new figures come once a second" if self.player is None and self.refresh_s < 1 else ""
 
     def action_pause(self) -> None:
         """Freeze or go on."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import difflib
 import os
 import sys
 import tempfile
@@ -21,7 +22,7 @@ from textual.screen import Screen
 from textual.theme import ThemeProvider
 from textual.timer import Timer
 
-from bpftop.errors import BpftopError
+from bpftop.errors import BpftopError, UsageError
 from bpftop.ui.canvas import Canvas
 from bpftop.ui.direct import DirectTerminal
 from bpftop.ui.fewcolors import In256
@@ -36,7 +37,18 @@ from bpftop.ui.thrift import ThriftyDriver
 
 INTERNAL_ERROR = 70
 """A defect of ours: neither a verdict nor the user's words (sysexits.h, EX_SOFTWARE)."""
-_KEYS_IN_ASCII = {"⏎": "Enter", "←": "left", "→": "right", "↑": "up", "↓": "down", "⌫": "backspace", "⇥": "tab"}
+TOASTS = 2
+"""So many words are shown over the screen at a time."""
+_KEYS_IN_ASCII = {
+    "⏎": "Enter",
+    "←": "left",
+    "→": "right",
+    "↑": "up",
+    "↓": "down",
+    "⌫": "backspace",
+    "⇥": "tab",
+    "←→": "left/right",
+}
 
 
 class Shell(App[int]):
@@ -70,7 +82,7 @@ class Shell(App[int]):
         if options.ascii:
             self._filters.append(InAscii())
         if options.keys:
-            self.set_keymap(keymap(options.keys))
+            self.set_keymap(keymap(options.keys, options.settings))
 
     def _choose_shades(self) -> None:
         """Glyphs where the colours of a ramp cannot be told apart: none, the 16 of a terminal, or a theme of these."""
@@ -104,7 +116,16 @@ class Shell(App[int]):
         if self._plain:
             return PLAIN_CYCLE[0]
         wanted = self._options.theme or CYCLE[0]
-        return wanted if wanted in self.available_themes else CYCLE[0]
+        if wanted not in self.available_themes:
+            near = difflib.get_close_matches(wanted, self.available_themes, 1, 0.5)
+            meant = f"did you mean {near[0]}?" if near else f"there are {', '.join(sorted(self.available_themes))}"
+            way = (
+                f"${{EDITOR:-vi}} {self._options.settings}"
+                if self._options.theme_from_settings
+                else "bpftop demo --simulate, then t"
+            )
+            raise UsageError(f"there is no theme {wanted}; {meant}", way)
+        return wanted
 
     def direct(self, screen: Screen[object]) -> DirectTerminal | None:
         """Where a canvas of this screen may write cells by itself; None where Textual has to draw them.
@@ -173,6 +194,12 @@ class Shell(App[int]):
         tell = partial(self.notify, message, severity=severity, timeout=8, markup=False)  # type: ignore[arg-type]
         self.call_from_thread(tell)
 
+    def _refresh_notifications(self) -> None:
+        """The newest words only: a pile of them hides what one looks at."""
+        for old in [*self._notifications][:-TOASTS]:
+            del self._notifications[old]
+        super()._refresh_notifications()
+
     def next_theme(self) -> None:
         """The next of our choice of themes."""
         cycle = PLAIN_CYCLE if self._plain else CYCLE
@@ -188,8 +215,9 @@ class Shell(App[int]):
         seen: set[str] = set()
         for active in main.active_bindings.values():
             binding = active.binding
-            if binding.action not in seen and not binding.system and "palette" not in binding.action:
-                seen.add(binding.action)
+            action = binding.action.removeprefix("app.")
+            if action not in seen and not binding.system and "palette" not in action:
+                seen.add(action)
                 act = partial(self.run_action, binding.action, active.node)
                 key = escape(self.get_key_display(binding))
                 yield SystemCommand(binding.description, f"{binding.tooltip or binding.description}  ({key})", act)

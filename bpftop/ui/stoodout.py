@@ -139,7 +139,7 @@ class StoodOut(Inked[int | None], ModalScreen[int | None]):
 
 
 def _keys() -> Line:
-    return line(Span("↑ ↓", "accent"), " choose  ", Span("Enter", "accent"), " its worst moment, in all panes")
+    return line(Span("up, down", "accent"), " choose  ", Span("Enter", "accent"), " its worst moment, in all panes")
 
 
 def _lines(episode: Episode, width: int, chosen: bool) -> list[Line]:
@@ -169,7 +169,10 @@ def before(episodes: Sequence[Episode], now_ns: int) -> Clause | None:
 
 def rows(episodes: Sequence[Episode]) -> list[str]:
     """A sentence for each, in UTC: for what is saved."""
-    return [f"{_utc(each.began_ns)} to {_utc(each.ended_ns) if each.over else 'now'}: {each.text}" for each in episodes]
+    return [
+        f"{_utc(each.began_ns)} UTC to {_utc(each.ended_ns) + ' UTC' if each.over else 'now'}: {each.text}"
+        for each in episodes
+    ]
 
 
 def _utc(unix_ns: int) -> str:

@@ -17,7 +17,7 @@ from bpftop.ui.baseline import baseline_of_run
 from bpftop.ui.histogram import change
 from bpftop.ui.options import UiOptions
 from tests.ui import builders
-from tests.ui.driving import drive, screen_text, text_of
+from tests.ui.driving import drive, screen_text, text_of, until
 
 
 def slower(of: Snapshot, factor: float) -> Snapshot:
@@ -88,6 +88,18 @@ def test_a_row_is_copied_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
     drive(builders.live(), steps)
     assert copied[0].startswith("Client 127.0.0.3, Count ")
     assert "p99 " in copied[0]
+
+
+def test_tmux_has_to_allow_it_and_no_row_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "tmux-256color")
+
+    async def steps(app: BpftopApp, pilot: Pilot[int]) -> None:
+        await pilot.press("4", "y")
+        await until(app, pilot, "tmux set -s set-clipboard on")
+        await pilot.press("slash", *"nobody", "enter", "y")
+        await until(app, pilot, "there is no row to copy")
+
+    drive(builders.live(), steps)
 
 
 def test_a_baseline_out_of_a_report_of_another_day(tmp_path: Path) -> None:

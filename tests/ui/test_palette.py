@@ -42,7 +42,9 @@ def test_the_palette_holds_every_action_of_every_pane_and_does_it_there() -> Non
             await pilot.pause()
             main = app.main
             assert main is not None
-            commands = {each.title: each for each in app.get_system_commands(app.screen)}
+            all_ = list(app.get_system_commands(app.screen))
+            commands = {each.title: each for each in all_}
+            assert len(commands) == len(all_), "no two have one name"
             wanted = {each.binding.description for each in main.active_bindings.values() if not each.binding.system} - {
                 "palette"
             }

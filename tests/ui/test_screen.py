@@ -6,17 +6,19 @@ import re
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
 
-from bpftop.errors import FileError
+from bpftop.errors import FileError, UsageError
 from bpftop.model import SlowRequest, Snapshot, State, TracerStatus
 from bpftop.ui.app import BpftopApp
 from bpftop.ui.options import UiOptions
 from bpftop.ui.panes.registry import panes_for
 from tests.ui import builders
 from tests.ui.driving import drive, screen_text, text_of, until
+from tests.ui.states import state
 
 SLOW = UiOptions(refresh_s=60.0)
 """No redraw by itself: what changes on screen is the key's doing."""
@@ -390,7 +392,7 @@ def test_e_saves_what_is_on_the_screen_in_a_thread(fails: bool) -> None:
 
 
 def test_help_explains_the_pane_in_front_and_has_every_key() -> None:
-    (_, screen, closed) = shots(builders.live(), ["4", "question_mark", "escape"], size=(120, 110))
+    (_, screen, closed) = shots(builders.live(), ["4", "question_mark", "escape"], size=(120, 140))
     assert "one by one; 'others' are the rest, so the counts add up" in " ".join(screen.replace("│", " ").split())
     assert "data arrives at the socket" in screen
     for words in ("freeze the screen", "longer window", "sort by the next column", "save what is shown", "next theme"):
@@ -405,6 +407,48 @@ def test_help_scrolls_on_a_small_screen() -> None:
     assert "more rows" in first
     assert "the end" in last
     assert "next theme" in last
+
+
+def test_tab_in_the_help_goes_to_the_keys_and_back() -> None:
+    _, first, keys, top = shots(builders.live(), ["1", "question_mark", "tab", "tab"])
+    assert "Tab: the keys" in first
+    assert "first lines are the answer" in first
+    assert re.search(r"│ Keys +│", keys)
+    assert first == top
+
+
+def test_the_help_explains_the_rows_around_every_pane() -> None:
+    for key in "12345":
+        screen = " ".join(shots(builders.live(), [key, "question_mark"], size=(120, 150))[1].replace("│", " ").split())
+        for word in ("'lost' is", "'suppressed' were", "'missed' moments", "Own cost:", "First row:"):
+            assert word in screen, (key, word)
+    assert "Disk latency" not in shots(state("normal"), ["4", "question_mark"], size=(120, 150))[1]
+    assert "Disk latency" in shots(state("normal"), ["2", "question_mark"], size=(120, 150))[1]
+
+
+def test_at_most_two_words_lie_over_the_screen_and_none_in_the_picture_of_an_incident(tmp_path: Path) -> None:
+    async def steps(app: BpftopApp, pilot: Pilot[int]) -> None:
+        for _ in range(5):
+            await pilot.press("less_than_sign", "greater_than_sign")
+        screen = await until(app, pilot, "drawing every")
+        assert 1 <= screen.count("drawing every") <= 2
+        await pilot.press("E")
+        await until(app, pilot, "saved the incident")
+
+    drive(builders.live(), steps, options=replace(SLOW, save_to=tmp_path, banner="not in the tables: 10.0.0.5/32"))
+    (summary,) = tmp_path.glob("*/summary.md")
+    assert "- not in the tables: 10.0.0.5/32" in summary.read_text()
+    (picture,) = tmp_path.glob("*/screen.txt")
+    assert "drawing every" not in picture.read_text()
+    assert "Where the time goes" in picture.read_text()
+
+
+def test_drawing_oftener_than_the_kernel_is_asked_is_said_to_show_no_more() -> None:
+    async def steps(app: BpftopApp, pilot: Pilot[int]) -> None:
+        await pilot.press("less_than_sign")
+        await until(app, pilot, "drawing every 0.5 s; new figures come once a second")
+
+    drive(builders.live(), steps, options=replace(SLOW, refresh_s=1.0))
 
 
 def test_the_palette_has_the_bindings() -> None:
@@ -438,9 +482,10 @@ def test_t_steps_through_themes() -> None:
     assert len(set(seen)) == 7
 
 
-def test_an_unknown_theme_is_ours() -> None:
-    app = drive(builders.live(), _nothing, options=replace(SLOW, theme="no-such"))
-    assert app.theme == "bpftop-dark"
+@pytest.mark.parametrize(("theme", "said"), [("nrod", "did you mean nord?"), ("no-such", "there are ansi-dark, ")])
+def test_an_unknown_theme_is_said(theme: str, said: str) -> None:
+    with pytest.raises(UsageError, match=f"no theme {theme}; .*{re.escape(said)}"):
+        drive(builders.live(), _nothing, options=replace(SLOW, theme=theme))
 
 
 async def _nothing(app: BpftopApp, pilot: Pilot[int]) -> None:

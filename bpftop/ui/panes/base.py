@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import ClassVar
 
 from textual.binding import Binding, BindingType
@@ -42,7 +43,9 @@ class Pane(Canvas, can_focus=True):
     def copy(self, words: str) -> None:
         """To the clipboard of the terminal, and a word about what it was."""
         self.app.copy_to_clipboard(safe(words, 500))
-        self.app.notify(f"copied, if your terminal allows it (OSC 52): {safe(words, 100)}", timeout=4, markup=False)
+        inside = os.environ.get("TERM", "").startswith(("screen", "tmux"))
+        allows = "; in tmux: tmux set -s set-clipboard on" if inside else ", if your terminal allows it"
+        self.app.notify(f"copied (OSC 52{allows}): {safe(words, 100)}", timeout=4, markup=False)
 
     def show(self, view: View) -> None:
         """Draw this view."""

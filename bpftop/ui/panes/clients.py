@@ -43,12 +43,13 @@ class Clients(ListPane[ClientRow], MeasurePane):
     ABOUT = (
         "Every client address of the chosen measure over the window. Percentiles of a client are within 3 %. Of more "
         "than a thousand the busiest and the slowest are kept one by one; 'others' are the rest, so the counts add up "
-        "to the total, and networks ('a') have all of their clients (in a flood: of the last seconds). 'Slow' is the "
-        "client's share of the slowest 1 % of all. The trend is p99 of each of the last 60 seconds on the client's own "
-        "log scale. Retransmits come with the script tcp, errors (answers 4xx and 5xx) with http. 'a' groups by "
-        "network (/24, IPv6 /64), then shows upstreams. Enter looks at one alone. With a pinned piece of the heat map "
-        "the figures are those of its seconds (as the clock counts them: the histogram's end up to 50 ms later), and "
-        "'In cell' is how much of its range of latencies is the client's ('≤': at its edges it may be less)."
+        "to the total, and networks ('a') have all of their clients (in a flood: of the last seconds). 'Share' is the "
+        "client's part of all, 'Slow' that of the slowest 1 % of all. The trend is p99 of each of the last 60 seconds "
+        "on the client's own log scale. Retransmits come with the script tcp, errors (answers 4xx and 5xx) with http. "
+        "'a' groups by network (/24, IPv6 /64), then shows upstreams. Enter looks at one alone. With a pinned piece of "
+        "the heat map the figures are those of its seconds (as the clock counts them: the histogram's end up to 50 ms "
+        "later), and 'In cell' is how much of its range of latencies is the client's ('≤': at its edges it may be "
+        "less)."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("a", "group", "Group", tooltip="by address, by network (/24, IPv6 /64), upstreams"),
@@ -98,6 +99,10 @@ class Clients(ListPane[ClientRow], MeasurePane):
     def accepts(self, measure: Measure) -> bool:
         """Only what is split by client."""
         return measure.key == "client"
+
+    def explained(self, view: View) -> list[Measure]:
+        """Those that are split by client."""
+        return [each for each in super().explained(view) if self.accepts(each)]
 
     def subject_measure(self, view: View) -> MeasureSnapshot | None:
         """The chosen measure; the headline when that is not about clients; for upstreams their latency."""

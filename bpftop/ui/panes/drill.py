@@ -61,7 +61,7 @@ class Drill(Pane, Filterable):
         Binding("escape", "back", "Back", tooltip="take the filter back; then back to the table"),
         Binding("backspace", "screen.undrill", "Back", show=False, tooltip="back to the table"),
         Binding("right", "section(1)", "Section", key_display="←→", tooltip="the next section"),
-        Binding("left", "section(-1)", "Section", show=False, tooltip="the section before"),
+        Binding("left", "section(-1)", "Section before", show=False, tooltip="the section before"),
         Binding("v", "next_measure", "Measure", tooltip="histogram and heat map of the next measure"),
         Binding("slash", "screen.filter", "Filter", key_display="/", tooltip="filter the lists: latency>50ms, a word"),
         Binding("s", "sort", "Sort", tooltip="sort the lists by the next column", show=False),
@@ -202,7 +202,8 @@ class Drill(Pane, Filterable):
     def _tabs(self, width: int) -> Line:
         names = self._sections()
         spans = [Span(f" {name} ", "tab" if i == self._section else "dim") for i, name in enumerate(names)]
-        return fit(line(*spans, Span("  ← →", "dim")), width)
+        hinted = line(*spans, Span("  left, right", "dim"))
+        return fit(hinted if hinted.cells <= width else line(*spans), width)
 
     def _one(self, section: str, view: View, shown: MeasureSnapshot, width: int, room: int) -> list[Line]:
         if room < 2:

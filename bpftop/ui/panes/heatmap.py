@@ -14,7 +14,7 @@ from bpftop.model import MeasureSnapshot, SlowRequest
 from bpftop.stats.routes import route_of
 from bpftop.ui import words
 from bpftop.ui.heat import AXIS, Map, grid, heading, make_map, times
-from bpftop.ui.paint import Line, Span, fit, line
+from bpftop.ui.paint import Line, Span, fit, line, wrapped
 from bpftop.ui.panes.base import MeasurePane
 from bpftop.ui.panes.slow import ROUTE, slow_columns
 from bpftop.ui.pin import Part, behind, box_words
@@ -53,16 +53,16 @@ class HeatMap(MeasurePane):
         Binding("n", "hottest(1)", "Hottest slow", tooltip="the cell with most slow observations; again: the next one"),
         Binding("N", "hottest(-1)", "Hotter", show=False, tooltip="back to the next hotter one"),
         Binding("enter", "pin", "Pin", tooltip="all panes show only this piece of the map; again: all"),
-        Binding("left,h", "go(-1, 0)", "Earlier", show=False, tooltip="one column earlier"),
-        Binding("right", "go(1, 0)", "Later", show=False, tooltip="one column later"),
-        Binding("up,k", "go(0, 1)", "Slower", show=False, tooltip="one row slower"),
-        Binding("down,j", "go(0, -1)", "Faster", show=False, tooltip="one row faster"),
+        Binding("left,h", "go(-1, 0)", "Column earlier", show=False, tooltip="one column earlier"),
+        Binding("right", "go(1, 0)", "Column later", show=False, tooltip="one column later"),
+        Binding("up,k", "go(0, 1)", "Row slower", show=False, tooltip="one row slower"),
+        Binding("down,j", "go(0, -1)", "Row faster", show=False, tooltip="one row faster"),
         Binding("g", "go(-100000, 0)", "First", show=False, tooltip="to the oldest column"),
         Binding("G", "go(100000, 0)", "Newest", show=False, tooltip="to the newest column"),
-        Binding("shift+left", "extend(-1, 0)", "Select", show=False, tooltip="select a larger piece"),
-        Binding("shift+right", "extend(1, 0)", "Select", show=False, tooltip="select a larger piece"),
-        Binding("shift+up", "extend(0, 1)", "Select", show=False, tooltip="select a larger piece"),
-        Binding("shift+down", "extend(0, -1)", "Select", show=False, tooltip="select a larger piece"),
+        Binding("shift+left", "extend(-1, 0)", "Select earlier", show=False, tooltip="select a column more"),
+        Binding("shift+right", "extend(1, 0)", "Select later", show=False, tooltip="select a column more"),
+        Binding("shift+up", "extend(0, 1)", "Select slower", show=False, tooltip="select a row more"),
+        Binding("shift+down", "extend(0, -1)", "Select faster", show=False, tooltip="select a row more"),
     ]
     WHOLE = True
 
@@ -102,7 +102,9 @@ class HeatMap(MeasurePane):
         lines = [heading(shown, drawn, width), *grid(drawn, at, marked), times(drawn)]
         self._top = self.size.height - height + 1
         room = height - len(lines)
-        return lines + (self._panel(view, box, width, room) if box else _slowest(view, drawn, shown, width, room))
+        if box is None or not drawn.counts.any():
+            return lines + _slowest(view, drawn, shown, width, room)
+        return lines + self._panel(view, box, width, room)
 
     def _place(self, drawn: Map, where: tuple[int, float] | None) -> tuple[int, int] | None:
         """Column and row of the cursor; None without one. A cell that has left the map takes the cursor to its edge."""
@@ -135,7 +137,7 @@ class HeatMap(MeasurePane):
         lines += [fit(each, width) for each in _shares(view, box, rows, keys)]
         if not rows:
             why = "none of them was sent by itself: the kernel sends the slowest ones only" if n else ""
-            return [*lines, line(Span(why, "dim"))]
+            return [*lines, *wrapped(why, width, "dim")]
         return lines + table(slow_columns(rows), rows[: max(room - len(lines) - 1, 0)], width)
 
     # keys and mouse

@@ -46,7 +46,7 @@ class ListPane(Pane, Filterable, Generic[Row]):
         ),
         Binding("enter", "drill", "Drill in", tooltip="look at the row under the cursor alone"),
         Binding("s,right", "sort(1)", "Sort", key_display="s", tooltip="sort by the next column"),
-        Binding("left", "sort(-1)", "Sort", show=False, tooltip="sort by the column before"),
+        Binding("left", "sort(-1)", "Sort before", show=False, tooltip="sort by the column before"),
         Binding("y", "copy", "Copy", show=False, tooltip="copy the row to the clipboard of your terminal (OSC 52)"),
         Binding("S", "reverse", "Reverse", tooltip="sort the other way round", show=False),
         Binding("up,k", "move(-1)", "Up", show=False, tooltip="one row up"),
@@ -252,6 +252,7 @@ class ListPane(Pane, Filterable, Generic[Row]):
         """The row under the cursor, in words, to the terminal's clipboard."""
         row = self.chosen(self.view) if self.view else None
         if self.view is None or row is None:
+            self.app.notify("there is no row to copy", timeout=3)
             return
         self.copy(row_words(self.columns(self.view), row))
 

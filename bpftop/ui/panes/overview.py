@@ -48,11 +48,13 @@ class Overview(MeasurePane):
         "beyond three times the p99 of the calm seconds before and 5 ms more (a queue also when 10 % wait over 20 ms), "
         "until 5 good seconds in a row. A client, network or route is named when its share of the slow ones is at "
         "least twice and 25 points above its share of all, and chance is no explanation; a worker or upstream from "
-        "60 % of the time on. Below it every measure over the window; percentiles are within 0.8 %. A dim p99 rests "
-        "on fewer than 100 observations, a dim "
-        f"p99.9 on fewer than 1,000. {breakdown.ABOUT} Clients are listed by their share of the slowest 1 % of the "
-        "marked measure. The chart shows p50 and p99 of the marked measure, one point a second, on a log axis; a gap "
-        "is a second without observations."
+        "60 % of the time on. Below it every measure over the window, n is how many; percentiles are within 0.8 %. A "
+        "dim p99 rests on fewer than 100 observations, a dim p99.9 on fewer than 1,000. The trend is p99 over time on "
+        f"a log scale of its own, which begins at what is usual. {breakdown.ABOUT} Clients are listed by their share "
+        "of the slowest 1 % of the marked measure ('Of slow'); 'Of all' is their share of all of it. Workers, where "
+        "there is room: how many of the single slow requests each one answered, and how long they waited to be read. "
+        "The chart shows p50 and p99 of the marked measure, one point a second, on a log axis; a gap is a second "
+        "without observations."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "look", "Look", tooltip="open the pane that shows more of the chosen clause"),

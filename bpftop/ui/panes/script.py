@@ -25,6 +25,12 @@ from bpftop.ui.view import View
 
 Figure = MeasureSnapshot | CounterSnapshot
 _WIDE, _TALL = 124, 16
+_ABOUT = (
+    "Above are the figures of this script, below the rows of the marked one ('v': the next), at first by the time they "
+    "took together ('Total'); the bar is that as a share of all rows. 'Of wall' is the same time as a share of the "
+    "window: 100 % is one of them all the time. Percentiles of a row are within 3 %. Figures without times are counts. "
+    "Where there is room the slowest single events follow."
+)
 _FIELDS = {
     "Total": "total_ns",
     "Count": "count",
@@ -56,7 +62,7 @@ class ScriptPane(Startable, ListPane[ClientRow]):
     def __init__(self, script: ScriptStatus) -> None:
         super().__init__(script)
         about = script.summary or script.detail
-        self.ABOUT = f"{about} Rows are by the time they took together; percentiles of a row are within 3 %."
+        self.ABOUT = f"{about} {_ABOUT}"
         self._chosen_figure = ""
 
     def explained(self, view: View) -> list[Measure]:

@@ -152,7 +152,7 @@ def tracer_lines(snapshot: Snapshot, width: int) -> list[Line]:
         clauses.append([Span(safe(tracer.detail), "dim")])
     lines = _labelled("Tracer", joined(clauses, width - 12), width)
     if tracer.rights:
-        lines += _labelled("Runs", [line(Span(safe(tracer.rights), "dim"))], width)
+        lines += _labelled("Runs", wrapped(safe(tracer.rights, 400), width - 12, "dim"), width)
     return lines
 
 

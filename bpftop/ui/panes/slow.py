@@ -98,8 +98,9 @@ class SlowRequests(ListPane[SlowRequest]):
         "request's data to the first byte of the answer: read queue and request latency together. The kernel sends "
         "only requests above a threshold that it adapts to the load, so that a slow one always comes through; those "
         "held back are counted (pane Scripts) and are in all percentiles. Each kind of event (requests, connections) "
-        "has a list of its own. With the script 'http' a plain HTTP/1 request has its method, path and status; one "
-        "without a read queue is known from that script only, and its latency begins with the read."
+        "has a list of its own. PID is the process that answered, the port that of the client. With the script 'http' "
+        "a plain HTTP/1 request has its method, path and status; one without a read queue is known from that script "
+        "only, and its latency begins with the read."
     )
     SORTS = ("Latency", "Time", "Client")
     FIGURES: ClassVar[Mapping[str, str]] = {"latency": "latency_ns", "pid": "pid", "port": "client_port"}
