@@ -104,6 +104,36 @@ def test_what_lasts_ten_minutes_is_the_level_from_then_on() -> None:
     assert states[-1] is None
 
 
+@pytest.mark.parametrize("share", [0.008, 0.012])
+@pytest.mark.parametrize("rate", [25, 60, 200])
+def test_slow_ones_now_and_then_are_no_rise_where_they_are_usual(share: float, rate: int) -> None:
+    """With about 1 % of slow ones p99 is that of the others or theirs, as it happens."""
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        seconds = Seconds()
+        for second in range(40):
+            values = lognormal(rng, rng.poisson(rate), 3.0, 0.4)
+            slow = rng.random(len(values)) < share
+            level = seconds.pass_(np.where(slow, lognormal(rng, len(values), 300.0, 0.3), values))
+            assert level.risen_s is None, (seed, second)
+
+
+@pytest.mark.parametrize("calm_s", [5, 7, 10, 14])
+@pytest.mark.parametrize("rate", [40, 200, 3000])
+def test_an_incident_soon_after_the_start_is_not_taken_for_the_level(calm_s: int, rate: int) -> None:
+    rng = np.random.default_rng(calm_s)
+    seconds = Seconds()
+    for _ in range(calm_s):
+        assert seconds.pass_(lognormal(rng, rate, 2.0, 0.3)).before.count == 0
+    for _ in range(40):
+        level = seconds.pass_(np.append(lognormal(rng, rate // 2, 2.0, 0.3), lognormal(rng, rate // 2, 70.0, 0.05)))
+    assert level.risen_s is not None
+    assert level.before.p99_ns is not None
+    assert level.before.p99_ns < 8 * MS
+    states = [seconds.pass_(lognormal(rng, rate, 2.0, 0.3)).risen_s for _ in range(30)]
+    assert states[-1] is None
+
+
 def test_a_queue_is_bad_by_itself_from_the_first_seconds_on() -> None:
     rng = np.random.default_rng(3)
     queue, request = Seconds(QUEUE), Seconds(REQUEST)

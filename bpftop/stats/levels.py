@@ -6,6 +6,7 @@ What a measure shows while it is in a state never becomes part of its level, so 
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bpftop.model import Counts, Summary
+from bpftop.model.chance import ALPHA, evidence
 from bpftop.stats import buckets
 from bpftop.stats.quantiles import nearest_rank, summarize
 from bpftop.stats.series import Piece
@@ -24,6 +26,8 @@ NOW_S = 10
 FIRE, OF, CLEAR = 3, 5, 5
 CALM_SLICES, CALM_LEAST, CALM_OBSERVATIONS = 60, 10, 100
 """A level is of the last so many calm seconds; it is known from so many seconds and observations on."""
+EARLY_LEAST, EARLY = 5, 2.0
+"""Until then from so many seconds: what is beyond it by so many times as much is bad, too."""
 RISEN_TIMES, RISEN_NS, RISEN_SHARE = 3, 5_000_000, 0.02
 """A second is bad when this share of it is beyond the level's p99 by this factor and by this time."""
 LATE_NS, LATE_SHARE = 20_000_000, 0.1
@@ -69,23 +73,28 @@ class Latch:
         self.slices = 0
         """How many slices it has been on; 0 is off."""
 
-    def take(self, bad: int, n: int) -> None:
-        """One second: ``bad`` of its ``n`` observations are. A second without observations tells nothing."""
+    def take(self, bad: int, n: int, usual: float = 0.0) -> None:
+        """One second: ``bad`` of its ``n`` observations are. A second without observations tells nothing.
+
+        ``usual``: the share that is bad in calm seconds; it begins only with more than chance makes of that.
+        """
         self._last.append((bad, n))
         if self.slices:
             self._good = 0 if self._is_bad(bad, n) else self._good + (n > 0)
             self.slices = 0 if self._good >= CLEAR else self.slices + 1
             if not self.slices:
                 self._last.clear()
-        elif sum(self._is_bad(*each) for each in self._last) >= FIRE and self._enough():
+        elif sum(self._is_bad(*each) for each in self._last) >= FIRE and self._enough(usual):
             self.slices, self._good = self._since(), 0
 
     def _is_bad(self, bad: int, n: int) -> bool:
         return bad > 0 and bad >= self._share * n
 
-    def _enough(self) -> bool:
+    def _enough(self, usual: float) -> bool:
         bad, n = sum(each[0] for each in self._last), sum(each[1] for each in self._last)
-        return bad >= max(self._least, self._share * n)
+        if bad < max(self._least, self._share * n):
+            return False
+        return usual <= 0 or evidence(n, bad / n, min(usual, 1.0)) >= -math.log(ALPHA)
 
     def _since(self) -> int:
         """How many slices ago the first bad one of the last few was."""
@@ -138,9 +147,12 @@ class MeasureLevel:
     def take(self, span_s: float, index: NDArray[np.intp], counts: Counts, now: Counts) -> Level:
         """One slice: its buckets and their counts, and the counts (buckets,) of the last NOW_S seconds with it."""
         n, recent = int(counts.sum()), _Recent.of(now)
-        before = self._before()
-        limit, known = _limit(before), before.count > 0
-        self.risen.take(int(counts[index > limit].sum()) if known else 0, n)
+        before = self._before(CALM_LEAST)
+        known = before.count > 0
+        early = before if known else self._before(EARLY_LEAST)
+        limit = _limit(early, 1.0 if known else EARLY)
+        bad = int(counts[index > limit].sum()) if early.count else 0
+        self.risen.take(bad, n, (int(self._base[limit + 1 :].sum()) + 1) / (early.count + 1))
         if self._queue:
             self.late.take(int(counts[index > _LATE_FROM].sum()), n)
         else:
@@ -150,10 +162,10 @@ class MeasureLevel:
             was = before.rate_per_s
             self.busier.take(int(rate >= was * BUSY_TIMES and rate >= was + BUSY_PER_S), 1)
             self.fewer.take(int(was >= FEWER_PER_S and rate <= was * FEWER_TIMES), 1)
-        self._learn(span_s, index, counts)
+        self._learn(span_s, index, counts, doubtful=not known and bad > 0)
         if max(latch.slices for latch in self._latches()) > NEW_LEVEL_SLICES:
             self._reset()
-        return self._level(before, limit, recent)
+        return self._level(early if self.risen.slices else before, limit, recent)
 
     def _take_tail(self, index: NDArray[np.intp], counts: Counts, recent: _Recent) -> None:
         self._tail_from = recent.tail_from()
@@ -164,18 +176,21 @@ class MeasureLevel:
         """The states that are no level."""
         return self.risen, self.late, self.busier, self.fewer
 
-    def _before(self) -> Summary:
-        if len(self._calm) < CALM_LEAST or self._base.sum() < CALM_OBSERVATIONS:
+    def _before(self, least: int) -> Summary:
+        if len(self._calm) < least or self._base.sum() < CALM_OBSERVATIONS:
             return Summary(0, 0.0)
         return summarize(self._base, self._span_s)
 
-    def _learn(self, span_s: float, index: NDArray[np.intp], counts: Counts) -> None:
-        """Calm seconds become part of the level when they are old enough not to be the beginning of a trouble."""
+    def _learn(self, span_s: float, index: NDArray[np.intp], counts: Counts, doubtful: bool) -> None:
+        """Calm seconds become part of the level when they are old enough not to be the beginning of a trouble.
+
+        ``doubtful``: perhaps this second is one, and the level rests on few others: they wait for longer.
+        """
         if any(latch.slices for latch in self._latches()):
             self._young.clear()
             return
         self._young.append((span_s, index, counts))
-        if len(self._young) <= OF:
+        if doubtful or len(self._young) <= OF:
             return
         self._calm.append(self._young.popleft())
         self._count(self._calm[-1], 1)
@@ -238,11 +253,11 @@ class Levels:
         return ()
 
 
-def _limit(before: Summary) -> int:
-    """The bucket that is as much as a level's p99 may rise."""
+def _limit(before: Summary, times: float) -> int:
+    """The bucket that is as much as a level's p99 may rise, so many times."""
     if before.p99_ns is None:
         return buckets.BUCKETS
-    return buckets.bucket_of_one(max(before.p99_ns * RISEN_TIMES, before.p99_ns + RISEN_NS))
+    return buckets.bucket_of_one(int(max(before.p99_ns * RISEN_TIMES, before.p99_ns + RISEN_NS) * times))
 
 
 def _seconds(latch: Latch) -> float | None:
