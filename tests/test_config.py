@@ -72,6 +72,8 @@ def test_another_file_by_name(config: Path, tmp_path: Path) -> None:
         ('windw = "1min"', "did you mean window?"),
         ('window = "2min"', "one of 10s, 1min, 5min, all"),
         ('refresh = "often"', "not a length of time"),
+        ("refresh = 0.01", "0.1 to 60 s"),
+        ('refresh = "1h"', "0.1 to 60 s"),
         ('exclude = ["10.0.0.300"]', "does not appear to be"),
         ('exclude = "10.0.0.1"', "a list of addresses"),
         ('mouse = "no"', "true or false"),

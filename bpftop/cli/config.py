@@ -161,7 +161,7 @@ def _budget(value: object) -> float | None:
 
 
 def _time(value: object) -> float:
-    return groups.seconds(str(value))
+    return groups.refresh(str(value))
 
 
 def _directory(value: object) -> Path:

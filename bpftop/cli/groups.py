@@ -116,7 +116,7 @@ def screen(parser: Parser) -> None:
 
 def looks(parser: Parser) -> None:
     """How a screen looks, and where it saves."""
-    parser.add_argument("--refresh", type=seconds, default=1.0, metavar="TIME", help="time between two frames: 1s")
+    parser.add_argument("--refresh", type=refresh, default=1.0, metavar="TIME", help="time between two frames: 1s")
     parser.add_argument("--theme", metavar="NAME", help="the colours")
     parser.add_argument("--no-color", action="store_true", help="the terminal's own colours; NO_COLOR does the same")
     parser.add_argument("--no-mouse", action="store_true", help="leave the mouse to the terminal")
@@ -169,6 +169,14 @@ def budget(text: str) -> float | None:
     if not match or not 0 < float(match[1]) <= 100:
         raise argparse.ArgumentTypeError(f"{text!r} is no share of one CPU such as 1%, 0.5% (at most 100%) or off")
     return float(match[1])
+
+
+def refresh(text: str) -> float:
+    """The time between two frames: oftener nobody sees it, and seldomer the screen seems to hang."""
+    value = seconds(text)
+    if not 0.1 <= value <= 60:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time between two frames: 0.1 to 60 s")
+    return value
 
 
 def whole(text: str) -> int:

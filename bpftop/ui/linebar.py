@@ -23,7 +23,8 @@ class LineBar(Horizontal):
         self._leave = leave
 
     def on_mount(self) -> None:
-        """Type at once."""
+        """Type at once, and see what is said of it: older words over the screen would hide it."""
+        self.app.clear_notifications()
         self.query_one(Input).focus()
 
     def on_descendant_blur(self) -> None:

@@ -14,6 +14,7 @@ from bpftop.ui.panes.drill import Drill
 from bpftop.ui.panes.registry import own_pane, panes_for, with_panes
 from bpftop.ui.panes.startable import Startable
 from bpftop.ui.pin import Pin
+from bpftop.ui.safe import safe
 from bpftop.ui.scrub import Scrubbing
 from bpftop.ui.subject import Subject
 
@@ -99,6 +100,8 @@ class Opening(Scrubbing, inherit_bindings=False):
         place = next((i for i, pane in enumerate(self.panes) if pane.id == f"script-{script.name}"), None)
         if place is not None:
             self.action_pane(place)
+        else:
+            self.notify(f"{safe(script.name)} has no pane of its own: its figures are in the first ones", timeout=4)
         return False
 
     def stop_script(self, script: ScriptStatus) -> None:

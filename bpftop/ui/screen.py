@@ -133,7 +133,8 @@ class MainScreen(Opening, inherit_bindings=False):
         """Ask where to go."""
         from bpftop.ui.ways import ways  # knows the panes
 
-        self.mount(Prompt(partial(ways, self), self.focus_middle), before=self.accounts)
+        bound = tuple(self.active_bindings.values())  # in the line letters are letters, not keys of actions
+        self.mount(Prompt(partial(ways, self, bound), self.focus_middle), before=self.accounts)
 
     def run_later(self, action: str, node: DOMNode) -> None:
         """Do what a key does, when the line in which it was named is gone."""

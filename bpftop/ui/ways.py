@@ -10,6 +10,8 @@ from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from textual.binding import ActiveBinding
+
 from bpftop.model import MeasureSnapshot, Snapshot
 from bpftop.ui import words
 from bpftop.ui.keys import name_of
@@ -59,13 +61,14 @@ def _rank(name: str, text: str) -> int | None:
     return 2 if any(word.startswith(text) for word in re.split(r"[ -]", name)) or f" {text}" in name else 3
 
 
-def ways(screen: MainScreen, text: str) -> list[Way]:
-    """All that the text names, the nearest first."""
+def ways(screen: MainScreen, bound: Sequence[ActiveBinding], text: str) -> list[Way]:
+    """All that the text names, the nearest first. ``bound``: the keys in force before the line took them."""
     moment = moment_of(text, _newest(screen.view.snapshot))
     if moment is not None:
         return [Way(text.strip(), "all panes as they were then", partial(screen.look_back, moment))]
     return matching(
-        (*_panes(screen), *_measures(screen), *_windows(screen), *_actions(screen), *_clients(screen, text)), text
+        (*_panes(screen), *_measures(screen), *_windows(screen), *_actions(screen, bound), *_clients(screen, text)),
+        text,
     )
 
 
@@ -122,9 +125,9 @@ def _windows(screen: MainScreen) -> Iterator[Way]:
             yield Way(name, "figures over this time", partial(screen.use_window, window_s))
 
 
-def _actions(screen: MainScreen) -> Iterator[Way]:
+def _actions(screen: MainScreen, bound: Sequence[ActiveBinding]) -> Iterator[Way]:
     seen: set[str] = set()
-    for active in screen.active_bindings.values():
+    for active in bound:
         binding = active.binding
         plain = not binding.action.startswith(("pane(", "prompt", "move(", "go("))
         if plain and active.enabled and not binding.system and binding.action not in seen:

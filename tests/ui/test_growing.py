@@ -151,6 +151,14 @@ def test_all_scripts_have_tabs_in_one_order_and_the_last_pane_is_0() -> None:
     assert screen_text(live, size=(160, 40)).splitlines()[1] == wide
 
 
+def test_enter_on_a_script_without_a_pane_says_where_its_figures_are() -> None:
+    async def steps(app: BpftopApp, pilot: Pilot[int]) -> None:
+        await pilot.press("7", "enter")
+        await until(app, pilot, "requests has no pane of its own")
+
+    drive(Growing(), steps, size=(120, 40))
+
+
 def test_enter_in_scripts_starts_a_script_and_opens_the_pane_of_one_that_runs() -> None:
     seen: list[str] = []
     session = Growing()

@@ -70,13 +70,27 @@ def test_panes_measures_windows_and_clients_by_name() -> None:
     assert any("Read queue latency" in row for row in queue[2:4])
     assert any("10.0.3.7" in row for row in client[2:4])
     assert not any("Client  " in row for row in client[3:6])
-    assert any("Help (Esc closes)" in row for row in actions)
+    assert any("Help (Esc closes" in row for row in actions)
 
 
 def test_the_pane_of_a_script_by_the_name_that_a_verdict_offers() -> None:
     (routes,) = lines_after(with_routes(live()), "http")
     assert any("routes" in row.lower() for row in routes[2:8])
     assert any("Route " in row for row in routes[2:8])
+
+
+def test_every_action_by_its_name_though_the_line_takes_the_letters() -> None:
+    paused, hottest, reset = lines_after(live(), "pause", "next-pane", "reset")
+    assert " PAUSED " in paused[0]
+    assert any("count   share" in row for row in hottest)
+    assert any("Forget all figures" in row for row in reset)
+
+    async def steps(app: BpftopApp, pilot: Pilot[int]) -> None:
+        await pilot.press("colon", *"save-inc")
+        await pilot.pause()
+        assert "save-incident: save a folder" in text_of(app)
+
+    drive(live(), steps)
 
 
 def test_a_moment_by_its_time() -> None:
