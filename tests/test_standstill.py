@@ -64,7 +64,7 @@ def calm(found: Standstill) -> bool:
     return replace(found, scarce=Scarce()) == Standstill()
 
 
-def test_a_stopped_process_is_held_until_it_goes_on() -> None:
+def test_a_stopped_process_is_held_until_it_goes_on_and_was_stopped_for_ten_seconds_more() -> None:
     with child("import time; time.sleep(60)") as pid:
         seen = Processes()
         until(lambda: not seen.held([pid], time.monotonic()))
@@ -77,7 +77,9 @@ def test_a_stopped_process_is_held_until_it_goes_on() -> None:
         now = time.monotonic()
         [still] = seen.held([pid], now)
         assert (still.state, still.for_s <= now - began) == ("stopped", True), "it may stop and go on by turns"
-        until(lambda: not seen.held([pid], time.monotonic()))
+        [was] = seen.held([pid], now + 6.0)
+        assert (was.state, was.for_s <= now - began) == ("was stopped", True)
+        assert not seen.held([pid], now + 11.0)
 
 
 def test_a_process_that_never_pauses_is_busy() -> None:

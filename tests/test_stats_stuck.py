@@ -62,6 +62,15 @@ def test_of_workers_that_hang_in_the_kernel_the_disk_and_the_calls_tell_more_and
     ]  # fmt: skip
 
 
+def test_a_worker_that_was_stopped_is_said_where_something_is_slow_and_is_the_same_finding() -> None:
+    was = replace(STOPPED, state="was stopped", for_s=3.0)
+    clauses = judge(with_(Standstill(held=(was,)), {READ: worse(50.0)})).clauses
+    assert clauses[2].text == "worker 12 was stopped"
+    assert clauses[2].evidence.startswith("for 3 s: by a signal (SIGSTOP, SIGTSTP) or a debugger, until a moment ago")
+    assert clauses[2].key == judge(with_(Standstill(held=(STOPPED,)))).clauses[0].key
+    assert not judge(with_(Standstill(held=(was,)))).trouble
+
+
 def test_a_stopped_worker_is_said_with_who_waits_for_it() -> None:
     verdict = judge(with_(replace(WAITS, held=(STOPPED,)), silent()))
     assert verdict.trouble

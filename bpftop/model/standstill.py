@@ -23,7 +23,8 @@ class Held:
     pid: int
     comm: str
     state: str
-    """``stopped`` (by a signal or a debugger), ``in the kernel`` (uninterruptible) or ``busy`` (a whole CPU)."""
+    """``stopped`` (by a signal or a debugger), ``was stopped`` (in the last ten seconds), ``in the kernel``
+    (uninterruptible) or ``busy`` (a whole CPU)."""
     for_s: float
     """As long as it was seen so."""
     inside: str = ""

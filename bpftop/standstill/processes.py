@@ -18,6 +18,8 @@ RAN_SHARE = 0.2
 """Of that time it had a CPU: with less it is not busy, it is kept from working."""
 LINGER_S = 2.5
 """A process that was stopped at one of the last looks."""
+WAS_S = 10.0
+"""So long afterwards it was stopped: what came meanwhile is in the figures of so many seconds."""
 IN_KERNEL_S = 3.0
 """Uninterruptible in every look for so long: not just the next block of a file."""
 
@@ -69,7 +71,10 @@ class Processes:
             return Held(pid, comm, "stopped", now_s - seen.stopped_from_s, _wchan(self._proc, pid))
         if seen.state == "D" and for_s >= IN_KERNEL_S:
             return Held(pid, comm, "in the kernel", for_s, _wchan(self._proc, pid))
-        return Held(pid, comm, "busy", now_s - (seen.busy_since_s or now_s)) if busy else None
+        if busy:
+            return Held(pid, comm, "busy", now_s - (seen.busy_since_s or now_s))
+        was = now_s - seen.stopped_to_s <= WAS_S
+        return Held(pid, comm, "was stopped", seen.stopped_to_s - seen.stopped_from_s) if was else None
 
 
 def _stops(seen: _Seen, now_s: float) -> bool:

@@ -24,11 +24,13 @@ NO_WAIT_S = 10
 LISTED = 4
 _WORDS = {
     "stopped": ("is stopped", "are stopped"),
+    "was stopped": ("was stopped", "were stopped"),
     "in the kernel": ("hangs in the kernel", "hang in the kernel"),
     "busy": ("is busy", "are busy"),
 }
 _MEANS = {
     "stopped": "by a signal (SIGSTOP, SIGTSTP) or a debugger, says the kernel; kill -CONT {pid} lets it go on",
+    "was stopped": "by a signal (SIGSTOP, SIGTSTP) or a debugger, until a moment ago",
     "in the kernel": "uninterruptible in every look (state D), mostly a disk or a network file system",
     "busy": "a whole CPU without a pause",
 }
@@ -85,7 +87,7 @@ def _held(held: Sequence[Held], workers: Sequence[Waiting]) -> Clause:
     waits = sum(of_each.get(str(each.pid), 0) for each in held)
     evidence += f"; {waits:,} {_plural('connection', waits)} of it waited over {LATE_S} s" if waits else ""
     place = Place("slow", "", f"pid={first.pid}") if one else Place("slow")
-    return clause("held", f"{first.state} {pids}", said, evidence, place)
+    return clause("held", f"{first.state.removeprefix('was ')} {pids}", said, evidence, place)
 
 
 def _full(case: Case, now: Standstill) -> Clause:
