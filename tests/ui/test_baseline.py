@@ -95,7 +95,7 @@ def test_tmux_has_to_allow_it_and_no_row_is_said(monkeypatch: pytest.MonkeyPatch
 
     async def steps(app: BpftopApp, pilot: Pilot[int]) -> None:
         await pilot.press("4", "y")
-        await until(app, pilot, "tmux set -s set-clipboard on")
+        await until(app, pilot, "when tmux allows it")
         await pilot.press("slash", *"nobody", "enter", "y")
         await until(app, pilot, "there is no row to copy")
 

@@ -238,7 +238,7 @@ def test_y_copies_the_marked_row_or_the_figures_and_says_what_it_was(monkeypatch
     async def steps(app: BpftopApp, pilot: Pilot[int]) -> None:
         monkeypatch.setattr(app, "copy_to_clipboard", copied.append)
         await pilot.press("4", "s", "y")
-        await until(app, pilot, "copied, if your terminal")
+        await until(app, pilot, "copied, ")
         await pilot.press("enter", "y", "right", "right", "y", "down", "y", "right", "y")
 
     drive(SHOT, steps, options=PLAIN, size=(120, 24))

@@ -44,8 +44,10 @@ class Pane(Canvas, can_focus=True):
         """To the clipboard of the terminal, and a word about what it was."""
         self.app.copy_to_clipboard(safe(words, 500))
         inside = os.environ.get("TERM", "").startswith(("screen", "tmux"))
-        allows = "; in tmux: tmux set -s set-clipboard on" if inside else ", if your terminal allows it"
-        self.app.notify(f"copied (OSC 52{allows}): {safe(words, 100)}", timeout=4, markup=False)
+        allows = (
+            "when tmux allows it (tmux set -s set-clipboard on)" if inside else "if your terminal allows it (OSC 52)"
+        )
+        self.app.notify(f"copied, {allows}: {safe(words, 100)}", timeout=4, markup=False)
 
     def show(self, view: View) -> None:
         """Draw this view."""
