@@ -35,14 +35,20 @@ class _Row(NamedTuple):
     usual: float | None
 
 
+def measures_shown(view: View, most: int) -> list[MeasureSnapshot]:
+    """Those that have a row each: all, or ``most`` less one and the chosen one among them."""
+    chosen, measures = view.shown, list(view.snapshot.measures.values())
+    if len(measures) <= most:
+        return measures
+    kept = measures[: most - 1]
+    return kept if chosen is None or chosen in kept else [*kept[:-1], chosen]
+
+
 def measures_table(view: View, width: int, most: int) -> list[Line]:
     """One row a measure, the chosen one marked and always there; where there are more than ``most`` it is said."""
     chosen, dense = view.shown, width < _DENSE
-    measures = list(view.snapshot.measures.values())
-    hidden = len(measures) - most + 1 if len(measures) > most else 0
-    if hidden:
-        kept = measures[: most - 1]
-        measures = kept if chosen is None or chosen in kept else [*kept[:-1], chosen]
+    measures = measures_shown(view, most)
+    hidden = len(view.snapshot.measures) - len(measures)
     rows = [_Row(each, each is chosen, usual(view, each.measure.name)) for each in measures]
     lines = table(_MEASURES_DENSE if dense else _MEASURES, rows, width, gap=1 if dense else 2)
     return [*lines, line(Span(f"  and {hidden} more measures  (up, down)", "dim"))] if hidden else lines

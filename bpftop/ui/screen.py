@@ -151,6 +151,11 @@ class MainScreen(Opening, inherit_bindings=False):
         self.view = replace(self.view, measure=names[(place + step) % len(names)])
         self.show()
 
+    def use_measure(self, name: str) -> None:
+        """Mark this measure in all panes that can be about it."""
+        self.view = replace(self.view, measure=name)
+        self.show()
+
     def pin(self, box: Box | None) -> None:
         """All panes show only this piece of the heat map; None shows all again."""
         self.view = replace(self.view, box=box)

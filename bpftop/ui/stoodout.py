@@ -83,10 +83,20 @@ class EpisodeList(Canvas, can_focus=True):
         self.redraw()
 
     def on_click(self, event: events.Click) -> None:
-        """A click chooses."""
+        """A click chooses, a double click goes there."""
         if 0 <= event.y < len(self._rows):
             self._at = self._rows[event.y]
             self.redraw()
+            if event.chain == 2 and isinstance(self.screen, StoodOut):
+                self.screen.action_choose()
+
+    def on_mouse_scroll_down(self) -> None:
+        """The wheel chooses another one."""
+        self.action_move(1)
+
+    def on_mouse_scroll_up(self) -> None:
+        """The wheel chooses another one."""
+        self.action_move(-1)
 
 
 class StoodOut(Inked[int | None], ModalScreen[int | None]):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from bpftop.model import Snapshot
 from bpftop.stats.clause import Clause, Place
 from bpftop.stats.findings import Verdict, judge
@@ -10,6 +12,8 @@ from bpftop.ui.safe import safe
 
 LONGEST = 64
 """Of a word of others inside a clause."""
+_BEGIN = 10
+"""So many letters tell where a clause begins."""
 _PANES = {
     "latency": "Latency",
     "clients": "Clients",
@@ -41,6 +45,21 @@ class Judge:
 def verdict_lines(verdict: Verdict, chosen: str, width: int) -> list[Line]:
     """The clauses in as few lines as they need; the chosen one on the cursor's ground."""
     return joined([_spans(each, verdict.trouble, each.key == chosen) for each in verdict.clauses], width)
+
+
+def clause_at(lines: Sequence[Line], clauses: Sequence[Clause], x: int, y: int) -> str | None:
+    """The key of the clause that stands at a cell of ``verdict_lines``; None where none does."""
+    if not 0 <= y < len(lines):
+        return None
+    found, row, column = None, 0, 0
+    for each in clauses:
+        begin = safe("".join(text for text, _ in each.words), LONGEST)[:_BEGIN]
+        while row < len(lines) and (place := lines[row].text.find(begin, column)) < 0:
+            row, column = row + 1, 0
+        if row == len(lines) or (row, place) > (y, x):
+            break
+        found, column = each.key, place + 1
+    return found
 
 
 def evidence_lines(clause: Clause, width: int, most: int = 2) -> list[Line]:

@@ -19,7 +19,7 @@ from bpftop.ui.options import UiOptions
 from bpftop.ui.overview import clients, workers_of
 from bpftop.ui.panes.overview import Overview
 from bpftop.ui.table import sparkline
-from bpftop.ui.verdict import Judge, evidence_lines
+from bpftop.ui.verdict import Judge, clause_at, evidence_lines, verdict_lines
 from tests.test_stats_findings import row, scene, worse
 from tests.ui import builders
 from tests.ui.driving import drive, screen_text, text_of
@@ -299,3 +299,23 @@ def test_a_trend_that_is_high_all_the_time_looks_high() -> None:
     assert sparkline(flat, 8, 5e6) == "▇" * 8
     assert sparkline(flat, 8, 5e8) == "▁" * 8
     assert sparkline(np.array([5e6, 5e8]), 2, 5e7) == "▁▇"
+
+
+def test_a_clause_is_found_at_the_cell_where_it_stands() -> None:
+    clauses = tuple(
+        clause(key, "", [(words, False)], "", Place("latency"))
+        for key, words in (("slow", "request latency p99 8 ms"), ("stage", "time is in the server"), ("who", "92 % of"))
+    )
+    lines = verdict_lines(Verdict(clauses), "", 50)
+    assert [row.text.strip() for row in lines] == ["request latency p99 8 ms · time is in the server", "92 % of"]
+    for x, y, key in (
+        (0, 0, "slow"),
+        (26, 0, "slow"),
+        (27, 0, "stage"),
+        (45, 0, "stage"),
+        (0, 1, "who"),
+        (3, 1, "who"),
+    ):
+        assert clause_at(lines, clauses, x, y) == f"{key} ", (x, y)
+    assert clause_at(lines, clauses, 0, 2) is None
+    assert clause_at(lines, (), 0, 0) is None

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from textual import events
 from textual.pilot import Pilot
 
 from bpftop.errors import FileError, UsageError
@@ -16,6 +17,7 @@ from bpftop.model import SlowRequest, Snapshot, State, TracerStatus
 from bpftop.ui.app import BpftopApp
 from bpftop.ui.options import UiOptions
 from bpftop.ui.panes.registry import panes_for
+from bpftop.ui.panes.scripts import Scripts
 from tests.ui import builders
 from tests.ui.driving import drive, screen_text, text_of, until
 from tests.ui.states import state
@@ -506,6 +508,32 @@ def test_the_mouse_opens_panes_and_presses_keys() -> None:
     drive(builders.live(), steps)
     assert "bars linear" in seen[0]
     assert " PAUSED " in seen[1]
+
+
+def test_the_mouse_marks_measures_chooses_scripts_and_scrolls() -> None:
+    async def steps(app: BpftopApp, pilot: Pilot[int]) -> None:
+        def row(words: str) -> int:
+            return next(y for y, each in enumerate(text_of(app).splitlines()) if words in each)
+
+        assert app.main is not None
+        await pilot.click(offset=(5, row("Response ")))
+        await pilot.pause()
+        assert app.main.view.measure == "response_time"
+        assert "› Response" in text_of(app)
+        await pilot._post_mouse_events([events.MouseScrollUp], "Overview", offset=(5, 5))
+        await pilot.pause()
+        assert app.main.view.measure == "request_latency"
+        await pilot.press("0")
+        pane = app.main.in_front
+        assert isinstance(pane, Scripts)
+        await pilot.click(offset=(5, row(" connections ")))
+        await pilot.pause()
+        assert pane.cursor == 1
+        await pilot._post_mouse_events([events.MouseScrollUp], "Scripts", offset=(5, 5))
+        await pilot.pause()
+        assert pane.cursor == 0
+
+    drive(builders.live(), steps)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 2), (59, 24), (80, 14), (60, 15), (61, 16), (300, 100), (80, 200)])

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import ClassVar, TypeVar
 
+from textual import events
 from textual.binding import Binding, BindingType
 
 from bpftop.model import Measure, MeasureSnapshot, Snapshot
@@ -150,6 +151,14 @@ class Drill(Pane, Filterable):
     def _sections(self) -> tuple[str, ...]:
         by_client = self.subject is not None and self.subject.kind in ("client", NETWORK)
         return SECTIONS if by_client else SECTIONS[:-1]
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        """The wheel scrolls the list."""
+        self.action_move(3)
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        """The wheel scrolls the list."""
+        self.action_move(-3)
 
     def _alone(self, view: View, whole: bool = False) -> Snapshot | None:
         """The snapshot, or that of the whole window when a piece of the heat map is pinned, of this one alone."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import ClassVar
 
+from textual import events
 from textual.binding import Binding, BindingType
 
 from bpftop.model import MeasureSnapshot
@@ -18,7 +19,7 @@ from bpftop.ui.panes.base import MeasurePane
 from bpftop.ui.panes.slow import slow_columns
 from bpftop.ui.plot import MIN_HEIGHT
 from bpftop.ui.table import table
-from bpftop.ui.verdict import Judge, evidence_lines, verdict_lines
+from bpftop.ui.verdict import Judge, clause_at, evidence_lines, verdict_lines
 from bpftop.ui.view import View
 
 _WIDE, _HIGH = 110, 30
@@ -73,6 +74,10 @@ class Overview(MeasurePane):
         """The key of the chosen clause; another one is taken when it is not said any more."""
         self.judge = Judge()
         self._said: tuple[tuple[Verdict, str, int] | None, list[Line]] = None, []
+        self._answered: tuple[int, list[Line]] = 0, []
+        """The row on the screen where the verdict begins, and its lines."""
+        self._measured: tuple[int, list[MeasureSnapshot]] = 0, []
+        """The row on the screen of the first measure, and those that have a row."""
 
     def action_maximise(self) -> None:
         """The chart alone, or all again."""
@@ -92,6 +97,27 @@ class Overview(MeasurePane):
         found = next((each for each in self.verdict.clauses if each.key == self.chosen), None)
         if found is not None:
             self.screen.go_to(found.place)  # type: ignore[attr-defined]
+
+    def on_click(self, event: events.Click) -> None:
+        """A measure is marked, a clause chosen; a double click opens what it speaks of."""
+        top, lines = self._answered
+        first, measures = self._measured
+        clause = clause_at(lines, self.verdict.clauses, event.x - self.styles.padding.left, event.y - top)
+        if clause is not None:
+            self.chosen = clause
+            self.redraw()
+            if event.chain == 2:
+                self.action_look()
+        elif 0 <= event.y - first < len(measures):
+            self.screen.use_measure(measures[event.y - first].measure.name)  # type: ignore[attr-defined]
+
+    async def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        """The wheel marks another measure, as the arrow keys do."""
+        await self.run_action("screen.next_measure(1)")
+
+    async def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        """The wheel marks another measure, as the arrow keys do."""
+        await self.run_action("screen.next_measure(-1)")
 
     def _judge(self, view: View) -> None:
         verdict = self.judge(view.snapshot)
@@ -118,12 +144,15 @@ class Overview(MeasurePane):
             return []
         self._judge(view)
         lines = self._answer(width)
+        self._answered, self._measured = (self.size.height - height, [*lines]), (0, [])
         if self.maximised:
             return [*lines, EMPTY, *chart(shown, view, width, height - len(lines) - 1, large=True)]
         lines += [] if height <= _LOW and len(lines) > 3 else [EMPTY]
         left = height - len(lines)
         rest = _COLUMNS + 2 if width >= _WIDE and left >= _COLUMNS + _LEAST + 2 else _REST
-        lines += [*overview.measures_table(view, width, max(left - rest, min(_LEAST, left - 1), 2)), EMPTY]
+        most = max(left - rest, min(_LEAST, left - 1), 2)
+        self._measured = self.size.height - height + len(lines) + 1, overview.measures_shown(view, most)
+        lines += [*overview.measures_table(view, width, most), EMPTY]
         room = height - len(lines)
         if width >= _WIDE and room >= _COLUMNS:
             return lines + _large(shown, view, width, room)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from textual import events
 from textual.binding import Binding, BindingType
 
 from bpftop import units
@@ -60,12 +61,30 @@ class Scripts(Pane):
     def __init__(self) -> None:
         super().__init__()
         self.cursor = 0
+        self._listed = (0, 0, 0)
+        """The row on the screen of the first script that is listed, its place, and how many are listed."""
 
     def action_move(self, rows: int) -> None:
         """Move the cursor."""
         count = len(self.view.snapshot.scripts) if self.view else 0
         self.cursor = min(max(self.cursor + rows, 0), max(count - 1, 0))
         self.redraw()
+
+    def on_click(self, event: events.Click) -> None:
+        """A row takes the cursor, a double click starts it or opens its pane."""
+        first, top, room = self._listed
+        if first <= event.y < first + room:
+            self.action_move(top + event.y - first - self.cursor)
+            if event.chain == 2:
+                self.action_start()
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        """The wheel moves the cursor."""
+        self.action_move(1)
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        """The wheel moves the cursor."""
+        self.action_move(-1)
 
     def _chosen(self) -> ScriptStatus | None:
         scripts = self.view.snapshot.scripts if self.view else ()
@@ -102,6 +121,7 @@ class Scripts(Pane):
         room = min(max(height - (_LOW if low else _BELOW) - 1, 1 if low else 3), count)
         top = min(max(self.cursor - room + 1, 0), count - room) if count else 0
         cursor = self.cursor - top if count > 1 else None
+        self._listed = self.size.height - height + 1, top, room
         lines = table(_COLUMNS, snapshot.scripts[top : top + room], width, cursor=cursor)
         if room < count:
             hidden = f"rows {top + 1}–{top + room} of {count}"
