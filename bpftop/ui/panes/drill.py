@@ -211,8 +211,8 @@ class Drill(Pane, Filterable):
     def _tabs(self, width: int) -> Line:
         names = self._sections()
         spans = [Span(f" {name} ", "tab" if i == self._section else "dim") for i, name in enumerate(names)]
-        hinted = line(*spans, Span("  left, right", "dim"))
-        return fit(hinted if hinted.cells <= width else line(*spans), width)
+        arrows = "" if self.ascii else "  ← →"  # in ASCII they would be < and >, which are other keys
+        return fit(line(*spans, Span(arrows, "dim")), width)
 
     def _one(self, section: str, view: View, shown: MeasureSnapshot, width: int, room: int) -> list[Line]:
         if room < 2:
