@@ -17,9 +17,9 @@ from bpftop.ui.safe import safe
 from bpftop.ui.table import Column
 
 Row = TypeVar("Row")
-FIGURES = ("latency", "port", "pid", "status", "requests")
+FIGURES = ("latency", "queue", "port", "pid", "status", "requests")
 """What a filter compares; a row without the figure does not pass."""
-_FIELDS: Mapping[str, str] = {"port": "client_port", "pid": "pid", "status": "status"}
+_FIELDS: Mapping[str, str] = {"queue": "read_queue_ns", "port": "client_port", "pid": "pid", "status": "status"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,11 +23,12 @@ class FilterBar(LineBar):
         assert isinstance(pane, Filterable)
         self._pane = pane
         self._before = pane.filter.text
+        self._hint = f"a word, 10.0.0.0/8, {pane.EXAMPLE}, !not this"
 
     def compose(self) -> ComposeResult:
         """One row."""
         yield Static("filter", markup=False)
-        yield Input(value=self._before, placeholder="a word, 10.0.0.0/8, p99>50ms, !not this", select_on_focus=False)
+        yield Input(value=self._before, placeholder=self._hint, select_on_focus=False)
         yield Static("", id="complaint", markup=False)
 
     def on_input_changed(self, event: Input.Changed) -> None:

@@ -119,6 +119,8 @@ class Filterable:
     """What the line of ``/`` filters."""
 
     filter = Filter()
+    EXAMPLE = "p99>50ms"
+    """A comparison that can be typed there."""
 
     def refilter(self, text: str) -> None:
         """Show only what passes this filter from now on. Raises FilterError."""

@@ -127,9 +127,10 @@ def row_words(columns: Sequence[Column[Row]], row: Row) -> str:
 def _heading(columns: Sequence[Column[Row]], sizes: Sequence[int], gap: int) -> Line:
     spans: list[Span] = []
     for index, (column, size) in enumerate(zip(columns, sizes, strict=True)):
-        lead = " " * gap if index else ""
         text = f"{column.title}{column.mark}"
-        spans.append(Span(lead + pad(text, size, left=column.left), "accent" if column.mark else "head"))
+        over = min(max(cell_len(text) - size, 0), gap) if index and not column.left else 0  # the arrow is never cut
+        lead = " " * (gap - over) if index else ""
+        spans.append(Span(lead + pad(text, size + over, left=column.left), "accent" if column.mark else "head"))
     return Line(tuple(spans))
 
 

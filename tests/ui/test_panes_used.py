@@ -5,10 +5,14 @@ from __future__ import annotations
 import pytest
 from textual.pilot import Pilot
 
+from bpftop.model import SlowRequest
 from bpftop.ui.app import BpftopApp
 from bpftop.ui.options import UiOptions
+from bpftop.ui.panes.lists import ListPane
+from bpftop.ui.panes.slow import SlowRequests
 from tests.ui import builders
-from tests.ui.driving import drive, text_of
+from tests.ui.driving import Steps, drive, text_of
+from tests.ui.routed import with_routes
 from tests.ui.states import state
 
 PANES = {
@@ -58,6 +62,65 @@ def test_a_pane_is_sorted_filtered_and_a_row_looked_at_alone(title: str) -> None
         assert gone in everything
 
     drive(state("normal"), steps, size=(100, 40), options=UiOptions(refresh_s=60.0))
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (160, 50)], ids=str)
+def test_every_heading_sorts_and_has_its_arrow(size: tuple[int, int]) -> None:
+    async def steps(app: BpftopApp, pilot: Pilot[int]) -> None:
+        main = app.main
+        assert main is not None
+        for place, pane in enumerate(list(main.panes)):
+            if not isinstance(pane, ListPane):
+                continue
+            main.action_pane(place)
+            await pilot.pause()
+            head, headings = pane._headings
+            for end, by in headings:
+                if not by or by == "p99, 60 s":  # drawings
+                    continue
+                before = pane.SORTS[pane.sort]
+                await pilot.click(pane, offset=(end - 1 + pane.styles.padding.left, head))
+                await pilot.pause()
+                assert pane.SORTS[pane.sort] == by, f"{pane.TITLE}: {by}"
+                mark = "▲" if before == by else "▼"
+                assert text_of(app).count(mark) == 1, f"{pane.TITLE}: no arrow at {by}"
+
+    drive(state("normal"), steps, size=size, options=UiOptions(refresh_s=60.0))
+
+
+def test_slow_requests_are_sorted_by_what_http_and_requests_tell() -> None:
+    async def steps(app: BpftopApp, pilot: Pilot[int]) -> None:
+        pane = app.main.in_front if app.main else None
+        assert isinstance(pane, SlowRequests)
+        assert pane.view is not None
+
+        def shown() -> list[SlowRequest]:
+            rows = pane.rows(pane.view)
+            return [rows[i] for i in pane.listed(pane.view)]
+
+        for by, field in (("Read queue", "read_queue_ns"), ("PID", "pid"), ("Client port", "client_port")):
+            pane.sort_by(by)
+            await pilot.pause()
+            assert f"by {by if by == 'PID' else by.lower()}" in text_of(app)
+            numbers = [each.fields.get(field, -1) for each in shown()]
+            assert numbers == sorted(numbers, reverse=True)
+        pane.sort_by("Request")
+        await pilot.pause()
+        routes = [each.texts.get("route", "") for each in shown()]
+        known = [each for each in routes if each]
+        assert known == sorted(known)
+        assert routes[: len(known)] == known, "those without a line come last"
+        pane.refilter("status>=500 queue<1s")
+        await pilot.pause()
+        assert {each.fields["status"] for each in shown()} == {500, 503}
+
+    app_state = with_routes(builders.live())
+    drive(app_state, lambda app, pilot: _opened(steps, app, pilot), size=(160, 50), options=UiOptions(refresh_s=60.0))
+
+
+async def _opened(steps: Steps, app: BpftopApp, pilot: Pilot[int]) -> None:
+    await pilot.press("5")
+    await steps(app, pilot)
 
 
 def test_latency_is_read_in_every_way() -> None:

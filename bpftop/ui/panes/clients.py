@@ -31,6 +31,8 @@ ADDRESS, UPSTREAM = "address", "upstream"
 GROUPS = (ADDRESS, NETWORK, UPSTREAM)
 _TITLES = {ADDRESS: "Client", NETWORK: "Network", UPSTREAM: "Upstream"}
 _RETRANSMITS, _ERRORS = ("retransmits",), ("client_errors_4xx", "client_errors_5xx")
+_TABLE, _WIDE = 95, 150
+"""What all columns take, the trend too, and from where on there is room beside them."""
 TREND_S = 60
 """Seconds of a trend."""
 
@@ -81,9 +83,9 @@ class Clients(ListPane[ClientRow], MeasurePane):
     def draw(self, view: View, width: int, height: int) -> list[Line]:
         """The table; where there is room the chosen client in every measure beside it."""
         self._follow_pin(view)
-        if width < 130 or self.group != ADDRESS:
+        if width < _WIDE or self.group != ADDRESS:
             return super().draw(view, width, height)
-        side = min(64, width - 90)
+        side = min(64, width - _TABLE - 3)
         left = width - side - 3
         lines = super().draw(view, left, height)
         row = self.chosen(view)

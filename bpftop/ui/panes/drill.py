@@ -49,6 +49,7 @@ class Drill(Pane, Filterable):
     """The row that Enter was pressed on; Esc leads back."""
 
     TITLE = SHORT = "Drill in"
+    EXAMPLE = "latency>50ms"
     ABOUT = (
         "One row alone, over the window or the pinned seconds: every measure that is counted by its kind of key, the "
         "distribution and the heat map of one of them (v: the next), the single events that the kernel sent and are "

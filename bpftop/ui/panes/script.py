@@ -38,6 +38,8 @@ _FIELDS = {
     "p99": "p99_ns",
     "p50": "p50_ns",
     "Max": "max_ns",
+    "Of wall": "share_of_wall",
+    "Share": "count",
 }
 
 
@@ -52,7 +54,7 @@ def figures(snapshot: Snapshot, script: str) -> list[Figure]:
 class ScriptPane(Startable, ListPane[ClientRow]):
     """The figures of one script. A script that needs more has a pane of its own class (registry.py)."""
 
-    SORTS = ("Total", "Count", "p99", "p50", "Max", "Name", "Rate")
+    SORTS = ("Total", "Count", "p99", "p50", "Max", "Name", "Rate", "Of wall", "Share")
     NEEDS_FIGURES = False
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("v", "next_figure(1)", "Figure", tooltip="show the table of the next figure of this pane"),

@@ -16,7 +16,7 @@ from bpftop import units
 from bpftop.model import SlowRequest
 from bpftop.ui.kinds import kinds, of_kind
 from bpftop.ui.paint import EMPTY, Line, Role, Span, fit, line, pad, wrapped
-from bpftop.ui.panes.lists import ListPane, by_name
+from bpftop.ui.panes.lists import ListPane, by_figure, by_name
 from bpftop.ui.pin import box_words, when
 from bpftop.ui.safe import safe
 from bpftop.ui.subject import Subject, subject_of
@@ -25,6 +25,15 @@ from bpftop.ui.view import Box, View
 
 ROUTE, STATUS = "route", "status"
 """What the script ``http`` tells of a request."""
+_TEXTS = {"Request": ROUTE, "Peer": "peer", "Syscall": "syscall", "Device": "device", "Label": "label"}
+_NUMBERS = {
+    "Latency": "latency_ns", "Time": "unix_ns", "Read queue": "read_queue_ns", "Client port": "client_port",
+    "PID": "pid", "TID": "tid", "In syscall": "in_syscall_ns", "Sectors": "sectors", "Request key": "request_key",
+}  # fmt: skip
+"""The fields behind the headings of all streams."""
+
+
+_LAST = "\U0010ffff"
 
 
 @lru_cache(maxsize=256)
@@ -99,11 +108,14 @@ class SlowRequests(ListPane[SlowRequest]):
         "only requests above a threshold that it adapts to the load, so that a slow one always comes through; those "
         "held back are counted (pane Scripts) and are in all percentiles. Each kind of event (requests, connections) "
         "has a list of its own. PID is the process that answered, the port that of the client. With the script 'http' "
-        "a plain HTTP/1 request has its method, path and status; one without a read queue is known from that script "
-        "only, and its latency begins with the read."
+        "a plain HTTP/1 request has its method, path and status; '–': "
+        "it is none, or from before that script ran. All columns sort; '/' compares latency, queue, status, port, pid."
     )
-    SORTS = ("Latency", "Time", "Client")
-    FIGURES: ClassVar[Mapping[str, str]] = {"latency": "latency_ns", "pid": "pid", "port": "client_port"}
+    SORTS = ("Latency", "Time", "Client", *_TEXTS, *[title for title in _NUMBERS if title not in ("Latency", "Time")])
+    FIGURES: ClassVar[Mapping[str, str]] = {
+        "latency": "latency_ns", "queue": "read_queue_ns", "status": STATUS, "port": "client_port", "pid": "pid",
+    }  # fmt: skip
+    EXAMPLE = "latency>50ms"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("v", "next_kind", "Kind", tooltip="show the next kind of event: requests, connections"),
     ]
@@ -142,11 +154,15 @@ class SlowRequests(ListPane[SlowRequest]):
         return slow_columns(self.rows(view))
 
     def sort_keys(self, rows: Sequence[SlowRequest], sort: str) -> NDArray[np.float64]:
-        """Latency, time or client."""
+        """Numbers for numpy; words by their rank, rows without them last."""
         if sort == "Client":
             return by_name([row.client for row in rows])
-        field = "latency_ns" if sort == "Latency" else "unix_ns"
-        return np.fromiter((getattr(row, field) for row in rows), dtype=np.float64, count=len(rows))
+        if sort in _TEXTS:
+            return by_name([row.texts.get(_TEXTS[sort]) or _LAST for row in rows])
+        field = _NUMBERS[sort]
+        if sort in ("Latency", "Time"):
+            return by_figure(getattr(row, field) for row in rows)
+        return by_figure(row.fields.get(field) for row in rows)
 
     def subject(self, row: SlowRequest, view: View) -> Subject | None:
         """The client, or whatever else it is about."""
@@ -167,8 +183,7 @@ class SlowRequests(ListPane[SlowRequest]):
     def heading(self, view: View, width: int) -> list[Line]:
         """How many, what was held back, and whether some are missing."""
         rows, accounting = self.rows(view), view.snapshot.accounting
-        orders = {"Time": ("newest first", "oldest first"), "Client": ("by client", "by client, backwards")}
-        first = orders.get(self.SORTS[self.sort], ("slowest first", "fastest first"))[self.reversed]
+        first = _order_words(self.SORTS[self.sort])[self.reversed]
         pinned = _pinned(view.box, rows, width) if view.box else []
         if not rows:
             where = "sent from that piece of the heat map" if view.box else "in this window"
@@ -184,6 +199,13 @@ class SlowRequests(ListPane[SlowRequest]):
             said = f"{accounting.lost:,} lost on the way: this list is incomplete, the percentiles are not affected"
             lines += wrapped(said, width, "bad")
         return [*pinned, *lines, EMPTY]
+
+
+def _order_words(sort: str) -> tuple[str, str]:
+    """The order of the rows, and the other way round."""
+    known = {"Latency": ("slowest first", "fastest first"), "Time": ("newest first", "oldest first")}
+    name = sort if sort.isupper() else sort.lower()
+    return known.get(sort, (f"by {name}", f"by {name}, backwards"))
 
 
 def _pinned(box: Box, rows: Sequence[SlowRequest], width: int) -> list[Line]:
