@@ -14,7 +14,7 @@ from typing import Protocol
 from bpftop.errors import BpftopError
 from bpftop.model import Accounting, Overhead, ScriptStatus, SlowRequest, Snapshot, State, Target
 from bpftop.stats.exclude import Network
-from bpftop.stats.joined import joined_late
+from bpftop.stats.joined import joined_beside
 from bpftop.stats.made import Made
 
 
@@ -252,7 +252,9 @@ def merged(main: Snapshot, parts: Sequence[Snapshot], scripts: Sequence[ScriptSt
 
 
 def _slowest_first(all_: Sequence[Snapshot]) -> tuple[SlowRequest, ...]:
-    events = joined_late(event for each in all_ for event in each.slow)
+    measures = {name: shown for each in all_ for name, shown in each.measures.items()}
+    histories = [history for each in all_ for history in each.histories]
+    events = joined_beside((event for each in all_ for event in each.slow), histories, measures)
     return tuple(sorted(events, key=attrgetter("latency_ns"), reverse=True))
 
 

@@ -89,6 +89,20 @@ def test_ids_are_positions_in_the_program(name: str | None) -> None:
 
 
 @NEEDS_BTF
+def test_http_sends_what_requests_sends_in_one_program_and_more_events_beside_it() -> None:
+    def of_http(*names: str) -> str:
+        code = code_of(of_all(TARGETS[TargetKind.NAME], *names).text)
+        number = [stream.name for name in names for stream in catalog()[name].streams].index("http") + 1
+        found = re.search(rf'if \([^{{]*\{{[^{{}}]*printf\("E {number} ', code)
+        assert found
+        return found[0]
+
+    assert "@event_at[(uint64)cpu] == " in of_http("requests", "http")
+    assert "@passed" not in of_http("requests", "http")
+    assert "< 9" in of_http("http")
+
+
+@NEEDS_BTF
 def test_a_map_that_nothing_fills_is_not_printed() -> None:
     silent = compose([parse_script("// x\n\nBEGIN { }\n", "x", "x.bt")], TARGETS[TargetKind.PID])
     assert "print(@counts)" not in silent.text

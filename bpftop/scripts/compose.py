@@ -21,7 +21,12 @@ from bpftop.scripts.numbers import place_numbers
 
 _KEPT = {wire.COUNTS, wire.SENT, wire.UNTRACKED, *wire.CLIENTS, *wire.ADDRESSES, *wire.NAMES}
 _MAP = re.compile(r"(?<![\w@])@[a-z_]\w*")
+REQUEST, HTTP = "request", "http"
+"""The streams that tell of the same events: in one program each event of the second is one of the first, too."""
 _FOLLOW = {TargetKind.NAME: 1, TargetKind.PATH: 1, TargetKind.PORT: 2, TargetKind.PID: 0, TargetKind.CGROUP: 0}
+
+_CAP, _CAP_BESIDE = 3, 9
+"""Events of a stream in 100 ms; of one that is to have all those of a program beside this one."""
 
 _ANY_NET = macros.Macro("net_of", ("$sk",), "(uint64)0", is_statement=False)
 """For kernels without BTF: where struct net keeps its number is not known there, so a port counts in any namespace."""
@@ -43,12 +48,16 @@ def compose(scripts: Sequence[Script], target: Target, every_event: bool = False
     library, shared = _shared(every_event)
     if not has_types():
         shared["net_of"] = _ANY_NET
+    caps = dict.fromkeys(range(1, len(streams) + 1), _CAP)
+    if REQUEST not in names and not every_event:
+        shared["event_too"] = shared["event_beside"]
+        caps.update({names[stream.name]: _CAP_BESIDE for stream in streams if stream.name == HTTP})
     parts = []
     for script in scripts:
         body, own = macros.extract(_without_header(script.body))
         parts.append(f"// --- {script.name}.bt ---\n" + macros.expand(body.strip(), shared | own, names))
     body = "\n\n".join(parts)
-    ticks = "\n".join(f"  adapt({i});" for i in range(1, len(streams) + 1))
+    ticks = "\n".join(f"  adapt({i}, {cap});" for i, cap in caps.items())
     if ticks:
         body += "\n\n" + macros.expand(f"interval:ms:100 {{\n{ticks}\n}}", shared, names)
     filter_and_tick = macros.expand(_library_text(library, body), shared, names)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from bpftop.model import SlowRequest
+import numpy as np
+
+from bpftop.model import History, MeasureSnapshot, SlowRequest
+from bpftop.stats.events import described
 
 REQUEST, HTTP = "request", "http"
 NEAR_NS = 1_000_000
@@ -34,6 +37,45 @@ def joined(events: Iterable[SlowRequest]) -> list[SlowRequest]:
     return out + list(lines.values())
 
 
+def joined_beside(
+    events: Iterable[SlowRequest], histories: Sequence[History], measures: Mapping[str, MeasureSnapshot]
+) -> list[SlowRequest]:
+    """The events of programs that run beside each other: a request that ``requests`` sent with what ``http`` saw of it.
+
+    ``http`` does not know which ones the other sends, sends more of them and orders them without their read queue: so
+    each request is looked up in all that it sent, and what it sent besides is no row.
+    """
+    kinds = [{stream.name for stream in history.streams} for history in histories]
+    if not any(REQUEST in names and HTTP not in names for names in kinds) or not any(HTTP in names for names in kinds):
+        return list(events)
+    mine = [each for each in events if not _by_line(each)]
+    wanted = [each for each in mine if each.event == REQUEST and "route" not in each.texts]
+    lines = [line for history in histories for line in _lines_near(history, wanted, measures)]
+    return [each for each in joined_late([*mine, *lines]) if not _by_line(each)]
+
+
+def _lines_near(
+    history: History, wanted: Sequence[SlowRequest], measures: Mapping[str, MeasureSnapshot]
+) -> Iterator[SlowRequest]:
+    """What ``http`` sent at about these moments."""
+    moments = np.array([each.unix_ns for each in wanted], np.int64) - history.unix_offset_ns
+    for stream, rows in zip(history.streams, history.events, strict=True):
+        if stream.name != HTTP or stream.measure not in measures or history.names is None:
+            continue
+        order = rows[:, 0].argsort()
+        first, last = (rows[order, 0].searchsorted(moments + apart) for apart in (-NEAR_NS, NEAR_NS))
+        places = {place for low, high in zip(first, last, strict=True) for place in order[low:high].tolist()}
+        for row in rows[sorted(places)].tolist():
+            yield _as_request(
+                described(stream, measures[stream.measure].measure, row, history.names, history.unix_offset_ns)
+            )
+
+
+def _by_line(each: SlowRequest) -> bool:
+    """Whether only ``http`` tells of it."""
+    return each.event == REQUEST and "read_queue_ns" not in each.fields and "client_port" in each.fields
+
+
 def joined_late(events: Iterable[SlowRequest]) -> list[SlowRequest]:
     """The same for scripts in programs of their own, which look at the clock one after the other.
 
@@ -42,8 +84,7 @@ def joined_late(events: Iterable[SlowRequest]) -> list[SlowRequest]:
     out: list[SlowRequest] = []
     lines: dict[tuple[str, int], list[SlowRequest]] = {}
     for each in events:
-        by_line = each.event == REQUEST and "read_queue_ns" not in each.fields and "client_port" in each.fields
-        if by_line:
+        if _by_line(each):
             lines.setdefault((each.client, each.fields["client_port"]), []).append(each)
         else:
             out.append(each)

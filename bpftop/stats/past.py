@@ -30,7 +30,7 @@ from bpftop.model import (
 from bpftop.stats import buckets
 from bpftop.stats.clients import bare, client_rows, slow_bucket, slow_count, together
 from bpftop.stats.events import described, slowest
-from bpftop.stats.joined import joined, joined_late
+from bpftop.stats.joined import JOINED, joined, joined_beside
 from bpftop.stats.quantiles import histogram, summarize
 
 SLOW_SHOWN = 300
@@ -167,11 +167,22 @@ def slowest_of(snapshot: Snapshot, histories: Sequence[History]) -> tuple[SlowRe
     out: list[SlowRequest] = []
     for history in histories:
         found: list[SlowRequest] = []
-        for stream, rows in zip(history.streams, history.events, strict=True):
-            found += _in_words(snapshot, history, stream, slowest(rows, SLOW_SHOWN))
+        for stream, rows in zip(history.streams, _slowest(history), strict=True):
+            found += _in_words(snapshot, history, stream, rows)
         out += joined(found)
-    out = joined_late(out) if len(histories) > 1 else out
+    out = joined_beside(out, histories, snapshot.measures) if len(histories) > 1 else out
     return tuple(sorted(out, key=lambda event: -event.latency_ns))
+
+
+def _slowest(history: History) -> list[NDArray[np.int64]]:
+    """The slowest events of each stream; of two that are one row the halves of the other's slowest, too."""
+    picked = [slowest(rows, SLOW_SHOWN) for rows in history.events]
+    twice = [place for place, stream in enumerate(history.streams) if stream.name in JOINED]
+    if len(twice) > 1:
+        moments = np.concatenate([picked[place][:, 0] for place in twice])
+        for place in twice:
+            picked[place] = history.events[place][np.isin(history.events[place][:, 0], moments)]
+    return picked
 
 
 def _in_words(

@@ -175,12 +175,12 @@ class Probes:
 
     def _events(self, rows: Rows, origin_ns: int) -> bytes:
         lines: list[bytes] = []
-        requests: set[tuple[float, int, int]] = set()
+        requests: set[tuple[float, int, int]] | None = None
         for number, stream in enumerate(self._program.streams, 1):
             if stream.measure not in POSITIONS:
                 continue
             mine = rows[rows["figure"] == POSITIONS[stream.measure]]
-            chosen = self._chosen(number, mine, requests if stream.name == HTTP else set())
+            chosen = self._chosen(number, mine, requests if stream.name == HTTP else None)
             if stream.name == REQUEST:
                 requests = {_identity(row) for row in chosen}
             self._sent[number] += len(chosen)
@@ -188,21 +188,18 @@ class Probes:
         self._sent += Counter()  # a stream that has sent nothing has no key
         return b"".join(lines)
 
-    def _chosen(self, number: int, rows: Rows, also: set[tuple[float, int, int]]) -> list[np.void]:
-        """The rows of one stream that are sent: slow ones up to the cap, and those that another script has sent."""
+    def _chosen(self, number: int, rows: Rows, also: set[tuple[float, int, int]] | None) -> list[np.void]:
+        """The rows of one stream that are sent: slow ones up to the cap, or those that another script has sent."""
         out = []
         if self._program.every_event:
             return list(rows)
-        candidates = _latency(rows) >= self._slow[number]
-        if also:
-            candidates |= np.isin(rows["at_s"], [at_s for at_s, _, _ in also])
-        for row in rows[candidates]:
-            if also and _identity(row) in also:
+        if also is not None:
+            near = rows[np.isin(rows["at_s"], [at_s for at_s, _, _ in also])]
+            return [row for row in near if _identity(row) in also]
+        for row in rows[_latency(rows) >= self._slow[number]]:
+            self._passed[number] += 1
+            if self._passed[number] <= EVENTS_CAP:
                 out.append(row)
-            elif _latency(row) >= self._slow[number]:
-                self._passed[number] += 1
-                if self._passed[number] <= EVENTS_CAP:
-                    out.append(row)
         return out
 
     def _count_values(self) -> dict[int, int]:
