@@ -28,10 +28,10 @@ def client_columns(total: int, longest: int) -> list[Column[ClientRow]]:
     columns: list[Column[ClientRow]] = [
         Column("Client", 15, lambda row: safe(row.client, 64), left=True, grow=grow, ends=True),
         Column("Count", 6, lambda row: units.count(row.count)),
-        Column("Rate", 7, lambda row: units.rate(row.rate_per_s), rank=4),
+        Column("Rate", 7, lambda row: units.rate(row.rate_per_s), rank=5),
         Column("p50", 7, lambda row: Span(units.duration(row.p50_ns), "p50"), rank=1),
         Column("p99", 7, lambda row: words.p99(row, "p99")),
-        Column("Max", 7, lambda row: units.duration(row.max_ns), rank=3),
+        Column("Max", 7, lambda row: units.duration(row.max_ns), rank=4),
         Column("Share", 6, lambda row: words.share(row.count / total), rank=6),
     ]
     return columns

@@ -253,3 +253,9 @@ def test_a_script_that_cost_too_much_says_so_and_starts_again_within_the_budget_
     assert "figures are of until then" in seen[2]
     assert "openat" in seen[2], "what was measured until then stays"
     assert session.started == ["syscalls", "syscalls, free"]
+
+
+def test_clients_say_which_pane_has_the_columns_that_are_not_there() -> None:
+    assert "(a: group; pane TCP: retransmits, Routes: errors)" in screen_text(ALL, "4", size=(120, 40))
+    assert "(a: group)" in screen_text(BEGUN, "4")
+    assert "pane TCP" not in screen_text(ALL, "4"), "no room"

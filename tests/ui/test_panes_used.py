@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from textual.pilot import Pilot
 
@@ -11,7 +13,7 @@ from bpftop.ui.options import UiOptions
 from bpftop.ui.panes.lists import ListPane
 from bpftop.ui.panes.slow import SlowRequests
 from tests.ui import builders
-from tests.ui.driving import Steps, drive, text_of
+from tests.ui.driving import Steps, drive, screen_text, text_of
 from tests.ui.routed import with_routes
 from tests.ui.states import state
 
@@ -92,11 +94,12 @@ def test_slow_requests_are_sorted_by_what_http_and_requests_tell() -> None:
     async def steps(app: BpftopApp, pilot: Pilot[int]) -> None:
         pane = app.main.in_front if app.main else None
         assert isinstance(pane, SlowRequests)
-        assert pane.view is not None
+        view = pane.view
+        assert view is not None
 
         def shown() -> list[SlowRequest]:
-            rows = pane.rows(pane.view)
-            return [rows[i] for i in pane.listed(pane.view)]
+            rows = pane.rows(view)
+            return [rows[i] for i in pane.listed(view)]
 
         for by, field in (("Read queue", "read_queue_ns"), ("PID", "pid"), ("Client port", "client_port")):
             pane.sort_by(by)
@@ -116,6 +119,14 @@ def test_slow_requests_are_sorted_by_what_http_and_requests_tell() -> None:
 
     app_state = with_routes(builders.live())
     drive(app_state, lambda app, pilot: _opened(steps, app, pilot), size=(160, 50), options=UiOptions(refresh_s=60.0))
+
+
+def test_the_wait_to_be_read_is_the_one_number_that_80_columns_show() -> None:
+    shown = with_routes(builders.live())
+    lined = [replace(each, fields={"status": 200, "pid": 7, **each.fields}) for each in shown.slow]
+    heads = [line for line in screen_text(replace(shown, slow=tuple(lined)), "5").splitlines() if "Latency▼" in line]
+    assert "Read queue" in heads[0]
+    assert "PID" not in heads[0]
 
 
 async def _opened(steps: Steps, app: BpftopApp, pilot: Pilot[int]) -> None:

@@ -56,6 +56,17 @@ def test_a_counter_shows_counts_and_no_times() -> None:
     assert "94 %" in screen  # 30 of 32
 
 
+def test_figures_of_a_script_that_has_failed_since_are_said_to_be_old() -> None:
+    scripts = [
+        replace(each, state=State.FAILED, detail="bpftrace ended with signal 9") if each.name == "syscalls" else each
+        for each in CALLS.scripts
+    ]
+    screen = screen_text(replace(CALLS, scripts=tuple(scripts)), "6", size=(120, 40))
+    assert "syscalls failed: bpftrace ended with signal 9: these figures are of until then" in screen
+    assert "x: take it away" in screen
+    assert "fsync" in screen
+
+
 def test_nothing_observed_is_said() -> None:
     empty = builders.with_calls(builders.live(), 0)
     assert "nothing observed in this window" in screen_text(empty, "6")

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from textual.binding import Binding, BindingType
 
-from bpftop.model import ClientRow, History, Measure, MeasureSnapshot
+from bpftop.model import ClientRow, History, Measure, MeasureSnapshot, State
 from bpftop.stats.clients import client_rows
 from bpftop.stats.groups import Networks
 from bpftop.stats.onekey import RecentP99
@@ -178,7 +178,7 @@ class Clients(ListPane[ClientRow], MeasurePane):
             columns.insert(2, Column(IN_CELL, 8, lambda row: Span(str(cell.get(row.code, Part())), "accent")))
         columns += [
             Column(title, 6, partial(counted, counts), rank=rank)
-            for title, counts, rank in (("Retr", self._retransmits, 5), ("Errors", self._errors, 2))
+            for title, counts, rank in (("Retr", self._retransmits, 3), ("Errors", self._errors, 2))
             if counts is not None and self.group != UPSTREAM
         ]
         if view.whole is None:
@@ -187,6 +187,16 @@ class Clients(ListPane[ClientRow], MeasurePane):
             )
             columns.append(trend)
         return columns
+
+    def _hint(self, view: View) -> str:
+        """Which pane starts the script behind a column that is not there."""
+        behind = {"tcp": ("retransmits", self._retransmits), "http": ("errors", self._errors)}
+        found = [
+            f"{each.pane}: {behind[each.name][0]}"
+            for each in view.snapshot.scripts
+            if each.name in behind and behind[each.name][1] is None and each.state is State.OFF and not each.unfit
+        ]
+        return f"; pane {', '.join(found)}" if found and self.group != UPSTREAM else ""
 
     def _longest(self, rows: Sequence[ClientRow]) -> int:
         return max((len(row.client) for row in rows[:200]), default=15)
@@ -236,6 +246,11 @@ class Clients(ListPane[ClientRow], MeasurePane):
         n = len(rows) - self.pinned(rows)
         what = _TITLES[self.group].lower()
         more = " one by one, others together" if self.pinned(rows) else ""
-        said = f"  {n:,} {what}{'s' * (n != 1)}{more}  (a: group)" if rows else "  no client figures in this window"
-        lines = [fit(line(Span(safe(shown.measure.title), "strong"), Span(said, "dim")), width)]
+        said = f"  {n:,} {what}{'s' * (n != 1)}{more}  (a: group" if rows else "  no client figures in this window"
+        title = safe(shown.measure.title)
+        for hint in (self._hint(view), "") if rows else ():
+            if len(title + said + hint) < width or not hint:
+                said += f"{hint})"
+                break
+        lines = [fit(line(Span(title, "strong"), Span(said, "dim")), width)]
         return [*lines, *[fit(line(Span(each, "accent")), width) for each in pinned_words(view, shown)], EMPTY]

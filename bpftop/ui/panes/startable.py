@@ -90,10 +90,12 @@ class Startable(Pane):
     def remarks(self, view: View, width: int) -> list[Line]:
         """Why it has stopped by itself, above the figures of until then."""
         status = self.status(view)
-        if status is None or not status.budget:
+        failed = status is not None and status.state is State.FAILED and _counted(status, view.whole or view.snapshot)
+        if status is None or not (status.budget or failed):
             return super().remarks(view, width)
-        said = f"{status.name} {safe(status.budget, 300)}: these figures are of until then"
-        keys = "  (Enter: try again, o: whatever it costs, x: take it away)"
+        why = status.budget or f"failed: {status.detail}"
+        said = f"{status.name} {safe(why, 300)}: these figures are of until then"
+        keys = "  (Enter: try again, o: whatever it costs, x: take it away)" if status.budget else "  (x: take it away)"
         return [*wrapped(said + keys, width, "warn"), *super().remarks(view, width)]
 
     @property
@@ -134,6 +136,8 @@ class Startable(Pane):
         lines = [*wrapped(self._state_words(status, view), width, role), EMPTY]
         if status.state is not State.FAILED and status.summary:
             lines += [*wrapped(status.summary, width, "dim"), EMPTY]
+        if status.state is State.FAILED and not status.cost:
+            return lines[:-1]
         cost = f"costs {status.cost}" if status.cost else "what it costs is in 'own cost' below, once it runs"
         return lines + wrapped(cost, width, "warn" if status.cost else "dim")
 
