@@ -110,8 +110,9 @@ class SlowRequests(ListPane[SlowRequest]):
         "only requests above a threshold that it adapts to the load, so that a slow one always comes through; those "
         "held back are counted (pane Scripts) and are in all percentiles. Each kind of event (requests, connections) "
         "has a list of its own. PID is the process that answered, the port that of the client. With the script 'http' "
-        "a plain HTTP/1 request has its method, path and status; '–': "
-        "it is none, or from before that script ran. All columns sort; '/' compares latency, queue, status, port, pid."
+        "a plain HTTP/1 request has its method, path and status; '–': it is none, from before that script ran, or was "
+        "slow only to be read (started together, as by --scripts requests,http, those have it, too). All columns sort; "
+        "'/' compares latency, queue, status, port, pid."
     )
     SORTS = ("Latency", "Time", "Client", *_TEXTS, *[title for title in _NUMBERS if title not in ("Latency", "Time")])
     FIGURES: ClassVar[Mapping[str, str]] = {
