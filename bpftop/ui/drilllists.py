@@ -19,6 +19,7 @@ from bpftop.ui.table import Column
 Row = TypeVar("Row")
 FIGURES = ("latency", "queue", "port", "pid", "status", "requests")
 """What a filter compares; a row without the figure does not pass."""
+TIMES = ("latency", "queue")
 _FIELDS: Mapping[str, str] = {"queue": "read_queue_ns", "port": "client_port", "pid": "pid", "status": "status"}
 
 

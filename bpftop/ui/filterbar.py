@@ -23,6 +23,7 @@ class FilterBar(LineBar):
         assert isinstance(pane, Filterable)
         self._pane = pane
         self._before = pane.filter.text
+        self._understood = True
         self._hint = f"a word, 10.0.0.0/8, {pane.EXAMPLE}, !not this"
 
     def compose(self) -> ComposeResult:
@@ -40,12 +41,14 @@ class FilterBar(LineBar):
             said = str(error)
         else:
             said = ""
+        self._understood = not said
         self.query_one("#complaint", Static).update(said)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
-        """Keep the filter."""
+        """Keep the filter; one that is not understood stays to be mended: the rows are those of a part of it."""
         event.stop()
-        self.close()
+        if self._understood:
+            self.close()
 
     def action_cancel(self) -> None:
         """All rows again."""

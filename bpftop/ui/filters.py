@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 import operator
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -24,7 +24,8 @@ _COMPARISON = re.compile(r"(?P<name>[a-z0-9]+)\s*(?P<op>>=|<=|!=|>|<|=)\s*(?P<va
 _OPERATORS: Mapping[str, Callable[[Any, float], Any]] = {
     ">": operator.gt, "<": operator.lt, ">=": operator.ge, "<=": operator.le, "=": operator.eq, "!=": operator.ne,
 }  # fmt: skip
-_UNITS = {"": 1.0, "ns": 1.0, "us": 1e3, "µs": 1e3, "ms": 1e6, "s": 1e9, "k": 1e3, "m": 1e6}
+_TIMES = {"ns": 1.0, "us": 1e3, "µs": 1e3, "ms": 1e6, "s": 1e9}
+_UNITS = {"": 1.0, **_TIMES, "k": 1e3, "m": 1e6}
 
 
 class FilterError(ValueError):
@@ -127,9 +128,12 @@ class Filterable:
         raise NotImplementedError
 
 
-def parse(text: str, known: tuple[str, ...]) -> Filter:
-    """The filter in ``text``; ``known`` are the names of figures. Raises FilterError."""
-    return Filter(text.strip(), tuple(_term(word, known) for word in _words(text)))
+def parse(text: str, known: tuple[str, ...], times: Collection[str] = ()) -> Filter:
+    """The filter in ``text``; ``known`` are the names of figures, ``times`` those of them that need a unit of time.
+
+    Raises FilterError.
+    """
+    return Filter(text.strip(), tuple(_term(word, known, times) for word in _words(text)))
 
 
 def _words(text: str) -> list[str]:
@@ -139,11 +143,11 @@ def _words(text: str) -> list[str]:
     return joined.split()
 
 
-def _term(word: str, known: tuple[str, ...]) -> Term:
+def _term(word: str, known: tuple[str, ...], times: Collection[str]) -> Term:
     if word.startswith("!") and len(word) > 1:
-        return Not(_term(word[1:], known))
+        return Not(_term(word[1:], known, times))
     if found := _COMPARISON.match(word.lower()):
-        return _comparison(found, known)
+        return _comparison(found, known, times)
     if re.search(r"[<>]", word):
         raise FilterError(f"{word}: compare one of {', '.join(known)} with a number, as p99>50ms")
     if "/" in word and (network := _network(word)):
@@ -151,12 +155,14 @@ def _term(word: str, known: tuple[str, ...]) -> Term:
     return Word(word.lower())
 
 
-def _comparison(found: re.Match[str], known: tuple[str, ...]) -> Comparison:
+def _comparison(found: re.Match[str], known: tuple[str, ...], times: Collection[str]) -> Comparison:
     name, unit = found["name"], found["unit"]
     if name not in known:
         raise FilterError(f"{name}: there is no such figure here; there are {', '.join(known)}")
     if unit not in _UNITS:
         raise FilterError(f"{unit}: no unit; there are ns, us, ms, s, k")
+    if name in times and unit not in _TIMES and float(found["value"]):
+        raise FilterError(f"{found[0]}: a time needs a unit: ns, us, ms or s")
     return Comparison(name, found["op"], float(found["value"]) * _UNITS[unit])
 
 

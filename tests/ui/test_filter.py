@@ -227,9 +227,17 @@ def test_a_comparison_finds_the_slow_client_and_a_mistake_is_said_while_typing()
         builders.live(), "4", "slash", *["p", "9", "9", "greater_than_sign", "1", "0", "m", "s"], "enter"
     )
     assert names(slow) == ["127.0.0.3"]
-    wrong = screen_text(builders.live(), "4", "slash", *["p", "9", "8", "greater_than_sign", "1"])
-    assert "no such figure here" in wrong
-    assert "others" in wrong
+    wrong = screen_text(builders.live(), "4", "slash", *["p", "9", "8", "greater_than_sign", "1"], "enter")
+    assert "no such figure here" in wrong, "Enter does not keep what was understood of it"
+
+
+def test_a_time_without_a_unit_is_no_number_of_nanoseconds() -> None:
+    half = screen_text(builders.live(), "4", "slash", *["p", "9", "9", "greater_than_sign", "5", "0"])
+    assert "p99>50: a time needs a unit: ns, us, ms or s" in half
+    for words in ("p99>0", "count>50", "p99>50us"):
+        assert parse(words, NAMES, ("p99", "max")).terms
+    with pytest.raises(FilterError, match="a time needs a unit"):
+        parse("p99>5m", NAMES, ("p99", "max"))
 
 
 def test_escape_while_typing_shows_all_rows() -> None:

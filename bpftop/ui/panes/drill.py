@@ -18,6 +18,7 @@ from bpftop.ui.drilllists import (
     EVENT_SORTS,
     FIGURES,
     NETWORK_COLUMNS,
+    TIMES,
     connections,
     marked,
     ordered,
@@ -119,7 +120,7 @@ class Drill(Pane, Filterable):
 
     def refilter(self, text: str) -> None:
         """In the lists only what passes this filter. Raises FilterError."""
-        self.filter, self._top = parse(text, FIGURES), 0
+        self.filter, self._top = parse(text, FIGURES, TIMES), 0
         self.redraw()
 
     def action_back(self) -> None:

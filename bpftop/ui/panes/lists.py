@@ -124,7 +124,8 @@ class ListPane(Pane, Filterable, Generic[Row]):
 
     def refilter(self, text: str) -> None:
         """Show only the rows that pass this filter from now on. Raises FilterError."""
-        self.filter = parse(text, tuple(self.FIGURES))
+        times = {name for name, field in self.FIGURES.items() if field.endswith("_ns")}
+        self.filter = parse(text, tuple(self.FIGURES), times)
         self._go(0)
 
     def listed(self, view: View) -> Positions:
