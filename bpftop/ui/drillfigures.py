@@ -47,7 +47,8 @@ def counters(alone: Snapshot, width: int) -> list[Line]:
     clauses: list[list[Span]] = []
     for each in alone.counters.values():
         role: Role = "warn" if each.count else "dim"
-        clauses.append([Span(f"{safe(each.measure.title, 30)} ", "dim"), Span(units.count(each.count), role)])
+        title = safe(each.measure.title.removesuffix(" per client"), 30)
+        clauses.append([Span(f"{title} ", "dim"), Span(units.count(each.count), role)])
     return joined(clauses, width) if clauses else []
 
 
