@@ -33,6 +33,10 @@ def test_other_moments_clients_and_ports_are_other_requests() -> None:
     assert [(each.event, each.latency_ns, each.texts["route"]) for each in found[4:]] == [("request", 50, "GET /a")]
 
 
+def test_a_line_alone_is_no_row_where_requests_runs() -> None:
+    assert joined([REQUEST, replace(HTTP, unix_ns=5)], together=True) == [REQUEST]
+
+
 def test_what_was_not_seen_is_not_shown() -> None:
     unknown = SlowRequest(1000, "http", 50, "10.0.0.1", {"status": 0, "client_port": 99}, {"route": ""})
     (one,) = joined([unknown])

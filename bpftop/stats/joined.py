@@ -18,11 +18,12 @@ JOINED = (REQUEST, HTTP)
 _STATUSES = range(100, 600)
 
 
-def joined(events: Iterable[SlowRequest]) -> list[SlowRequest]:
+def joined(events: Iterable[SlowRequest], together: bool = False) -> list[SlowRequest]:
     """The events, those of ``http`` as requests with ``texts["route"]`` and ``fields["status"]``.
 
     The two are the same request when moment, client and port are the same: the scripts look at the clock once. An event
-    that only ``http`` sent has no read queue, and its latency begins with the read.
+    that only ``http`` sent has no read queue, and its latency begins with the read: it is no row where ``requests``
+    runs ``together`` with it and sends others.
     """
     out, lines = [], {}
     for each in events:
@@ -34,7 +35,7 @@ def joined(events: Iterable[SlowRequest]) -> list[SlowRequest]:
         line = lines.pop(_identity(each), None) if each.event == REQUEST else None
         if line is not None:
             out[place] = replace(each, fields={**line.fields, **each.fields}, texts={**each.texts, **line.texts})
-    return out + list(lines.values())
+    return out if together else out + list(lines.values())
 
 
 def joined_beside(

@@ -31,6 +31,7 @@ class EventsLane:
         self._names = names
         self._route_at = [s.fields.index("route") if "route" in s.fields else None for s in streams]
         self._by_line = any(stream.name == HTTP for stream in streams)
+        self._together = {stream.name for stream in streams}.issuperset(JOINED)
         self.forget()
 
     def forget(self) -> None:
@@ -80,5 +81,5 @@ class EventsLane:
             for stream, each in zip(self.streams, picked, strict=True)
             for event in described.rows(stream, self._measures[stream.measure], each, unix_offset_ns)
         ]
-        found = joined(found) if self._by_line else found
+        found = joined(found, self._together) if self._by_line else found
         return tuple(sorted(found, key=attrgetter("latency_ns"), reverse=True))

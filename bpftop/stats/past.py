@@ -169,7 +169,7 @@ def slowest_of(snapshot: Snapshot, histories: Sequence[History]) -> tuple[SlowRe
         found: list[SlowRequest] = []
         for stream, rows in zip(history.streams, _slowest(history), strict=True):
             found += _in_words(snapshot, history, stream, rows)
-        out += joined(found)
+        out += joined(found, {stream.name for stream in history.streams}.issuperset(JOINED))
     out = joined_beside(out, histories, snapshot.measures) if len(histories) > 1 else out
     return tuple(sorted(out, key=lambda event: -event.latency_ns))
 
