@@ -15,13 +15,14 @@ def crumb(origin: str, subject: Subject, view: View, shown: MeasureSnapshot | No
     """Where it came from, who it is, and how much of all and of the slow ones is its own."""
     left = [Span(f"{origin} › ", "dim"), Span(safe(subject.name, 60), "strong")]
     whole = view.snapshot.measures.get(shown.measure.name) if shown else None
+    back = line(Span("Esc", "accent"), Span(" back", "dim"))
     if shown and whole and whole.summary.count:
         of_all = words.share(min(shown.summary.count / whole.summary.count, 1.0))
         said = f"  {of_all} of all {words.noun(whole.measure.name)}"
-        if whole.slow:
-            said += f", {words.share(min(shown.slow / whole.slow, 1.0))} of the slow ones"
-        left.append(Span(said, ""))
-    return ends(line(*left), line(Span("Esc", "accent"), Span(" back", "dim")), width)
+        slow = f", {words.share(min(shown.slow / whole.slow, 1.0))} of the slow ones" if whole.slow else ""
+        fits = line(*left).cells + len(said + slow) + back.cells < width
+        left.append(Span(said + slow if fits else said, ""))
+    return ends(line(*left), back, width)
 
 
 def heat_map(view: View, shown: MeasureSnapshot, width: int, room: int) -> list[Line]:

@@ -36,7 +36,7 @@ class Opening(Scrubbing, inherit_bindings=False):
         self.panes = panes_for(first)
         self.drilled = Drill()
         self._pin = Pin()
-        self._fitted: list[tuple[str, State, str, str]] = []
+        self._fitted: list[tuple[str, State, str, str, bool]] = []
         """The scripts, as they were when panes and tabs were last fitted to them."""
         self.tabs = Tabs([pane.TITLE for pane in self.panes], [pane.SHORT for pane in self.panes])
 
@@ -110,10 +110,12 @@ class Opening(Scrubbing, inherit_bindings=False):
 
     def fit_panes(self) -> None:
         """A pane for each script that runs or could be started; tabs that tell which ones run."""
-        states = [(each.name, each.state, each.pane, each.unfit) for each in self.view.snapshot.scripts]
+        of_all = self.view.snapshot.scripts
+        states = [(each.name, each.state, each.pane, each.unfit, bool(each.budget)) for each in of_all]
         if states == self._fitted:
             return
         self._fitted = states
+        self.refresh_bindings()  # some keys are for scripts that were stopped by their budget
         scripts = with_panes(self.view.snapshot)
         wanted = {f"script-{script.name}": script for script in scripts}
         there = {pane.id: pane for pane in self.panes if isinstance(pane, Startable)}

@@ -259,3 +259,42 @@ def test_clients_say_which_pane_has_the_columns_that_are_not_there() -> None:
     assert "(a: group; pane TCP: retransmits, Routes: errors)" in screen_text(ALL, "4", size=(120, 40))
     assert "(a: group)" in screen_text(BEGUN, "4")
     assert "pane TCP" not in screen_text(ALL, "4"), "no room"
+
+
+def test_the_key_over_budget_comes_and_goes_with_the_budget_of_the_script_in_front() -> None:
+    running = builders.with_calls(builders.live())
+    own = [replace(each, budget=TOOK) if each.name == "syscalls" else each for each in running.scripts]
+    session = Growing(running)
+
+    async def steps(app: BpftopApp, pilot: Pilot[int]) -> None:
+        await pilot.press("6")
+        assert "o Over budget" not in await until(app, pilot, "x Stop")
+        session.current = replace(running, scripts=tuple(own))
+        app.poll()
+        await until(app, pilot, "o Over budget")
+        session.current = running
+        app.poll()
+        for _ in range(100):
+            if "o Over budget" not in text_of(app):
+                return
+            await pilot.pause(0.02)
+        raise AssertionError(text_of(app))
+
+    drive(session, steps, size=(120, 40))
+
+
+def test_the_cursor_of_scripts_stays_with_its_script_when_others_change_places() -> None:
+    stopped = [replace(each, state=State.OFF) for each in MORE]
+    first, others = stopped[1], [stopped[0], *stopped[2:]]
+    session = Growing(replace(ALL, scripts=(*builders.scripts(), *stopped)))
+
+    async def steps(app: BpftopApp, pilot: Pilot[int]) -> None:
+        await pilot.press("0", *["down"] * (len(builders.scripts()) + 1))
+        await until(app, pilot, "tcp")
+        session.current = replace(ALL, scripts=(*builders.scripts(), *others, first))
+        app.poll()
+        await pilot.pause(0.1)
+        await pilot.press("enter")
+
+    drive(session, steps, size=(120, 40))
+    assert session.started == ["tcp"]

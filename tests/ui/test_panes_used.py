@@ -121,6 +121,22 @@ def test_slow_requests_are_sorted_by_what_http_and_requests_tell() -> None:
     drive(app_state, lambda app, pilot: _opened(steps, app, pilot), size=(160, 50), options=UiOptions(refresh_s=60.0))
 
 
+def test_another_kind_of_event_is_not_sorted_by_a_column_it_does_not_have() -> None:
+    live = builders.live()
+    stalls = [
+        SlowRequest(each.unix_ns, "stall", each.latency_ns, "", {"pid": 7, "tid": 8}, {"syscall": "writev"})
+        for each in live.slow[:5]
+    ]
+    waited = [replace(each, fields={**each.fields, "read_queue_ns": 5}) for each in live.slow]
+    of = replace(live, slow=(*waited, *stalls))
+    keys = ["5", "s", "s", "s"]  # time, client, read queue
+    assert "by read queue" in screen_text(of, *keys, size=(120, 40))
+    screen = screen_text(of, *keys, "v", size=(120, 40))
+    assert "5 slow event-loop stalls  slowest first" in screen
+    assert "Latency▼" in screen
+    assert " Client " not in screen, "stalls have none"
+
+
 def test_the_wait_to_be_read_is_the_one_number_that_80_columns_show() -> None:
     shown = with_routes(builders.live())
     lined = [replace(each, fields={"status": 200, "pid": 7, **each.fields}) for each in shown.slow]

@@ -163,7 +163,9 @@ class Routes(Startable, ListPane[Route]):
         known = len(rows) - self.pinned(rows)
         plural = "s" * (known != 1)
         named = f"{known:,} client{plural} with errors" if self._by_client else f"{known:,} route{plural}"
-        lines = joined([[Span(named, "strong")], *_totals(view.snapshot, shown)], width)
+        turn = [[Span("v: all routes" if self._by_client else "v: clients with errors", "dim")]]
+        turn = turn if self._by_client or any(row.errors for row in rows) else []
+        lines = joined([[Span(named, "strong")], *_totals(view.snapshot, shown), *turn], width)
         unseen = _count(view.snapshot, UNSEEN)
         if unseen:
             said = f"{units.count(unseen)} reads or responses that are no HTTP/1 (TLS, HTTP/2, late bodies)"

@@ -64,10 +64,15 @@ class Scripts(Pane):
         self._listed = (0, 0, 0)
         """The row on the screen of the first script that is listed, its place, and how many are listed."""
 
+        self._name = ""
+        """Of the script under the cursor, once it was moved."""
+
     def action_move(self, rows: int) -> None:
         """Move the cursor."""
         count = len(self.view.snapshot.scripts) if self.view else 0
+        self._follow()
         self.cursor = min(max(self.cursor + rows, 0), max(count - 1, 0))
+        self._name = self.view.snapshot.scripts[self.cursor].name if self.view and count else ""
         self.redraw()
 
     def on_click(self, event: events.Click) -> None:
@@ -86,7 +91,14 @@ class Scripts(Pane):
         """The wheel moves the cursor."""
         self.action_move(-1)
 
+    def _follow(self) -> None:
+        """The cursor stays with its script: those that start or stop change their places."""
+        names = [each.name for each in self.view.snapshot.scripts] if self.view else []
+        if self._name in names:
+            self.cursor = names.index(self._name)
+
     def _chosen(self) -> ScriptStatus | None:
+        self._follow()
         scripts = self.view.snapshot.scripts if self.view else ()
         return scripts[min(self.cursor, len(scripts) - 1)] if scripts else None
 
@@ -117,6 +129,7 @@ class Scripts(Pane):
         snapshot = view.snapshot
         count = len(snapshot.scripts)
         low = height < _BELOW + 2
+        self._follow()
         self.cursor = min(self.cursor, max(count - 1, 0))
         room = min(max(height - (_LOW if low else _BELOW) - 1, 1 if low else 3), count)
         top = min(max(self.cursor - room + 1, 0), count - room) if count else 0

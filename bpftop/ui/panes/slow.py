@@ -31,6 +31,10 @@ _NUMBERS = {
     "PID": "pid", "TID": "tid", "In syscall": "in_syscall_ns", "Sectors": "sectors", "Request key": "request_key",
 }  # fmt: skip
 """The fields behind the headings of all streams."""
+_NOUNS = {
+    "upstream": "upstream request", "stall": "event-loop stall", "disk_io": "disk request", "call": "function call",
+    "marked_request": "marked request",
+}  # fmt: skip
 
 
 _LAST = "\U0010ffff"
@@ -135,6 +139,8 @@ class SlowRequests(ListPane[SlowRequest]):
         names = kinds(self.view.snapshot)
         current = self._shown_kind(self.view)
         self._kind = names[(names.index(current) + 1) % len(names)] if names else ""
+        if self.SORTS[self.sort] not in [column.title for column in self.columns(self.view)]:
+            self.sort, self.reversed = 0, False  # no column of this kind
         self._go(0)
 
     def _shown_kind(self, view: View) -> str:
@@ -154,7 +160,8 @@ class SlowRequests(ListPane[SlowRequest]):
 
     def columns(self, view: View) -> list[Column[SlowRequest]]:
         """All there is room for."""
-        return slow_columns(self.rows(view))
+        rows = self.rows(view)
+        return slow_columns(rows, client=any(row.client for row in rows))
 
     def sort_keys(self, rows: Sequence[SlowRequest], sort: str) -> NDArray[np.float64]:
         """Numbers for numpy; words by their rank, rows without them last."""
@@ -192,10 +199,10 @@ class SlowRequests(ListPane[SlowRequest]):
             where = "sent from that piece of the heat map" if view.box else "in this window"
             more = "" if view.box or view.snapshot.window.length_s is None else "  (+: a longer one)"
             return [*pinned, line(Span(f"no single requests {where}", "strong"), Span(more, "dim"))]
-        kind = safe(self._shown_kind(view), 20)
+        kind = self._shown_kind(view)
         others = len(kinds(view.snapshot)) - 1
         more = "  (v: other kinds)" if others else ""
-        title = f"{len(rows):,} slow {kind}{'s' * (len(rows) != 1)}"
+        title = f"{len(rows):,} slow {safe(_NOUNS.get(kind, kind), 24)}{'s' * (len(rows) != 1)}"
         if kind == "request" and width >= 76:
             first += ", arrival to first byte"
         lines = [line(Span(title, "strong"), Span(f"  {first}{more}", "dim"))]
