@@ -217,7 +217,7 @@ def test_the_table_follows_each_letter_and_enter_keeps_it() -> None:
     drive(builders.live(), steps)
     typing, kept, everything = seen
     assert set(names(typing)) == set(names(kept)) == {"2001:db8::4", "2001:db8::9"}
-    assert "filter 2001  2 of 12" in kept
+    assert "filter 2001  2 of 12 kept one by one" in kept, "the others are not looked at"
     assert "others" in everything
     assert "filter" not in everything
 

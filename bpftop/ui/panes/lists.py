@@ -150,18 +150,19 @@ class ListPane(Pane, Filterable, Generic[Row]):
             self._passed = rows, self.filter, self.filter.passing(self._columns[1], among)
         return self._passed[2]
 
-    def _filter_line(self, shown: int, of: int) -> list[Line]:
+    def _filter_line(self, shown: int, rows: Sequence[Row]) -> list[Line]:
         if not self.filter.terms:
             return []
         said = f"filter {safe(self.filter.text, 60)}  "
-        return [line(Span(said, "accent"), Span(f"{shown:,} of {of:,}  (/ changes it, Esc: all)", "dim"))]
+        of = f"{len(rows) - self.pinned(rows):,}{' kept one by one' if self.pinned(rows) else ''}"
+        return [line(Span(said, "accent"), Span(f"{shown:,} of {of}  (/ changes it, Esc: all)", "dim"))]
 
     # drawing
 
     def draw(self, view: View, width: int, height: int) -> list[Line]:
         """Heading, the visible rows, and where they are in the list."""
         rows, order = self.rows(view), self.listed(view)
-        above = self.heading(view, width) + self._filter_line(len(order), len(rows) - self.pinned(rows))
+        above = self.heading(view, width) + self._filter_line(len(order), rows)
         if not len(order):
             return above
         self._rows_shown = max(height - len(above) - 2, 1)

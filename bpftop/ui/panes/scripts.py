@@ -63,7 +63,6 @@ class Scripts(Pane):
         self.cursor = 0
         self._listed = (0, 0, 0)
         """The row on the screen of the first script that is listed, its place, and how many are listed."""
-
         self._name = ""
         """Of the script under the cursor, once it was moved."""
 
