@@ -141,12 +141,23 @@ def test_a_busy_worker_is_told_where_something_is_slow() -> None:
 
 def test_a_client_that_asks_far_more_than_any_other() -> None:
     others = tuple(row(f"10.0.0.{i}", 180, 0) for i in range(1, 7))
-    much = replace(calm(), now=summary(15_000, 1.0, 4.0), rows=(row("10.0.9.9", 13_800, 0), *others))
+    much = Recent(
+        summary(15_000, 1.0, 4.0), summary(15_000, 1.0, 4.0), 4 * MS, 10, (row("10.0.9.9", 13_800, 0), *others)
+    )
     found = judge(middle({REQUEST: much})).clauses[1]
     assert found.text == "92 % of all requests from 10.0.9.9"
     assert found.evidence == "13,800 of 15,000 in the last 10 s; the next, 10.0.0.1: 180"
     balancer = replace(much, rows=(row("10.0.9.9", 13_800, 0), *others[:2]))
     assert said(judge(middle({REQUEST: balancer})))[0].startswith("nothing stands out")
+
+
+def test_a_client_that_has_just_begun_to_ask_so_much_has_not_since_the_start() -> None:
+    others = tuple(row(f"10.0.0.{i}", 180, 0) for i in range(1, 7))
+    much = replace(calm(), now=summary(15_000, 1.0, 4.0), rows=(row("10.0.9.9", 13_800, 0), *others))
+    rare = replace(much, before=replace(much.before, rate_per_s=120.0))
+    assert said(judge(middle({REQUEST: rare})))[0].startswith("nothing stands out")
+    ever = replace(much, before=replace(much.before, rate_per_s=1500.0))
+    assert "92 % of all requests from 10.0.9.9" in said(judge(middle({REQUEST: ever})))
 
 
 def test_a_lack_of_cpus_is_told_though_no_stage_is_slow() -> None:

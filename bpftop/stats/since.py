@@ -23,6 +23,8 @@ from bpftop.stats.who import busiest, who
 
 OPEN_SHARE = 0.1
 """So much of the connections wait."""
+MORE = 1.5
+"""At so many times their rate before, requests have become more."""
 
 
 def since_start(case: Case, beside: Excess | None = None) -> list[Clause]:
@@ -35,7 +37,7 @@ def since_start(case: Case, beside: Excess | None = None) -> list[Clause]:
         told = worst is not None and worst.measure != beside.measure and worst.share >= MOST > beside.share
         return [_lead(case, worst.measure), *_slow(case, worst)] if worst is not None and told else []
     found = _slow(case, worst) if worst is not None else scarce(case)
-    found = [*found, *_open(case), *network_as_ever(case), *busiest(case)]
+    found = [*found, *_open(case), *network_as_ever(case), *_busiest(case)]
     if not found:
         return []
     offers = offered(case, worst) if worst is not None else []
@@ -46,6 +48,13 @@ def _from_the_start(case: Case, found: Excess) -> bool:
     """Whether it was no better as far as is known: what has become slower is no matter of this page."""
     recent = case.recent[found.measure]
     return recent.before.p99_ns is None or (recent.now.p99_ns or 0) <= RISEN_TIMES * recent.before.p99_ns
+
+
+def _busiest(case: Case) -> list[Clause]:
+    """Not of requests that have just become more: that is not since the start, and will be said as such."""
+    request = case.recent.get(REQUEST)
+    more = request is not None and request.before.count and request.now.rate_per_s > MORE * request.before.rate_per_s
+    return [] if more else busiest(case)
 
 
 def _lead(case: Case, name: str) -> Clause:
