@@ -26,8 +26,8 @@ from bpftop.recording.standing import standstill_of, standstill_to
 from bpftop.recording.told import dump, load
 from bpftop.stats.clause import Place
 from bpftop.stats.findings import judge
-from bpftop.stats.stages import READ, REQUEST
-from tests.test_stats_findings import calm, old, row, said, scene, script, summary, worse
+from bpftop.stats.stages import READ, REQUEST, RESPONSE
+from tests.test_stats_findings import MS, calm, old, row, said, scene, script, summary, worse
 
 STOPPED = Held(12, "nginx", "stopped", 31.0, "do_signal_stop")
 BUSY = Held(13, "nginx", "busy", 31.0)
@@ -69,6 +69,36 @@ def test_a_worker_that_was_stopped_is_said_where_something_is_slow_and_is_the_sa
     assert clauses[2].evidence.startswith("for 3 s: by a signal (SIGSTOP, SIGTSTP) or a debugger, until a moment ago")
     assert clauses[2].key == judge(with_(Standstill(held=(STOPPED,)))).clauses[0].key
     assert not judge(with_(Standstill(held=(was,)))).trouble
+
+
+HEAVY = Recent(
+    summary(1000, 20.0, 300.0), summary(6000, 1.0, 4.0), 60 * MS, 150,
+    (row("10.0.0.7", 100, 90, 110.0), row("10.0.0.1", 400, 10, 10.0)),
+)  # fmt: skip
+
+
+def test_while_a_worker_is_busy_the_client_with_far_longer_answers_is_said_and_nobody_who_waits_behind_them() -> None:
+    busy = Standstill(held=(BUSY,))
+    verdict = judge(with_(busy, {READ: worse(50.0), RESPONSE: HEAVY}))
+    assert said(verdict)[2:4] == ["worker 13 is busy", "answers to 10.0.0.7 take 110 ms, to others 10.0 ms"]
+    assert verdict.clauses[3].place == Place("clients", RESPONSE, "10.0.0.7/32")
+    lack = Standstill(scarce=Scarce(CpuWait(1.8, 1.2), 4.9, (), 5.0))
+    assert verdict.clauses[3].text in said(judge(with_(lack, {READ: worse(50.0), RESPONSE: HEAVY})))
+    first, second = HEAVY.rows
+    at_times = replace(HEAVY, rows=(replace(first, slow=20), second))
+    few = replace(HEAVY, rows=(replace(first, count=40, total_ns=40 * 110_000_000), second))
+    alike = replace(HEAVY, rows=(replace(first, total_ns=100 * 25_000_000), second))
+    for other in (at_times, few, alike):
+        assert not any("answers to" in text for text in said(judge(with_(busy, {READ: worse(50.0), RESPONSE: other}))))
+    assert not any(
+        "answers to" in text for text in said(judge(with_(Standstill(), {READ: worse(50.0), RESPONSE: HEAVY})))
+    )
+
+
+def test_a_busy_worker_is_said_once() -> None:
+    loop = worse(800.0, (row("nginx 13", 20, 9, 800.0),), 9, n=20)
+    verdict = judge(with_(Standstill(held=(BUSY,)), {READ: worse(50.0), "loop_stall": loop}))
+    assert said(verdict)[2:] == ["worker nginx 13 is busy", "to know more: start scheduler"]
 
 
 def test_a_stopped_worker_is_said_with_who_waits_for_it() -> None:

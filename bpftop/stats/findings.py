@@ -22,7 +22,7 @@ from bpftop.stats.scarce import scarce
 from bpftop.stats.since import since_start
 from bpftop.stats.stages import REQUEST, Excess, excesses
 from bpftop.stats.stuck import open_words, stuck
-from bpftop.stats.who import newcomers, who
+from bpftop.stats.who import heaviest, newcomers, who
 
 __all__ = ["Clause", "Place", "Verdict", "judge"]
 
@@ -89,11 +89,17 @@ def _lost(snapshot: Snapshot) -> list[Clause]:
 def _trouble(case: Case, found: Sequence[Excess], still: Sequence[Clause]) -> list[Clause]:
     worst, *others = found
     case = replace(case, as_is=case.recent[worst.measure].risen_s is None)
-    said = [_symptom(case, worst), where(worst, others), *still]
     causes = behind(case, worst)
+    said = [_symptom(case, worst), where(worst, others), *_once(still, causes)]
     if not any(each.key == "cpu " for each in causes):  # the script ``scheduler`` says it better
         said += scarce(case, worst.measure)
-    return [*said, *causes, *who(case, worst.measure), *offered(case, worst)]
+    return [*said, *causes, *heaviest(case, [*said, *causes]), *who(case, worst.measure), *offered(case, worst)]
+
+
+def _once(still: Sequence[Clause], causes: Sequence[Clause]) -> list[Clause]:
+    """Without the busy worker of whose turns the script ``eventloop`` tells more."""
+    told = {f"held busy {each.key.removeprefix('worker ')}" for each in causes if " is busy" in each.text}
+    return [each for each in still if each.key not in told]
 
 
 def _lack(case: Case, fewer: Sequence[Clause]) -> list[Clause]:

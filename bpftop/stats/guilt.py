@@ -46,15 +46,20 @@ class Part:
 
 def guilty(rows: Iterable[ClientRow], recent: Recent, said: Sequence[str] = ()) -> list[Part]:
     """The keys behind the slow observations, the most slow first; those in ``said`` need less. Often nobody is."""
-    parts = [Part(row, share(row.slow, recent.slow), share(row.count, recent.now.count)) for row in rows]
+    parts = [part_of(row, recent) for row in rows]
     return proven([each for each in parts if each.row.client != OTHERS], recent.slow, said)
+
+
+def part_of(row: ClientRow, recent: Recent) -> Part:
+    """What one row has of the last ten seconds."""
+    return Part(row, share(row.slow, recent.slow), share(row.count, recent.now.count))
 
 
 def proven(parts: Sequence[Part], slow: int, said: Sequence[str] = ()) -> list[Part]:
     """Those of whom so much is no chance; ``slow``: all slow observations."""
     if slow < LEAST_ALL or len(parts) < 2:
         return []
-    found = [each for each in parts if _proven(each, slow, each.row.client in said)]
+    found = [each for each in parts if beyond_chance(each, slow, each.row.client in said)]
     found.sort(key=lambda each: -each.of_slow)
     found = [each for each in found[:MOST_KEYS] if each.of_slow >= BESIDE * found[0].of_slow]
     enough = STILL_EXCESS if any(each.row.client in said for each in found) else EXCESS
@@ -66,7 +71,8 @@ def share(slow: int | None, of: int) -> float:
     return min((slow or 0) / max(of, 1), 1.0)
 
 
-def _proven(part: Part, slow: int, said: bool) -> bool:
+def beyond_chance(part: Part, slow: int, said: bool) -> bool:
+    """Whether one key has twice its share of the slow ones, and so many of them that it is no chance."""
     if part.of_all <= 0:  # of what is sent again: handshakes, before anything was sent; of requests: counted later
         return False
     if (part.row.slow or 0) < LEAST_OWN or part.of_slow < (STILL_TIMES if said else TIMES) * part.of_all:

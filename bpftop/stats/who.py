@@ -8,10 +8,10 @@ from bpftop import units
 from bpftop.model import ClientRow, Recent
 from bpftop.stats.case import Case
 from bpftop.stats.clause import Clause, Place, Words, clause
-from bpftop.stats.guilt import OTHERS, Part, guilty, share
-from bpftop.stats.levels import BUSY_PER_S, BUSY_TIMES
+from bpftop.stats.guilt import OTHERS, Part, beyond_chance, guilty, part_of, share
+from bpftop.stats.levels import BUSY_PER_S, BUSY_TIMES, NOW_S
 from bpftop.stats.scarce import contrasts, short
-from bpftop.stats.stages import REQUEST
+from bpftop.stats.stages import REQUEST, RESPONSE
 
 ROUTE = "route_latency"
 WIDER = 1.5
@@ -19,6 +19,8 @@ WIDER = 1.5
 NEW_EXCESS, STILL_NEW_EXCESS = 0.35, 0.2
 """A client brings a rise in traffic when its share of what is new is so much above its share before."""
 
+HEAVY, STILL_HEAVY = 0.5, 0.3
+"""A worker that makes the answers to one client and nothing else is busy for so much of the time at least."""
 OTHERS_LEAST, MOST_TIMES = 5, 10
 """Among so many others at least, a client that asks so many times as often as the next is worth a word."""
 
@@ -79,6 +81,35 @@ def busiest(case: Case) -> list[Clause]:
     said: list[Words] = [(units.percent(part), True), (" of all requests from ", False), (first.client, True)]
     evidence = f"{first.count:,} of {recent.now.count:,} in the last 10 s; the next, {second.client}: {second.count:,}"
     return [clause("most", first.client, said, evidence, Place("clients", REQUEST, case.network(first.client)))]
+
+
+def heaviest(case: Case, said: Sequence[Clause]) -> list[Clause]:
+    """While a worker is busy, or CPUs are scarce: the client whose answers take far longer than those to others.
+
+    Who waits behind them is slow, too, but nobody more than others.
+    """
+    recent = case.recent.get(RESPONSE)
+    if recent is None or not any(" busy" in each.text or each.key == "cpu " for each in said):
+        return []
+    named = [each for each in recent.rows if each.client != OTHERS]
+    row = max(named, key=lambda each: each.total_ns or 0, default=None)
+    if row is None or not contrasts(row, recent):
+        return []
+    known = f"heavy {row.client}" in case.named
+    much = (row.total_ns or 0) >= (STILL_HEAVY if known else HEAVY) * NOW_S * 1e9
+    return [_heavy(case, row, recent)] if much and beyond_chance(part_of(row, recent), recent.slow, known) else []
+
+
+def _heavy(case: Case, row: ClientRow, recent: Recent) -> Clause:
+    mine, rest = (row.total_ns or 0) / row.count, recent.now.count - row.count
+    others = max((recent.now.total_ns or 0) - (row.total_ns or 0), 0) / max(rest, 1)
+    words: list[Words] = [("answers to ", False), (row.client, True)]
+    words.append((f" take {units.duration(mine)}, to others {units.duration(others)}", False))
+    evidence = (
+        f"on average in the last 10 s, from the read to the last byte: {row.count:,} of {recent.now.count:,}, "
+        f"{units.duration(row.total_ns)} together; while a worker makes one itself, all others on it wait"
+    )
+    return clause("heavy", row.client, words, evidence, Place("clients", RESPONSE, case.network(row.client)))
 
 
 def newcomers(case: Case, recent: Recent) -> list[Clause]:
