@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 import operator
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -128,7 +128,7 @@ class Filterable:
         raise NotImplementedError
 
 
-def parse(text: str, known: tuple[str, ...], times: Collection[str] = ()) -> Filter:
+def parse(text: str, known: tuple[str, ...], times: Sequence[str] = ()) -> Filter:
     """The filter in ``text``; ``known`` are the names of figures, ``times`` those of them that need a unit of time.
 
     Raises FilterError.
@@ -143,22 +143,23 @@ def _words(text: str) -> list[str]:
     return joined.split()
 
 
-def _term(word: str, known: tuple[str, ...], times: Collection[str]) -> Term:
+def _term(word: str, known: tuple[str, ...], times: Sequence[str]) -> Term:
     if word.startswith("!") and len(word) > 1:
         return Not(_term(word[1:], known, times))
     if found := _COMPARISON.match(word.lower()):
         return _comparison(found, known, times)
     if re.search(r"[<>]", word):
-        raise FilterError(f"{word}: compare one of {', '.join(known)} with a number, as p99>50ms")
+        example = f"{times[0]}>50ms" if times else f"{known[0]}>50"
+        raise FilterError(f"compare with a number, as {example}; there are {', '.join(known)}")
     if "/" in word and (network := _network(word)):
         return Inside(network)
     return Word(word.lower())
 
 
-def _comparison(found: re.Match[str], known: tuple[str, ...], times: Collection[str]) -> Comparison:
+def _comparison(found: re.Match[str], known: tuple[str, ...], times: Sequence[str]) -> Comparison:
     name, unit = found["name"], found["unit"]
     if name not in known:
-        raise FilterError(f"{name}: there is no such figure here; there are {', '.join(known)}")
+        raise FilterError(f"no {name} here; there are {', '.join(known)}")
     if unit not in _UNITS:
         raise FilterError(f"{unit}: no unit; there are ns, us, ms, s, k")
     if name in times and unit not in _TIMES and float(found["value"]):

@@ -15,6 +15,7 @@ class LineBar(Horizontal):
     LineBar { height: 1; background: $panel; }
     LineBar Static { width: auto; padding: 0 1; }
     LineBar Input, LineBar Input:focus { width: 1fr; height: 1; border: none; padding: 0; background: $panel; }
+    LineBar Input { min-width: 24; }
     """
 
     def __init__(self, leave: Callable[[], object]) -> None:

@@ -70,10 +70,10 @@ def test_addresses_with_ports_are_in_networks(address: str) -> None:
 @pytest.mark.parametrize(
     ("words", "why"),
     [
-        ("p98>5ms", "no such figure here; there are p99, count, max"),
+        ("p98>5ms", "no p98 here; there are p99, count, max"),
         ("p99>5min", "min: no unit"),
-        ("p99>banana", "compare one of"),
-        (">5", "compare one of"),
+        ("p99>banana", "compare with a number, as p99>50; there are p99, count, max"),
+        (">5", "compare with a number"),
     ],
 )
 def test_what_cannot_be_understood_is_said(words: str, why: str) -> None:
@@ -228,7 +228,15 @@ def test_a_comparison_finds_the_slow_client_and_a_mistake_is_said_while_typing()
     )
     assert names(slow) == ["127.0.0.3"]
     wrong = screen_text(builders.live(), "4", "slash", *["p", "9", "8", "greater_than_sign", "1"], "enter")
-    assert "no such figure here" in wrong, "Enter does not keep what was understood of it"
+    assert "no p98 here" in wrong, "Enter does not keep what was understood of it"
+
+
+@pytest.mark.parametrize("size", [(80, 24), (60, 15)], ids=str)
+def test_what_is_typed_is_seen_beside_what_is_wrong_with_it(size: tuple[int, int]) -> None:
+    screen = screen_text(builders.live(), "4", "slash", *["f", "o", "o", "greater_than_sign", "3"], size=size)
+    row = next(line for line in screen.splitlines() if "there are" in line)
+    assert row.startswith(" filter foo>3 ")
+    assert "no foo here" in row
 
 
 def test_a_time_without_a_unit_is_no_number_of_nanoseconds() -> None:

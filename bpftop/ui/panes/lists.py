@@ -124,7 +124,7 @@ class ListPane(Pane, Filterable, Generic[Row]):
 
     def refilter(self, text: str) -> None:
         """Show only the rows that pass this filter from now on. Raises FilterError."""
-        times = {name for name, field in self.FIGURES.items() if field.endswith("_ns")}
+        times = [name for name, field in self.FIGURES.items() if field.endswith("_ns")]
         self.filter = parse(text, tuple(self.FIGURES), times)
         self._go(0)
 
