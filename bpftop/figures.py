@@ -138,8 +138,10 @@ class Figures:
         offset = status.offset_ns
         until = None if until_unix_ns is None else until_unix_ns - offset
         past = None if until is None else self._moments.at(until)
-        if past is not None:
-            until = max(until or 0, past.boot_ns)
+        if past is not None and until is not None:
+            if until < store.first_ns:  # a script that was started later than the others: it knew nothing then
+                past = Moment(until, Accounting(), Overhead(), past.target)
+            until = max(until, past.boot_ns)
         seen = store.last_seen_ns or status.started_ns
         recent_accounting, recent_missed = self._moments.within(past or self._moments.last, RECENT_NS)
         return Snapshot(

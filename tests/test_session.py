@@ -17,7 +17,7 @@ import pytest
 from bpftop import session as session_package
 from bpftop.clock import boot_ns
 from bpftop.errors import HostError
-from bpftop.model import Process, Snapshot, State, Target, TargetKind, losses
+from bpftop.model import Accounting, Process, Snapshot, State, Target, TargetKind, losses
 from bpftop.session import Session, reading, rescan, runs
 from bpftop.tracer.simulate import SimulatedSource, simulated_target
 from bpftop.tracer.supervisor import BpftraceSource
@@ -459,6 +459,23 @@ def test_a_rescan_that_fails_is_asked_again(tmp_path: Path) -> None:
     with watching(FakeBpftrace(tmp_path, "live(5, [11])"), renews=True, rescan=rescan) as session:
         wait_for(lambda: len(asked) > 5)
         assert state(session) is State.LIVE
+
+
+# --- the past ---
+
+
+def test_of_a_time_before_it_began_a_session_knows_nothing() -> None:
+    """One that was started later than the others is asked for the moments that they have kept."""
+    session = Session(SimulatedSource(program(), speed=40), program(), simulated_target())
+    session.start()
+    wait_for(lambda: count(session) > 100)
+    before = session.snapshot(10.0, session.snapshot(10.0).started_unix_ns - 20 * 10**9)
+    session.stop()
+    assert [each.summary.count for each in before.measures.values()] == [0] * len(before.measures)
+    assert before.accounting == Accounting()
+    assert before.slow == ()
+    assert not before.histories[0].unix_ns
+    assert session.snapshot(10.0, session.snapshot(10.0).unix_ns).measures["request_latency"].summary.count > 0
 
 
 # --- threads ---

@@ -92,6 +92,11 @@ class Store:
         return ClientSeries(NetworkKeys(self._names, self._by_client))
 
     @property
+    def first_ns(self) -> int:
+        """Boot time from which on there are figures."""
+        return self._first_ns
+
+    @property
     def last_ns(self) -> int:
         """Boot time up to which the figures go."""
         return self._last_ns

@@ -120,7 +120,7 @@ def chart(shown: MeasureSnapshot, view: View, width: int, height: int, *, large:
 
 def clients(shown: MeasureSnapshot, width: int, height: int) -> list[Line]:
     """The clients with the most slow requests, with their share of them; with little room in one row."""
-    rows = [row for row in shown.clients if row.count and row.client != words.OTHERS]
+    rows = [row for row in shown.clients if row.count and (row.client != words.OTHERS or row.slow)]
     rows.sort(key=lambda row: (row.slow or 0, row.count), reverse=True)
     slow, total = max(shown.slow, 1), max(shown.summary.count, 1)
     seen = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 from textual.pilot import Pilot
 
-from bpftop.model import Snapshot
+from bpftop.model import ClientRow, Snapshot
 from bpftop.stats.clause import Place, clause
 from bpftop.stats.findings import Verdict
 from bpftop.stats.stages import ACCEPT, READ, REQUEST, RESPONSE, UPSTREAM
@@ -319,3 +320,15 @@ def test_a_clause_is_found_at_the_cell_where_it_stands() -> None:
         assert clause_at(lines, clauses, x, y) == f"{key} ", (x, y)
     assert clause_at(lines, clauses, 0, 2) is None
     assert clause_at(lines, (), 0, 0) is None
+
+
+def test_others_have_a_row_when_the_slow_ones_are_theirs() -> None:
+    """Clients that are left out of the tables are among them: otherwise nobody would have the slowest 1 %."""
+    shown = builders.live().measures["request_latency"]
+    for slow, there in ((12, True), (0, False)):
+        rows = (
+            *(replace(each, slow=0) for each in shown.clients[:3]),
+            ClientRow("others", 90, 1.5, None, None, None, slow=slow),
+        )
+        said = "\n".join(row.text for row in clients(replace(shown, clients=rows, slow=12), 80, 8))
+        assert bool(re.search("others +100 %", said)) is there, said

@@ -8,7 +8,7 @@ from textual.pilot import Pilot
 
 from bpftop.model import History, Snapshot
 from bpftop.ui.app import BpftopApp
-from tests.ui.builders import FakeSession, live
+from tests.ui.builders import FakeSession, live, with_calls
 from tests.ui.driving import drive, text_of
 
 FIRST = 1_700_000_000_000_000_000
@@ -86,3 +86,30 @@ def test_a_reset_asks_first() -> None:
     after("r", "y", session=session)
     assert session.forgotten == 1
     after("r", "enter", session=FakeSession(live()))  # cannot be reset: said, nothing else
+
+
+def test_a_script_that_was_started_later_says_that_it_did_not_run_then() -> None:
+    """Its figures are none, and nothing would look like all is well."""
+
+    class Later(Past):
+        def snapshot(self, window_s: float | None, until_unix_ns: int | None = None) -> Snapshot:
+            whole = super().snapshot(window_s, until_unix_ns)
+            began = FIRST + 10 * 10**9
+            kept = tuple(each for each in whole.histories[0].unix_ns if each >= began)
+            own = History(("syscall_latency",), kept, ((),) * len(kept))  # type: ignore[arg-type]
+            return replace(with_calls(whole), histories=(*whole.histories, own))
+
+    seen: list[str] = []
+
+    async def steps(app: BpftopApp, pilot: Pilot[int]) -> None:
+        await pilot.press("6", "[")
+        await pilot.pause()
+        seen.append(text_of(app))
+        await pilot.press("home")
+        await pilot.pause()
+        seen.append(text_of(app))
+
+    drive(Later(), steps)
+    after, before = seen
+    assert "did not run at this moment" not in after
+    assert "syscalls did not run at this moment" in before

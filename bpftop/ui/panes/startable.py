@@ -10,6 +10,7 @@ from textual.binding import Binding, BindingType
 
 from bpftop import units
 from bpftop.model import ScriptStatus, Snapshot, State
+from bpftop.stats.past import history_of
 from bpftop.ui.paint import EMPTY, Line, Role, wrapped
 from bpftop.ui.panes.base import Pane
 from bpftop.ui.safe import safe
@@ -88,8 +89,11 @@ class Startable(Pane):
             self._asked_s = time.monotonic()
 
     def remarks(self, view: View, width: int) -> list[Line]:
-        """Why it has stopped by itself, above the figures of until then."""
+        """Why it has stopped by itself, above the figures of until then; that it had not begun at a moment before."""
         status = self.status(view)
+        if status is not None and view.until_unix_ns is not None and not _ran(status, view.snapshot):
+            said = f"{status.name} did not run at this moment"
+            return [*wrapped(said, width, "accent"), *super().remarks(view, width)]
         failed = status is not None and status.state is State.FAILED and _counted(status, view.whole or view.snapshot)
         if status is None or not (status.budget or failed):
             return super().remarks(view, width)
@@ -152,6 +156,11 @@ class Startable(Pane):
             left = max(round(self._due_s - time.monotonic()), 1)
             return f"{status.name} starts in {left} s  (Enter: now, x: not)"
         return f"{status.name} is off  (Enter: start)"
+
+
+def _ran(status: ScriptStatus, snapshot: Snapshot) -> bool:
+    """Whether a script that runs now has kept anything of the time until the moment of a snapshot."""
+    return status.state is not State.LIVE or any(history_of(snapshot, name).unix_ns for name in status.measures)
 
 
 def _counted(status: ScriptStatus, snapshot: Snapshot) -> bool:
