@@ -188,6 +188,19 @@ def test_a_network_is_said_when_no_client_of_it_has_much() -> None:
     assert found.text == "88 % of the slow ones from 10.0.7.1"
 
 
+def test_a_network_that_was_said_stays_while_three_of_its_clients_have_nearly_as_much() -> None:
+    networks = (row("10.0.7.0/24", 250, 396), row("10.0.0.0/24", 750, 204))
+
+    def found(each: int, named: frozenset[str] = frozenset()) -> Verdict:
+        rows = [*(row(f"10.0.7.{i}", 50, each) for i in range(1, 4)), row("10.0.0.1", 500, 60)]
+        return judge(scene({REQUEST: replace(worse(100.0, rows, slow=600), networks=networks)}), named)
+
+    first = found(84)
+    assert said(first)[2:] == ["66 % of the slow ones from 10.0.7.0/24"]
+    assert said(found(90, first.named))[2:] == ["66 % of the slow ones from 10.0.7.0/24"]
+    assert said(found(90))[2:] == ["15 % of the slow ones from 10.0.7.1", "15 % from 10.0.7.2", "15 % from 10.0.7.3"]
+
+
 def test_a_worker_that_reads_late_by_single_requests() -> None:
     events = [*[request(12)] * 18, *[request(13)] * 2, *[request(13, queue_ms=1)] * 40]
     found = judge(scene({READ: worse(50.0)}, events)).clauses[2]

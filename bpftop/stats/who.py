@@ -14,8 +14,8 @@ from bpftop.stats.scarce import contrasts, short
 from bpftop.stats.stages import REQUEST, RESPONSE
 
 ROUTE = "route_latency"
-WIDER = 1.5
-"""A network is said instead of its clients when it has so many times their slow ones."""
+WIDER, STILL_WIDER = 1.5, 1.2
+"""A network is said instead of its clients when it has so many times their slow ones; once said, it needs less."""
 NEW_EXCESS, STILL_NEW_EXCESS = 0.35, 0.2
 """A client brings a rise in traffic when its share of what is new is so much above its share before."""
 
@@ -46,7 +46,8 @@ def _clients(case: Case, name: str, recent: Recent) -> list[Clause]:
     if short(case):
         clients, networks = ([each for each in found if contrasts(each.row, recent)] for found in (clients, networks))
     together = sum(each.of_slow for each in clients)
-    if networks and networks[0].of_slow >= WIDER * together:
+    wider = STILL_WIDER if networks and networks[0].row.client in case.said("network") else WIDER
+    if networks and networks[0].of_slow >= wider * together:
         place = Place("clients", name, networks[0].row.client)
         return [_slow_ones("network", networks[0], recent, "from", place)]
     return [
