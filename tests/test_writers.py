@@ -185,6 +185,14 @@ def test_a_full_disk_leaves_nothing_half_written(name: str, small_disk: Path) ->
             _is_whole(path)
 
 
+@root
+@pytest.mark.parametrize("name", ["R on the screen", "record -o FILE.bpftop"])
+def test_a_recording_without_a_single_figure_is_taken_back(name: str, small_disk: Path) -> None:
+    (small_disk / "ballast").write_bytes(bytes(8192))
+    assert "No space left on device: nothing was written" in said(name, small_disk)
+    assert made(small_disk) == ["ballast"]
+
+
 def _is_whole(path: Path) -> None:
     """Every byte belongs to a whole block, of which there may be none."""
     with path.open("rb") as file:

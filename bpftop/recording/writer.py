@@ -102,7 +102,9 @@ class Recorder:
             try:
                 job()
             except OSError as error:
-                self._fail(f"{error.strerror or error}: what was written so far can be read")
+                empty = self.progress.active and not self.progress.first_unix_ns
+                rest = "nothing was written" if empty else "what was written so far can be read"
+                self._fail(f"{error.strerror or error}: {rest}")
             except Exception as error:  # the boundary of the thread: a defect must end the recording, not the watch
                 self._fail(f"recording failed: {type(error).__name__}: {error}")
 
@@ -237,8 +239,16 @@ class Recorder:
 
     def _fail(self, problem: str) -> None:
         if self.progress.active:
+            if not self.progress.first_unix_ns:
+                self._take_back()
             self.progress = replace(self.progress, problem=problem)
             self._close()
+
+    def _take_back(self) -> None:
+        """Away with a file without a single figure, unless its name is somebody else's by now."""
+        with contextlib.suppress(OSError):
+            if os.path.samestat(os.fstat(self._fd), os.lstat(self.progress.path)):
+                os.unlink(self.progress.path)
 
     def _close(self) -> None:
         self.progress = replace(self.progress, active=False)
