@@ -17,6 +17,7 @@ from bpftop.ui.pin import Pin
 from bpftop.ui.safe import safe
 from bpftop.ui.scrub import Scrubbing
 from bpftop.ui.subject import Subject
+from bpftop.ui.view import View
 
 
 class Opening(Scrubbing, inherit_bindings=False):
@@ -78,7 +79,11 @@ class Opening(Scrubbing, inherit_bindings=False):
     def show_pane(self) -> None:
         """Draw the pane in front."""
         pane = self.in_front
-        pane.show(self.view if pane.WHOLE else self._pin.cut(self.view))
+        pane.show(self.given(pane))
+
+    def given(self, pane: Pane) -> View:
+        """What a pane draws: all, or the pinned seconds only."""
+        return self.view if pane.WHOLE else self._pin.cut(self.view)
 
     def drill(self, subject: Subject) -> None:
         """Show one row of the pane in front alone."""

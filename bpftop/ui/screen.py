@@ -208,8 +208,8 @@ class MainScreen(Opening, inherit_bindings=False):
         self.bpftop.record()
 
     def action_save(self) -> None:
-        """Save the snapshot on the screen."""
-        self.bpftop.save_snapshot(self.view.snapshot)
+        """Save what the pane in front is about: the pinned seconds where it shows only these."""
+        self.bpftop.save_snapshot(self.given(self.in_front).snapshot)
 
     def action_bundle(self) -> None:
         """Save everything about this moment in one folder."""

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from textual.pilot import Pilot
 
-from bpftop.model import CounterSnapshot, Measure, Window
+from bpftop.model import CounterSnapshot, Measure, Snapshot, Window
 from bpftop.ui.app import BpftopApp
 from bpftop.ui.options import UiOptions
 from bpftop.ui.panes.clients import Clients
@@ -249,3 +249,25 @@ def test_y_copies_the_marked_row_or_the_figures_and_says_what_it_was(monkeypatch
     assert "Latency 500 ms" in slow
     assert second.startswith(f"{ADDRESSES[1]}: Time ")
     assert connection.startswith(f"{ADDRESSES[1]}: Port ")
+
+
+def test_e_saves_the_pinned_seconds_where_the_pane_shows_only_these() -> None:
+    saved: list[Snapshot] = []
+
+    def save(snapshot: Snapshot) -> str:
+        saved.append(snapshot)
+        return f"saved it {len(saved)}"
+
+    async def steps(app: BpftopApp, pilot: Pilot[int]) -> None:
+        await pilot.press("3", "n", "enter", "e")
+        await until(app, pilot, "saved it 1")
+        await pilot.press("4", "e")
+        await until(app, pilot, "saved it 2")
+
+    drive(SHOT, steps, size=(120, 40), save=save)
+    whole, pinned = saved
+    assert whole.window == SHOT.window, "the heat map shows all of it, and marks the piece"
+    assert pinned.window.length_s is not None
+    assert pinned.window.length_s < 10
+    name = "request_latency"
+    assert 0 < pinned.measures[name].summary.count < whole.measures[name].summary.count
