@@ -9,6 +9,7 @@ from bpftop.ui.panes.singly import MOST, singly
 from tests.snapshots import UNIX_NS
 from tests.ui import builders
 from tests.ui.driving import screen_text
+from tests.ui.states import state
 
 CALLS = builders.with_calls(builders.live())
 
@@ -72,6 +73,12 @@ def test_nothing_observed_is_said() -> None:
     assert "nothing observed in this window" in screen_text(empty, "6")
     attaching = replace(empty, tracer=replace(empty.tracer, state=State.ATTACHING))
     assert "attaching …" in screen_text(attaching, "6")
+
+
+def test_without_an_answer_of_an_upstream_it_is_said_where_failed_connections_are() -> None:
+    screen = " ".join(screen_text(state("empty"), "9").split())
+    assert "no upstream has answered in this window" in screen
+    assert "(failed connects)" in screen
 
 
 def test_the_help_explains_the_script() -> None:

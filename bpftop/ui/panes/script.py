@@ -169,7 +169,7 @@ class ScriptPane(Startable, ListPane[ClientRow]):
             tells = wrapped(f"high: {safe(chosen.measure.tells)}", width, "dim")
             lines += tells if self.size.height >= _TALL or len(tells) == 1 else []
         if not rows_of(chosen):
-            lines += [EMPTY, line(Span(_nothing(chosen, view), "dim"))]
+            lines += [EMPTY, *wrapped(_nothing(chosen, view), width, "dim")]
         return [*lines, EMPTY]
 
 
@@ -184,6 +184,8 @@ def _nothing(figure: Figure, view: View) -> str:
     counted = figure.summary.count if isinstance(figure, MeasureSnapshot) else figure.count
     if figure.measure.key == "none" and counted:
         return "this figure has no table: it is not split any further"
+    if figure.measure.name.startswith("upstream_"):
+        return "no upstream has answered in this window; connections that fail are counted in TCP (failed connects)"
     return "nothing observed in this window"
 
 
