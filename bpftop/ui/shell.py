@@ -37,7 +37,7 @@ from bpftop.ui.thrift import ThriftyDriver
 
 INTERNAL_ERROR = 70
 """A defect of ours: neither a verdict nor the user's words (sysexits.h, EX_SOFTWARE)."""
-TOASTS = 2
+TOASTS, LOW = 2, 20
 """So many words are shown over the screen at a time."""
 _KEYS_IN_ASCII = {
     "⏎": "Enter",
@@ -195,8 +195,9 @@ class Shell(App[int]):
         self.call_from_thread(tell)
 
     def _refresh_notifications(self) -> None:
-        """The newest words only: a pile of them hides what one looks at."""
-        for old in [*self._notifications][:-TOASTS]:
+        """The newest words only: a pile of them hides what one looks at, on a low screen already two."""
+        most = TOASTS if self.size.height >= LOW else 1
+        for old in [*self._notifications][:-most]:
             del self._notifications[old]
         super()._refresh_notifications()
 

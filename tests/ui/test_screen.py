@@ -445,6 +445,15 @@ def test_at_most_two_words_lie_over_the_screen_and_none_in_the_picture_of_an_inc
     assert "Where the time goes" in picture.read_text()
 
 
+def test_on_a_low_screen_one_word_lies_over_it() -> None:
+    async def steps(app: BpftopApp, pilot: Pilot[int]) -> None:
+        for _ in range(3):
+            await pilot.press("less_than_sign", "greater_than_sign")
+        assert (await until(app, pilot, "drawing every")).count("drawing every") == 1
+
+    drive(builders.live(), steps, size=(60, 15))
+
+
 def test_drawing_oftener_than_the_kernel_is_asked_is_said_to_show_no_more() -> None:
     async def steps(app: BpftopApp, pilot: Pilot[int]) -> None:
         await pilot.press("less_than_sign")
