@@ -17,7 +17,6 @@ from bpftop.model import ClientRow, Snapshot
 from bpftop.scenarios import NAMES
 from bpftop.stats import findings
 from bpftop.stats.buckets import bucket_of
-from bpftop.stats.store import SLOW_SHOWN
 from bpftop.tracer.simulate import SimulatedSource, Truth, scenario_of
 from tests.scenarios import EVERYTHING, watched
 
@@ -90,7 +89,7 @@ def test_the_scripts_agree_about_the_same_requests(told: dict[str, tuple[Snapsho
         assert count[f"route_errors_{figure}"] == count[f"client_errors_{figure}"]
     assert count["disk_latency"] <= count["disk_queue_latency"]
     slow = [event for event in snapshot.slow if event.event == "request" and "route" in event.texts]
-    assert len(slow) > 50
+    assert len(slow) > 30
     assert {event.texts["route"].split()[0] for event in slow} <= {"GET", "POST"}
     assert all(event.fields["status"] in (200, 503, 504) and event.fields["pid"] for event in slow)
     workers = scenario_of(name).workers
@@ -288,9 +287,9 @@ def test_the_page_about_simulation_has_every_scenario_and_its_python_runs() -> N
 
 
 def test_a_slow_request_has_its_route_though_it_was_slow_only_to_be_read() -> None:
-    """The slowest of ``requests`` are not the slowest of ``http``, whose clock begins with the read."""
+    """The slowest of ``requests`` are not the slowest of ``http``, whose clock begins with the read: it sends these."""
     snapshot, truth = watched("stalled-worker", 40.0, ("requests", "http"))
-    assert truth.sent["http"] > SLOW_SHOWN > truth.sent["request"] > 100
+    assert truth.sent["http"] == truth.sent["request"] > 100
     measured = [event for event in snapshot.slow if event.event == "request" and "read_queue_ns" in event.fields]
     assert len(measured) == truth.sent["request"]
     assert all("route" in event.texts for event in measured)
