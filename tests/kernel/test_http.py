@@ -15,13 +15,14 @@ from pathlib import Path
 
 import numpy as np
 
+from bpftop.ensemble import merged
 from bpftop.export.report_json import to_json
 from bpftop.export.snapshot_csv import slow_requests
 from bpftop.export.table import to_csv
 from bpftop.model import Snapshot
 from bpftop.session import Session
 from tests.kernel.watching import free_port, running_nginx, settled, watching
-from tests.load import loopback_addresses, run_load
+from tests.load import delay_server, loopback_addresses, run_load
 from tests.load.routes_server import SLOW_S
 
 MODES = ("recv", "read", "msg", "vec")
@@ -246,3 +247,20 @@ def test_nginx_routes_are_exact_at_full_speed_and_times_are_those_of_the_request
     assert all("status" in each.fields for each in slow)  # also what only requests.bt found slow
     assert all("read_queue_ns" in each.fields for each in slow), "in one program http sends what requests sends"
     assert all(each.texts["route"].startswith("GET /") for each in slow)
+
+
+def test_slow_requests_have_their_route_though_http_runs_in_a_program_of_its_own() -> None:
+    """Each program chooses by itself which requests it sends."""
+    with delay_server("lognormal:20000000,0.5") as server:
+        target = str(server.pid)
+        with watching(target, SCRIPTS[:1]) as main, watching(target, SCRIPTS[1:]) as beside:
+            load = run_load(server.port, 4000, connections=64, rate_per_s=400, paths=["/a", "/b?c=1"])
+            assert load.complete
+            whole = merged(settled(main, events=True), [settled(beside, events=True)], ())
+    slow = [each for each in whole.slow if each.event == "request"]
+    assert len(slow) > 100
+    known = [each for each in slow if each.texts.get("route") in ("GET /a", "GET /b")]
+    waited = [each for each in slow if each.fields["read_queue_ns"] > each.latency_ns / 4]
+    assert len(known) >= 0.9 * (len(slow) - len(waited)), f"{len(known)} of {len(slow)}, {len(waited)} slow to be read"
+    assert all("read_queue_ns" in each.fields for each in slow)
+    assert len(slow) == len({(each.unix_ns, each.client, each.fields["client_port"]) for each in slow})
