@@ -261,6 +261,11 @@ def test_clients_say_which_pane_has_the_columns_that_are_not_there() -> None:
     assert "pane TCP" not in screen_text(ALL, "4"), "no room"
 
 
+def test_clients_by_upstream_say_what_starts_the_script_and_are_not_cut() -> None:
+    screen = " ".join(screen_text(ALL, "4", "a", "a").split())
+    assert "open the pane Upstream to start one (a: clients again)" in screen
+
+
 def test_the_key_over_budget_comes_and_goes_with_the_budget_of_the_script_in_front() -> None:
     running = builders.with_calls(builders.live())
     own = [replace(each, budget=TOOK) if each.name == "syscalls" else each for each in running.scripts]

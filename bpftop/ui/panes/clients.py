@@ -18,7 +18,7 @@ from bpftop.stats.onekey import RecentP99
 from bpftop.stats.past import dense_counts, history_of
 from bpftop.ui import words
 from bpftop.ui.clienttable import IN_CELL, client_columns, counted, from_events, per_client, pinned_words, portrait
-from bpftop.ui.paint import EMPTY, Line, Span, beside, fit, line
+from bpftop.ui.paint import EMPTY, Line, Span, beside, fit, line, wrapped
 from bpftop.ui.panes.base import MeasurePane
 from bpftop.ui.panes.lists import ListPane, by_figure, by_name
 from bpftop.ui.pin import Part, in_range, kept_by_key
@@ -241,7 +241,7 @@ class Clients(ListPane[ClientRow], MeasurePane):
             nobody = "no script that runs tells clients apart"
             if self.group == UPSTREAM:
                 nobody = "no script measures upstreams: open the pane Upstream to start one (a: clients again)"
-            return [line(Span(nobody, "strong")), EMPTY]
+            return [*wrapped(nobody, width, "strong"), EMPTY]
         rows = self.rows(view)
         n = len(rows) - self.pinned(rows)
         what = _TITLES[self.group].lower()
