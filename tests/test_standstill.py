@@ -248,6 +248,8 @@ def test_resends_are_counted_by_client_and_usual_is_known() -> None:
 
     found[0] = found[0]._replace(resent=found[0].resent + 50, segments=found[0].segments + 100, no_room_us=900_000)
     assert resends.look(found, [80], 80.0).segments == last.segments - 10, "a slow reader is no network that loses"
+    slow = conn("10.0.0.8", 9, 30)._replace(no_room_us=20_000)
+    assert "10.0.0.8" not in [each.name for each in resends.look([*found, slow], [80], 82.0).clients], "nor a new one"
 
 
 def test_an_upstream_on_this_machine_and_how_long_it_has_no_cpu(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -95,6 +95,28 @@ def test_who_is_slow_like_all_others_is_not_blamed_for_a_machine_without_cpus() 
     assert any("reads late" in text for text in said(judge(with_(Standstill(), {READ: worse(50.0)}))))
 
 
+def _pressed(pressure_s: float, waits: Standstill | None = None) -> Standstill:
+    return Standstill(scarce=replace((waits or scarce()).scarce, pressure_s=pressure_s))
+
+
+@pytest.mark.parametrize(
+    ("waits", "told"),
+    [
+        (_pressed(0.2, scarce(0.5, 0.5)), False),
+        (_pressed(0.2, scarce(near=[Neighbour(BACKEND, CpuWait(0.6, 0.6))])), False),
+        (_pressed(4.9), False),
+        (_pressed(0.2), True),
+    ],
+    ids=["half of the evidence", "half of that of an upstream here", "others wait", "nobody does"],
+)
+def test_no_route_is_blamed_while_cpus_may_be_scarce(waits: Standstill, told: bool) -> None:
+    """Those of most steps suffer most, and it takes seconds until the lack is known."""
+    routes = worse(30.0, [row("GET /reports", 50, 95, 90.0), row("GET /", 950, 5, 1.0)])
+    found = said(judge(with_(waits, {REQUEST: worse(30.0), "route_latency": routes})))
+    assert any("GET /reports" in text for text in found) is told
+    assert not any("short of CPU" in text for text in found)
+
+
 def test_who_is_far_slower_than_all_others_is_named_all_the_same() -> None:
     rows = [row("10.0.0.7", 100, 92, 300.0), row("10.0.0.1", 900, 8, 20.0)]
     slow = {REQUEST: worse(48.0, rows), UPSTREAM: worse(140.0, ONE_OF_THREE, 100, n=300)}

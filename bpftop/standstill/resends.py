@@ -12,7 +12,7 @@ from bpftop.standstill.sockets import Socket
 SPAN_S = 10.0
 NO_ROOM = 0.1
 """A connection whose other side had no room for so much of the time: it takes things in slowly and throws away what
-comes meanwhile, which is no loss of the network."""
+comes meanwhile, which is no loss of the network. Of a new one any time is enough: nobody knows how long it has been."""
 SECOND_US = 1e6
 """Between two looks that are further apart it may have begun just before the second."""
 TOP = 8
@@ -46,7 +46,9 @@ class Resends:
                 known[key] = (each.resent, each.segments, each.no_room_us)
                 # What is new since the last look began at 0; before the first look nothing is known.
                 then = known[key] if before is None else before.get(key, (0, 0, 0))
-                if each.no_room_us - then[2] >= NO_ROOM * min(span_us, SECOND_US):
+                new = before is not None and key not in before
+                enough_us = 1 if new else NO_ROOM * min(span_us, SECOND_US)
+                if each.no_room_us - then[2] >= enough_us:
                     continue
                 again[each.peer] += max(each.resent - then[0], 0)
                 sent[each.peer] += max(each.segments - then[1], 0)

@@ -50,6 +50,19 @@ def short(case: Case) -> bool:
     return bool(now.span_s) and (_limited(case, now.cpu, "") or _lacks(case))
 
 
+def perhaps_short(case: Case) -> bool:
+    """Whether CPUs may be scarce, of the target or of an upstream on this machine: half of the evidence, or others
+    that wait for one. It takes seconds until it is known."""
+    now = case.snapshot.standstill.scarce
+    all_ = [now.cpu, *(each.cpu for each in now.neighbours)]
+    return bool(now.span_s) and (
+        short(case)
+        or max(each.longest_s for each in all_) >= STILL_SHORT * now.span_s
+        or max(each.throttled_s for each in all_) >= STILL_LIMIT * now.span_s
+        or (now.pressure_s or 0.0) >= PRESSED * now.span_s
+    )
+
+
 def short_upstream(case: Case, name: str) -> bool:
     """Whether an upstream is on this machine and has so little CPU; where its processes are not known: whether the
     machine has."""

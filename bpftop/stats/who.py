@@ -10,7 +10,7 @@ from bpftop.stats.case import Case
 from bpftop.stats.clause import Clause, Place, Words, clause
 from bpftop.stats.guilt import OTHERS, Part, beyond_chance, guilty, part_of, share
 from bpftop.stats.levels import BUSY_PER_S, BUSY_TIMES, NOW_S
-from bpftop.stats.scarce import contrasts, short
+from bpftop.stats.scarce import contrasts, perhaps_short, short
 from bpftop.stats.stages import REQUEST, RESPONSE
 
 ROUTE = "route_latency"
@@ -32,7 +32,7 @@ def who(case: Case, name: str) -> list[Clause]:
     if recent is not None and name in case.snapshot.measures and case.measure(name).key == "client":
         found += _clients(case, name, recent)
     routes = case.recent.get(ROUTE)
-    if routes is not None and name == REQUEST and not short(case):  # those of most steps suffer most from that
+    if routes is not None and name == REQUEST and not perhaps_short(case):  # those of most steps suffer most from that
         found += [
             _slow_ones("route", part, routes, "are", Place("script", ROUTE, part.row.client, "http"), i > 0)
             for i, part in enumerate(guilty(routes.rows, routes, case.said("route")))

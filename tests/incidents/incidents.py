@@ -264,7 +264,7 @@ INCIDENTS = (
         "a client asks again and again for what one worker computes at (a regular expression that backtracks)",
         lambda scene: busy(scene.port, f"/match/?q={'a' * BACKTRACKED}b", ABUSER),
         lambda scene: (f"worker {scene.busiest} is busy",),
-        lambda scene: (f"worker {scene.busiest} is busy",),
+        lambda scene: (f"{scene.busiest} is busy",),
     ),
     Incident(
         "lossy network",
