@@ -44,6 +44,7 @@ def page(book: Book) -> str:
             over=f"{statistics.median(over):.0f} s, at most {max(over):.0f} s" if over else "?",
             healthy=longest.seconds,
             but=BUT.format(longest.starved / max(longest.looks, 1) * 100) if longest.said_starved else "",
+            wrong=_wrong(book.trials),
             starved=sum(each.starved for each in book.trials),
             trials=len(book.trials),
             watched=len(watched),
@@ -52,6 +53,15 @@ def page(book: Book) -> str:
             kernel=".".join(os.uname().release.split(".")[:2]),
         )
     )
+
+
+def _wrong(trials: Sequence[Trial]) -> str:
+    """What was said against that, each thing once."""
+    found = [each for each in trials if each.wrong]
+    if not found:
+        return "None of it was"
+    said = "; ".join(dict.fromkeys(f"“{each.wrong[0]}”, {each.name}" for each in found))
+    return f"In {len(found)} of {len(trials)} times it was, for a moment: {said}"
 
 
 def _row(name: str, what: str, trials: Sequence[Trial]) -> str:
