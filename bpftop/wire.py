@@ -27,6 +27,10 @@ import functools
 import ipaddress
 import sys
 
+REQUEST, HTTP = "request", "http"
+"""The streams that tell of the same events: in one program each event of the second is one of the first, too."""
+EVENTS_CAP, EVENTS_CAP_BESIDE = 3, 9
+"""Events of a stream in 100 ms; of one that is to have all those of a program beside this one."""
 TICK = "T"
 TICK_END = "t"
 HEARTBEAT = "H"

@@ -19,11 +19,12 @@ from bpftop.stats.buckets import bucket_of
 from bpftop.stats.keys import KeyNames
 from bpftop.tracer.simulate import SimulatedSource, Telling, Truth, quantile, scenario_of, simulated_target
 from bpftop.tracer.simulate.keys import client_codes, ipv6_halves, line_key, peer_key
-from bpftop.tracer.simulate.probes import EVENTS_CAP, Half, Probes
+from bpftop.tracer.simulate.probes import Half, Probes
 from bpftop.tracer.simulate.rows import rows
 from bpftop.tracer.simulate.site import Site
 from bpftop.tracer.simulate.traffic import READ, REQUEST, TURN, Traffic, one_after_the_other, stalls
 from bpftop.tracer.source import Source
+from bpftop.wire import EVENTS_CAP
 from tests.recordings import DATA
 
 MEASURES = ("read_queue_latency", "request_latency", "response_time", "accept_queue_latency", "connection_duration")

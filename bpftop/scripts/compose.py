@@ -21,12 +21,7 @@ from bpftop.scripts.numbers import place_numbers
 
 _KEPT = {wire.COUNTS, wire.SENT, wire.UNTRACKED, *wire.CLIENTS, *wire.ADDRESSES, *wire.NAMES}
 _MAP = re.compile(r"(?<![\w@])@[a-z_]\w*")
-REQUEST, HTTP = "request", "http"
-"""The streams that tell of the same events: in one program each event of the second is one of the first, too."""
 _FOLLOW = {TargetKind.NAME: 1, TargetKind.PATH: 1, TargetKind.PORT: 2, TargetKind.PID: 0, TargetKind.CGROUP: 0}
-
-_CAP, _CAP_BESIDE = 3, 9
-"""Events of a stream in 100 ms; of one that is to have all those of a program beside this one."""
 
 _ANY_NET = macros.Macro("net_of", ("$sk",), "(uint64)0", is_statement=False)
 """For kernels without BTF: where struct net keeps its number is not known there, so a port counts in any namespace."""
@@ -48,10 +43,10 @@ def compose(scripts: Sequence[Script], target: Target, every_event: bool = False
     library, shared = _shared(every_event)
     if not has_types():
         shared["net_of"] = _ANY_NET
-    caps = dict.fromkeys(range(1, len(streams) + 1), _CAP)
-    if REQUEST not in names and not every_event:
+    caps = dict.fromkeys(range(1, len(streams) + 1), wire.EVENTS_CAP)
+    if wire.REQUEST not in names and not every_event:
         shared["event_too"] = shared["event_beside"]
-        caps.update({names[stream.name]: _CAP_BESIDE for stream in streams if stream.name == HTTP})
+        caps.update({names[stream.name]: wire.EVENTS_CAP_BESIDE for stream in streams if stream.name == wire.HTTP})
     parts = []
     for script in scripts:
         body, own = macros.extract(_without_header(script.body))

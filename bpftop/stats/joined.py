@@ -9,8 +9,8 @@ import numpy as np
 
 from bpftop.model import History, MeasureSnapshot, SlowRequest
 from bpftop.stats.events import described
+from bpftop.wire import HTTP, REQUEST
 
-REQUEST, HTTP = "request", "http"
 NEAR_NS = 1_000_000
 """Two programs on one attach point look at the clock within this."""
 JOINED = (REQUEST, HTTP)

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from bpftop.model import EventStream, Measure, SlowRequest
 from bpftop.stats.events import Described, EventRing, Picked
 from bpftop.stats.exclude import Excluded
-from bpftop.stats.joined import HTTP, JOINED, joined
+from bpftop.stats.joined import JOINED, joined
 from bpftop.stats.keys import KeyNames
 from bpftop.stats.made import Made
+from bpftop.wire import HTTP
 
 Records: TypeAlias = tuple[tuple[int, tuple[int, ...]], ...]
 """(stream, numbers) of events."""

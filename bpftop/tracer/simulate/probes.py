@@ -15,16 +15,13 @@ import numpy as np
 from bpftop import wire
 from bpftop.model import Counts, EventStream, Program, Target
 from bpftop.stats.buckets import BUCKETS, CLIENT_SHIFT, bucket_of
-from bpftop.stats.joined import HTTP, REQUEST
 from bpftop.stats.keys import KeyNames
 from bpftop.tracer.simulate.kernel import device_of
 from bpftop.tracer.simulate.rows import FIGURES, POSITIONS, Rows
 from bpftop.tracer.simulate.site import Site
 from bpftop.tracer.simulate.truth import Observed, Truth
 from bpftop.tracer.supervisor import map_keys
-
-EVENTS_CAP = 3
-"""Per stream and 100 ms, as in ``bt/lib/events.bt``."""
+from bpftop.wire import EVENTS_CAP, HTTP, REQUEST
 
 
 def printf(text: str) -> bytes:
